@@ -1,0 +1,8 @@
+//! The balancer's role.
+
+use crate::shell::Shell;
+
+/// Runs the balancer until the shell says stop.
+pub(crate) async fn run(_shell: Shell) -> anyhow::Result<()> {
+    Ok(())
+}

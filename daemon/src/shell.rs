@@ -1,0 +1,41 @@
+//! What every role is given: its spec, its report, its end.
+
+use crate::probes::Readiness;
+use fastchat_wire::control::{ProcessState, Role, Spec, StatusPart};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What a role reports of itself; the shell adds name, pid and version and posts it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Report {
+    /// Generation of the spec in force.
+    pub(crate) applied_generation: u64,
+    /// What the role is doing.
+    pub(crate) state: ProcessState,
+    /// What keeps it from `ready`, or from its newest spec.
+    pub(crate) problem: Option<String>,
+    /// The role's part.
+    pub(crate) part: StatusPart,
+}
+
+/// What every role is given.
+pub(crate) struct Shell {
+    /// The process's name in the fleet.
+    pub(crate) name: String,
+    /// Its role.
+    pub(crate) role: Role,
+    /// The newest spec of this role and store; only ever replaced by a newer generation.
+    pub(crate) spec: watch::Receiver<Arc<Spec>>,
+    /// What the role reports; posted on change.
+    pub(crate) report: watch::Sender<Report>,
+    /// Cancelled on SIGTERM or SIGINT: end softly, within [`STOP_MS_MAX`].
+    pub(crate) shutdown: CancellationToken,
+    /// Where the role registers its metrics.
+    pub(crate) registry: prometheus::Registry,
+    /// What `/readyz` answers.
+    pub(crate) readiness: Readiness,
+}
+
+/// A role that has not ended so long after `shutdown` is ended hard.
+pub(crate) const STOP_MS_MAX: u64 = 8_000;
