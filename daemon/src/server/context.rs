@@ -1,7 +1,7 @@
 //! What every handler may use.
 
 use super::{news::Announcer, password::Passwords};
-use crate::{fleet_key::FleetKey, store::{Store, accounts::SessionId}};
+use crate::{fleet_key::FleetKey, store::{Store, accounts::SessionId, logs::Actor}};
 use fastchat_wire::{AccountId, DeviceId};
 use std::{sync::Arc, time::{SystemTime, UNIX_EPOCH}};
 
@@ -29,6 +29,13 @@ pub(crate) struct Identity {
     pub(crate) account: AccountId,
     pub(crate) device: DeviceId,
     pub(crate) session: SessionId,
+}
+
+impl Identity {
+    /// As the store's calls take it.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor { account: self.account, device: self.device }
+    }
 }
 
 /// ms since the Unix epoch.

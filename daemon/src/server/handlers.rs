@@ -3,9 +3,22 @@
 //! A handler never touches a socket. It gets a [`Call`] and the server's
 //! [`Context`], and returns encoded frames; the connection sends them.
 
+pub(crate) mod append;
+pub(crate) mod commit;
+pub(crate) mod conversations;
+pub(crate) mod create;
+pub(crate) mod fetch;
+pub(crate) mod grant;
+pub(crate) mod group_info;
+pub(crate) mod hello;
+pub(crate) mod leave;
+pub(crate) mod mark;
+pub(crate) mod members;
+pub(crate) mod trim;
+
 use crate::store::{Denied, StoreError};
 use bytes::Bytes;
-use fastchat_wire::{Block, Code, ErrorBody, Frame, Request, encode_event, encode_failure, encode_response};
+use fastchat_wire::{Block, Code, ErrorBody, Frame, Request, encode_event, encode_failure, encode_response, limits::PAGE_MAX};
 use serde::Serialize;
 
 /// A request that the session allows.
@@ -129,4 +142,9 @@ impl Call {
     pub(crate) fn event<E: fastchat_wire::Event>(&self, event: &E, block: &Block) -> Result<Bytes, Refusal> {
         encode_event(Some(self.id), event, block).map_err(|e| Refusal::internal(&e))
     }
+}
+
+/// A page's limit, checked.
+pub(crate) fn page_limit(limit: u32) -> Result<u32, Refusal> {
+    if (1..=PAGE_MAX).contains(&limit) { Ok(limit) } else { Err(Refusal::bad_request(format!("limit is 1 to {PAGE_MAX}"))) }
 }

@@ -130,6 +130,12 @@ impl Deframer {
         self.awaiting_block.is_some() || !self.buffer.is_empty()
     }
 
+    /// Length of the block that is still coming, where its header was taken.
+    #[must_use]
+    pub fn awaited_block_bytes(&self) -> Option<usize> {
+        self.awaiting_block.as_ref().map(|(_, _, bytes)| *bytes)
+    }
+
     /// Bytes held for the frame that isn't complete.
     #[must_use]
     pub fn partial_bytes(&self) -> usize {
@@ -307,17 +313,21 @@ impl<'a, T: Serialize> Outgoing<'a, T> {
     }
 
     fn encode(&self, block: &Block) -> Result<Bytes, EncodeError> {
-        let mut out = Vec::with_capacity(256 + block.bytes.len());
-        out.extend_from_slice(&[0, 0]);
-        serde_json::to_writer(&mut out, self).map_err(|e| EncodeError::Json(e.to_string()))?;
-        let length = out.len() - 2;
-        match u16::try_from(length) {
-            Ok(h) if length <= HEADER_BYTES_MAX => out[..2].copy_from_slice(&h.to_be_bytes()),
-            _ => return Err(EncodeError::HeaderTooLarge(length)),
-        }
-        out.extend_from_slice(&block.bytes);
-        Ok(out.into())
+        write_frame(self, &block.bytes)
     }
+}
+
+fn write_frame<T: Serialize>(header: &T, block: &[u8]) -> Result<Bytes, EncodeError> {
+    let mut out = Vec::with_capacity(256 + block.len());
+    out.extend_from_slice(&[0, 0]);
+    serde_json::to_writer(&mut out, header).map_err(|e| EncodeError::Json(e.to_string()))?;
+    let length = out.len() - 2;
+    match u16::try_from(length) {
+        Ok(h) if length <= HEADER_BYTES_MAX => out[..2].copy_from_slice(&h.to_be_bytes()),
+        _ => return Err(EncodeError::HeaderTooLarge(length)),
+    }
+    out.extend_from_slice(block);
+    Ok(out.into())
 }
 
 /// Writes a request.
@@ -371,4 +381,13 @@ pub fn encode_event<E: Event>(re: Option<u64>, event: &E, block: &Block) -> Resu
         ..Outgoing::new(event, block)
     }
     .encode(block)
+}
+
+/// Writes a frame whose header is private to one release (the bus between the
+/// servers). `header` brings its own `event` and `content-length`.
+///
+/// # Errors
+/// The header is too large.
+pub fn encode_private<T: Serialize>(header: &T, block: &[u8]) -> Result<Bytes, EncodeError> {
+    write_frame(header, block)
 }
