@@ -1,5 +1,6 @@
 //! The tokio codec gives what the deframer gives, and minds the stream's end.
 #![cfg(feature = "codec")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use bytes::BytesMut;
 use fastchat_wire::{

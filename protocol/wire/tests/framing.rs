@@ -1,5 +1,6 @@
 //! What the vectors can't say: memory, limits that change, and text that quotes
 //! its request.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
 
 use fastchat_wire::{
     Block, Code, Deframer, Empty, EncodeError, ErrorBody, Frame, FrameLimits, Head, Kind, Op,

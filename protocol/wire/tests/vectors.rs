@@ -1,6 +1,7 @@
 //! The golden vectors (`tests/vectors/*.json`), which other languages read too:
 //! each gives what it says, however its bytes are split, and what our types
 //! write is what stands there.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
 
 #[path = "vectors/model.rs"]
 mod model;
