@@ -1,0 +1,52 @@
+"""What the prose and the dashboards say of the code is so."""
+
+import glob
+import os
+import re
+import unittest
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+# What starts so is a path of the repository.
+FOLDERS = ("protocol/", "daemon/", "admin-api/", "migrations/", "grafana/", ".ci/")
+# Made from parts, or by an exporter of its own.
+HISTOGRAM_PART = re.compile(r"_(bucket|sum|count)$")
+
+
+def read(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+class Tidy(unittest.TestCase):
+    """One rule each."""
+
+    def test_every_path_that_a_page_names_exists(self):
+        missing = []
+        for page in PAGES:
+            names = re.findall(r"`([^`\s]+)`", read(page)) + re.findall(r"\]\(([^)#]+)\)", read(page))
+            for name in names:
+                if not name.startswith(FOLDERS) or "NNNN" in name or "*" in name:
+                    continue
+                if not os.path.exists(os.path.join(ROOT, name)):
+                    missing.append(f"{page}: {name}")
+        self.assertEqual(missing, [])
+
+    def test_every_metric_on_a_dashboard_is_exported_by_the_code(self):
+        sources = glob.glob(os.path.join(ROOT, "daemon/src/**/*.rs"), recursive=True)
+        sources += glob.glob(os.path.join(ROOT, "admin-api/src/**/*.rs"), recursive=True)
+        code = "\n".join(read(os.path.relpath(path, ROOT)) for path in sources)
+        exported = set(re.findall(r"fastchat_\w+", code))
+        shown = set()
+        for path in glob.glob(os.path.join(ROOT, "grafana/dashboards/*.json")):
+            shown |= set(re.findall(r"\bfastchat_\w+", read(os.path.relpath(path, ROOT))))
+        unknown = {name for name in shown if name not in exported and HISTOGRAM_PART.sub("", name) not in exported}
+        self.assertEqual(sorted(unknown), [])
+
+    def test_a_package_is_licensed_as_the_licence_says(self):
+        self.assertIn("Apache License", read("LICENSE"))
+        self.assertIn('license = "Apache-2.0"', read("Cargo.toml"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,36 @@
+# One profile (release) for what users run, what tests run and what lints check: each crate is built once.
+
+CARGO ?= cargo
+ARGS ?=
+
+# Folders with Python tests (test_*.py).
+PYTHON_TESTS := .ci grafana/check
+
+.PHONY: help run test lint bench fmt
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: ## build, then start a whole fleet in ./fastchat-data; Ctrl-C ends it (ARGS="--servers 5" passes flags on)
+	$(CARGO) build --release --locked --workspace --bins
+	target/release/fastchat-admin up $(ARGS)
+
+test: ## install what the tests need, build, run all of them
+	.ci/install
+	$(CARGO) build --release --locked --workspace --bins --tests
+	set -e; for folder in $(PYTHON_TESTS); do python3 -m unittest discover --start-directory $$folder; done
+	daemon/systemd/check.sh target/release
+	$(CARGO) test --release --locked --workspace --doc --quiet
+	$(CARGO) nextest run --release --locked --workspace --no-fail-fast
+
+lint: ## formatting, clippy (a warning fails), syntax of scripts
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	find . -name '*.py' -not -path './target/*' -not -path './fastchat-data/*' -print0 | xargs -0 python3 -m py_compile
+	for script in .ci/install .ci/run daemon/systemd/check.sh; do bash -n $$script || exit 1; done
+
+bench: ## what framing costs, in ns per frame and MB/s
+	$(CARGO) bench --locked --package fastchat-wire --bench deframe
+
+fmt: ## format all Rust code
+	$(CARGO) fmt --all
