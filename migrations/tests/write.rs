@@ -95,17 +95,15 @@ async fn a_writer_cancelled_at_any_await_leaves_no_transaction_and_frees_the_loc
     let database = Database::open(&url).await.unwrap();
     let other = Database::open(&url).await.unwrap();
     let mut cancelled = 0;
-    for polls in 1..200 {
-        let finished = poll_times(polls, insert_next(&database)).await;
+    for round in 0..60 {
+        if !poll_times(1 + round % 12, insert_next(&database)).await {
+            cancelled += 1;
+        }
         // Whatever it left, both this process and another one go on at once.
         tokio::time::timeout(LONG, insert_next(&database)).await.unwrap();
         tokio::time::timeout(LONG, insert_next(&other)).await.unwrap();
-        if finished {
-            break;
-        }
-        cancelled += 1;
     }
-    assert!((5..199).contains(&cancelled), "{cancelled}");
+    assert!(cancelled >= 10, "{cancelled}");
     let numbers = numbers(&database).await;
     assert_eq!(numbers, (1..=i64::try_from(numbers.len()).unwrap()).collect::<Vec<_>>());
     assert!(lock_of(&folder).try_lock().is_ok());
