@@ -63,22 +63,21 @@ CREATE INDEX key_packages_by_device ON key_packages (device_id, last_resort, num
 CREATE UNIQUE INDEX key_packages_last_resort ON key_packages (device_id) WHERE last_resort = 1;
 
 -- The counters of every log. An append rewrites this row, so it stays small.
--- An inbox has its device's id, an archive its account's; both name the account.
+-- An inbox has its device's id, an archive its account's. `account_id` is whose an
+-- inbox or archive is, and who created a conversation.
 -- `members_seq` is the number of the last change of membership or role, `epoch`
 -- counts commits, `first_seq` is the first entry that is kept.
 CREATE TABLE logs (
     id          BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     kind        TEXT    NOT NULL CHECK (kind IN ('direct', 'group', 'inbox', 'archive')),
-    account_id  BLOB    REFERENCES accounts (id) ON DELETE CASCADE,
+    account_id  BLOB    NOT NULL REFERENCES accounts (id),
     last_seq    INTEGER NOT NULL DEFAULT 0,
     first_seq   INTEGER NOT NULL DEFAULT 1,
     members_seq INTEGER NOT NULL DEFAULT 0,
     epoch       INTEGER NOT NULL DEFAULT 0,
     created_at  INTEGER NOT NULL,
-    CHECK ((account_id IS NULL) = (kind IN ('direct', 'group'))),
     CHECK (first_seq >= 1 AND first_seq <= last_seq + 1 AND members_seq <= last_seq)
 ) STRICT;
-CREATE INDEX logs_by_account ON logs (account_id) WHERE account_id IS NOT NULL;
 
 -- A direct conversation is unique for its pair; `low` is the smaller account id.
 CREATE TABLE direct_pairs (
