@@ -10,6 +10,7 @@
 //! ```
 
 mod appender;
+mod blobs;
 mod connection;
 mod context;
 mod delivery;
@@ -27,6 +28,7 @@ mod peers;
 mod presence;
 mod session;
 mod start;
+mod token;
 
 use crate::shell::{Report, Shell};
 use context::Context;

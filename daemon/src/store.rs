@@ -14,6 +14,8 @@
 pub(crate) mod accounts;
 pub(crate) mod blobs;
 pub(crate) mod logs;
+pub(crate) mod rules;
+pub(crate) mod sqlite;
 
 pub(crate) use accounts::AccountStore;
 pub(crate) use blobs::BlobStore;

@@ -3,7 +3,10 @@
 use super::{news::Announcer, password::Passwords};
 use crate::{fleet_key::FleetKey, store::{Store, accounts::SessionId, logs::Actor}};
 use fastchat_wire::{AccountId, DeviceId};
-use std::{sync::Arc, time::{SystemTime, UNIX_EPOCH}};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// What every handler may use.
 pub(crate) struct Context {
@@ -40,5 +43,7 @@ impl Identity {
 
 /// ms since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }

@@ -3,6 +3,7 @@
 use super::{
     PARTIAL_BLOCKS_KIB, Server, Timing,
     appender::Appender,
+    blobs,
     context::Context,
     delivery::Delivery,
     hub::Hub,
@@ -20,8 +21,10 @@ use crate::{
 };
 use anyhow::Context as _;
 use fastchat_wire::control::{ServerSpec, Spec};
-use object_store::local::LocalFileSystem;
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, atomic::AtomicU64},
+};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -47,7 +50,9 @@ pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics
     let store: Arc<dyn Store> = open_store(&part.database).await?;
     let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
     anyhow::ensure!(store_id == spec.store, "the database is store {store_id}, the spec is for store {}: check --database of the control plane", spec.store);
-    let objects = open_objects(&part.blobs)?;
+    let objects = blobs::open(&part.blobs)?;
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let passwords = Passwords::new(cores).context("Argon2 does not start")?;
 
     let key = FleetKey::new(part.fleet_key.clone());
     let quit = CancellationToken::new();
@@ -73,7 +78,7 @@ pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics
     });
 
     let load = Arc::new(LoadMeter::new(metrics.connections.clone(), metrics.bytes_in.clone(), metrics.bytes_out.clone()));
-    let context = Context { name: part.name.clone(), store_id, store, objects, passwords: Passwords::new(), fleet_key: key, announcer };
+    let context = Context { name: part.name.clone(), store_id, store, objects, passwords, fleet_key: key, announcer };
     let server = Server {
         context,
         appender,
@@ -103,8 +108,3 @@ async fn open_store(url: &str) -> anyhow::Result<Arc<dyn Store>> {
     Ok(Arc::new(SqliteStore::new(database)))
 }
 
-fn open_objects(folder: &str) -> anyhow::Result<Arc<dyn object_store::ObjectStore>> {
-    std::fs::create_dir_all(folder).with_context(|| format!("can't create the folder of the blobs, {folder}"))?;
-    let files = LocalFileSystem::new_with_prefix(folder).with_context(|| format!("can't use the folder of the blobs, {folder}"))?;
-    Ok(Arc::new(files.with_fsync(true)))
-}
