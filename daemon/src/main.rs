@@ -12,11 +12,13 @@
 mod agent;
 mod atomic_file;
 mod balancer;
+mod bus;
 mod config;
 mod fleet_key;
 mod logging;
 mod metrics;
 mod migrate;
+mod net;
 mod probes;
 mod server;
 mod shell;

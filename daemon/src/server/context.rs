@@ -1,7 +1,10 @@
 //! What every handler may use.
 
 use super::{news::Announcer, password::Passwords};
-use crate::{fleet_key::FleetKey, store::{Store, accounts::SessionId, logs::Actor}};
+use crate::{
+    fleet_key::FleetKey,
+    store::{Store, accounts::SessionId, logs::Actor},
+};
 use fastchat_wire::{AccountId, DeviceId};
 use std::{
     sync::Arc,
@@ -37,7 +40,10 @@ pub(crate) struct Identity {
 impl Identity {
     /// As the store's calls take it.
     pub(crate) fn actor(&self) -> Actor {
-        Actor { account: self.account, device: self.device }
+        Actor {
+            account: self.account,
+            device: self.device,
+        }
     }
 }
 

@@ -197,5 +197,9 @@ impl Call {
 
 /// A page's limit, checked.
 pub(crate) fn page_limit(limit: u32) -> Result<u32, Refusal> {
-    if (1..=PAGE_MAX).contains(&limit) { Ok(limit) } else { Err(Refusal::bad_request(format!("limit is 1 to {PAGE_MAX}"))) }
+    if (1..=PAGE_MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Refusal::bad_request(format!("limit is 1 to {PAGE_MAX}")))
+    }
 }
