@@ -4,6 +4,23 @@
 //! transaction, in turn with every other writer on the host (`fastchat-schema`).
 //! What a request may do is decided by [`super::rules`] inside of it.
 
+mod append;
+mod change;
+mod commit;
+mod conversations;
+mod create;
+mod fetch;
+mod grant;
+mod group_info;
+mod insert;
+mod leave;
+mod logs;
+mod mark;
+mod members;
+mod state;
+mod trim;
+mod values;
+
 use super::StoreError;
 use fastchat_schema::{Database, DatabaseError};
 
