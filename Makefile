@@ -4,7 +4,7 @@ CARGO ?= cargo
 ARGS ?=
 
 # Folders with Python tests (test_*.py).
-PYTHON_TESTS := .ci grafana/check
+PYTHON_TESTS := .ci grafana/check protocol/examples
 
 .PHONY: help run test lint bench fmt
 
