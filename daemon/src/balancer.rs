@@ -1,8 +1,212 @@
-//! The balancer's role.
+//! The balancer's role: tells each client which server to dial.
+//!
+//! ```text
+//!  clients ──> accept ──> clients ── assign ──┐
+//!  servers ──> accept ──> link ── attach, load ──> dispatcher ──> registry, strategy
+//!  spec ────> follow ──── apply ──────────────┘        └──> report ──> status, gauges
+//! ```
+//!
+//! The registry and the strategies are pure; the dispatcher holds them behind
+//! one lock. Everything that must outlive a restart comes back by itself: the
+//! strategy from the spec, the counts from the servers' `attach`.
 
-use crate::shell::Shell;
+mod accept;
+mod assign;
+mod clients;
+mod connection;
+mod dispatcher;
+mod failure;
+mod limits;
+mod link;
+mod metrics;
+mod registry;
+mod strategy;
+#[cfg(test)]
+mod tests;
+
+use crate::shell::{Report, Shell};
+use anyhow::Context;
+use clients::Clients;
+use dispatcher::Dispatcher;
+use fastchat_wire::control::{BalancerSpec, BalancerStatus, Part, ProcessState, Spec, StatusPart};
+use limits::Limits;
+use link::Links;
+use metrics::Metrics;
+use std::sync::Arc;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// The balancer's two sockets.
+struct Listeners {
+    clients: TcpListener,
+    links: TcpListener,
+}
 
 /// Runs the balancer until the shell says stop.
-pub(crate) async fn run(_shell: Shell) -> anyhow::Result<()> {
+///
+/// # Errors
+/// An address of the spec can't be listened on.
+pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
+    let first = tokio::select! {
+        () = shell.shutdown.cancelled() => return Ok(()),
+        first = shell.spec.wait_for(|spec| matches!(spec.part, Part::Balancer(_))) => match first {
+            Ok(first) => Arc::clone(&first),
+            // The shell is gone before it had a spec.
+            Err(_) => return Ok(()),
+        },
+    };
+    let Part::Balancer(spec) = &first.part else { return Ok(()) };
+    let listeners = Listeners {
+        clients: listen(&spec.listen, "clients").await?,
+        links: listen(&spec.link_listen, "servers").await?,
+    };
+    serve(shell, first.generation, spec, listeners, Limits::default()).await
+}
+
+async fn listen(address: &str, whom: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("can't listen on {address} for {whom}: end what uses that port, or choose another address for this balancer")
+    })
+}
+
+/// The role on sockets that are open.
+async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: Listeners, limits: Limits) -> anyhow::Result<()> {
+    let Shell {
+        mut spec,
+        report: reports,
+        shutdown,
+        registry,
+        readiness,
+        ..
+    } = shell;
+    let address = listeners.clients.local_addr()?.to_string();
+    let metrics = Metrics::register(&registry)?;
+    let dispatcher = Arc::new(Dispatcher::new(generation, first, metrics.clone(), rand::make_rng()));
+    let clients = Clients {
+        dispatcher: Arc::clone(&dispatcher),
+        metrics: metrics.clone(),
+        limits,
+        shutdown: shutdown.clone(),
+    };
+    let links = Links {
+        dispatcher: Arc::clone(&dispatcher),
+        limits,
+        shutdown: shutdown.clone(),
+    };
+    tracing::info!(address, "the balancer serves");
+    readiness.set(true);
+    tokio::join!(
+        accept::run(
+            listeners.clients,
+            limits.clients_max,
+            limits,
+            &shutdown,
+            |stream| clients.clone().serve(stream),
+            |stream| clients.refuse(stream),
+        ),
+        accept::run(
+            listeners.links,
+            limits.links_max,
+            limits,
+            &shutdown,
+            |stream| links.clone().serve(stream),
+            |_| tracing::warn!("a link is refused: there are {} already", limits.links_max),
+        ),
+        follow(&mut spec, first, &dispatcher, &shutdown),
+        report(&reports, &address, &dispatcher, &metrics, limits, &shutdown),
+        async {
+            shutdown.cancelled().await;
+            readiness.set(false);
+        },
+    );
     Ok(())
+}
+
+/// Applies each new spec as it comes.
+async fn follow(specs: &mut watch::Receiver<Arc<Spec>>, first: &BalancerSpec, dispatcher: &Dispatcher, shutdown: &CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            changed = specs.changed() => if changed.is_err() {
+                // No more specs: the last one stays in force.
+                return;
+            },
+        }
+        let newest = Arc::clone(&specs.borrow_and_update());
+        if let Part::Balancer(spec) = &newest.part {
+            dispatcher.apply(newest.generation, spec, needs_restart(first, spec));
+        }
+    }
+}
+
+/// What of a spec only a restart can apply.
+fn needs_restart(first: &BalancerSpec, spec: &BalancerSpec) -> Option<String> {
+    let moved = |what: &str, from: &str, to: &str| (from != to).then(|| format!("{what} from {from} to {to}"));
+    let moves: Vec<_> = [
+        moved("listen", &first.listen, &spec.listen),
+        moved("link_listen", &first.link_listen, &spec.link_listen),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!moves.is_empty()).then(|| format!("restart the balancer to change {}", moves.join(" and ")))
+}
+
+/// Reports on every change, at most once in an interval, and keeps the gauges.
+async fn report(
+    reports: &watch::Sender<Report>,
+    address: &str,
+    dispatcher: &Dispatcher,
+    metrics: &Metrics,
+    limits: Limits,
+    shutdown: &CancellationToken,
+) {
+    let mut changes = dispatcher.changes();
+    let mut shown = Vec::new();
+    loop {
+        changes.mark_unchanged();
+        let view = dispatcher.view();
+        metrics.show_servers(&shown, &view.servers);
+        shown.clone_from(&view.servers);
+        let report = Report {
+            applied_generation: view.applied.generation,
+            state: if shutdown.is_cancelled() {
+                ProcessState::Stopping
+            } else {
+                ProcessState::Ready
+            },
+            problem: view.applied.problem,
+            part: StatusPart::Balancer(BalancerStatus {
+                address: address.to_owned(),
+                balancing_generation: view.balancing_generation,
+                servers: view.servers,
+            }),
+        };
+        reports.send_if_modified(|last| {
+            let changed = *last != report;
+            if changed {
+                *last = report;
+            }
+            changed
+        });
+        if shutdown.is_cancelled() {
+            return;
+        }
+        let next = async {
+            sleep(limits.report_interval).await;
+            // Where nothing else happens, tickets still run out.
+            let _ = timeout(limits.report_interval, changes.changed()).await;
+            dispatcher.expire();
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            () = next => {}
+        }
+    }
 }

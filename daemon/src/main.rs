@@ -10,13 +10,63 @@
 //! spec comes from.
 
 mod agent;
+mod atomic_file;
 mod balancer;
+mod config;
 mod fleet_key;
+mod logging;
 mod metrics;
+mod migrate;
 mod probes;
 mod server;
 mod shell;
 mod store;
 mod ticket;
 
-fn main() {}
+use clap::Parser;
+use config::{Cli, Config, Layer};
+use std::{process::ExitCode, time::Duration};
+
+/// The options are wrong.
+const USAGE: u8 = 2;
+/// What still runs on threads of its own after the end is given this time.
+const THREADS_END: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Layer::from_environment(std::env::var_os);
+    match environment.and_then(|environment| Config::load(cli.command, environment)) {
+        Err(error) => complain(&error, USAGE),
+        Ok(config) => match start(config) {
+            Err(error) => complain(&format!("{error:#}"), 1),
+            Ok(()) => ExitCode::SUCCESS,
+        },
+    }
+}
+
+fn start(config: Config) -> anyhow::Result<()> {
+    logging::init(config.log())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(run(config));
+    runtime.shutdown_timeout(THREADS_END);
+    outcome
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    match config {
+        Config::Migrate(migrate) => migrate::run(&migrate).await,
+        Config::Server(process) => shell::run(&process, server::run).await,
+        Config::Balancer(process) => shell::run(&process, balancer::run).await,
+        Config::Agent(process, agent) => {
+            let log = process.log.clone();
+            shell::run(&process, |shell| agent::run(shell, agent, log)).await
+        }
+    }
+}
+
+/// One line on stderr, whatever the format of the log.
+#[expect(clippy::print_stderr, reason = "the reason of a failed start is for the one who started us")]
+fn complain(reason: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    eprintln!("fastchatd: {reason}");
+    ExitCode::from(code)
+}

@@ -1,4 +1,33 @@
 //! What every role is given: its spec, its report, its end.
+//!
+//! ```text
+//!  control plane ──spec──> follow ──> cache (spec.json)
+//!  or a file                 │ watch
+//!                            ▼
+//!  signals ──shutdown──>    role  ──report──> report ──status──> control plane
+//!                            │
+//!              probes <── readiness, registry ──> systemd
+//! ```
+//!
+//! Only [`run`] knows all of it. Once a role runs, nothing but its own end, a
+//! signal or the loss of the probes' listener ends it: the control plane may
+//! come and go.
+
+mod admit;
+mod backoff;
+mod cache;
+mod control_link;
+mod first_spec;
+mod follow;
+mod instance_lock;
+mod report;
+mod run;
+mod signals;
+mod systemd;
+mod trouble;
+
+pub(crate) use instance_lock::LOCK_FILE;
+pub(crate) use run::run;
 
 use crate::probes::Readiness;
 use fastchat_wire::control::{ProcessState, Role, Spec, StatusPart};

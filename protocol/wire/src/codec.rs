@@ -26,6 +26,11 @@ impl FrameCodec {
     pub fn new(limits: FrameLimits) -> Self {
         Self(Deframer::new(limits))
     }
+
+    /// Other limits from the next header on (after sign-in).
+    pub fn set_limits(&mut self, limits: FrameLimits) {
+        self.0.set_limits(limits);
+    }
 }
 
 impl Decoder for FrameCodec {

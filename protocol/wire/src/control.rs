@@ -14,6 +14,7 @@
 
 mod spec;
 mod status;
+pub mod strategies;
 
 pub use spec::{AgentSpec, BalancerSpec, Balancing, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
 pub use status::{

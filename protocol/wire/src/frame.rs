@@ -2,10 +2,14 @@
 
 use crate::{
     Code, ErrorBody, Event, FrameError, Head, Kind, Request,
-    limits::{BLOCK_BYTES_MAX, BLOCK_BYTES_MAX_UNAUTHENTICATED, HEADER_BYTES_MAX, HEADER_BYTES_MAX_UNAUTHENTICATED, HEADER_BYTES_MIN},
+    limits::{
+        BLOCK_BYTES_MAX, BLOCK_BYTES_MAX_UNAUTHENTICATED, ERROR_MESSAGE_BYTES_MAX, HEADER_BYTES_MAX, HEADER_BYTES_MAX_UNAUTHENTICATED,
+        HEADER_BYTES_MIN,
+    },
 };
 use bytes::{Buf, Bytes, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
+use std::borrow::Cow;
 
 /// One frame: header and block are slices of what was read, not copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,10 +134,16 @@ impl Deframer {
         self.awaiting_block.is_some() || !self.buffer.is_empty()
     }
 
-    /// Bytes held for the frame that isn't complete.
+    /// Length of the block that is still coming, where its header was taken.
+    #[must_use]
+    pub fn awaited_block_bytes(&self) -> Option<usize> {
+        self.awaiting_block.as_ref().map(|(_, _, bytes)| *bytes)
+    }
+
+    /// Bytes held for the frame that isn't complete, its header's included.
     #[must_use]
     pub fn partial_bytes(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() + self.awaiting_block.as_ref().map_or(0, |(_, header, _)| header.len())
     }
 
     /// The next frame; `None` where more bytes are needed. Call until `None`.
@@ -150,8 +160,7 @@ impl Deframer {
             },
         };
         if self.buffer.len() < block_bytes {
-            self.buffer
-                .reserve(block_bytes.min(READ_AHEAD_BYTES.max(self.buffer.len())) - self.buffer.len().min(block_bytes));
+            self.buffer.reserve((block_bytes - self.buffer.len()).min(READ_AHEAD_BYTES));
             self.awaiting_block = Some((head, header, block_bytes));
             return Ok(None);
         }
@@ -198,8 +207,9 @@ impl Deframer {
     }
 }
 
-/// A block's announced length reserves at most this much memory ahead of its bytes.
-const READ_AHEAD_BYTES: usize = 64 << 10;
+/// A block's announced length reserves at most this much memory ahead of the
+/// bytes that came: a peer that announces much and sends nothing costs little.
+const READ_AHEAD_BYTES: usize = 16 << 10;
 
 /// A block to send, with the header keys that describe it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -307,17 +317,21 @@ impl<'a, T: Serialize> Outgoing<'a, T> {
     }
 
     fn encode(&self, block: &Block) -> Result<Bytes, EncodeError> {
-        let mut out = Vec::with_capacity(256 + block.bytes.len());
-        out.extend_from_slice(&[0, 0]);
-        serde_json::to_writer(&mut out, self).map_err(|e| EncodeError::Json(e.to_string()))?;
-        let length = out.len() - 2;
-        match u16::try_from(length) {
-            Ok(h) if length <= HEADER_BYTES_MAX => out[..2].copy_from_slice(&h.to_be_bytes()),
-            _ => return Err(EncodeError::HeaderTooLarge(length)),
-        }
-        out.extend_from_slice(&block.bytes);
-        Ok(out.into())
+        write_frame(self, &block.bytes)
     }
+}
+
+fn write_frame<T: Serialize>(header: &T, block: &[u8]) -> Result<Bytes, EncodeError> {
+    let mut out = Vec::with_capacity(256 + block.len());
+    out.extend_from_slice(&[0, 0]);
+    serde_json::to_writer(&mut out, header).map_err(|e| EncodeError::Json(e.to_string()))?;
+    let length = out.len() - 2;
+    match u16::try_from(length) {
+        Ok(h) if length <= HEADER_BYTES_MAX => out[..2].copy_from_slice(&h.to_be_bytes()),
+        _ => return Err(EncodeError::HeaderTooLarge(length)),
+    }
+    out.extend_from_slice(block);
+    Ok(out.into())
 }
 
 /// Writes a request.
@@ -346,15 +360,21 @@ pub fn encode_response<T: Serialize>(re: u64, response: &T, block: &Block) -> Re
 }
 
 /// Writes a failed response; `re` is `None` where the request's id could not be
-/// read. `extra` has further top-level keys (an `epoch-conflict`'s `epoch`).
+/// read. `extra` has further top-level keys (an `epoch-conflict`'s `epoch`). A
+/// message beyond [`ERROR_MESSAGE_BYTES_MAX`] is cut: it may quote its request.
 ///
 /// # Errors
-/// The message doesn't fit into a header.
+/// `extra` doesn't fit into a header.
 pub fn encode_failure<T: Serialize>(re: Option<u64>, error: &ErrorBody, extra: &T) -> Result<Bytes, EncodeError> {
     let block = Block::none();
+    let mut error = Cow::Borrowed(error);
+    if error.message.len() > ERROR_MESSAGE_BYTES_MAX {
+        let end = error.message.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX);
+        error.to_mut().message.truncate(end);
+    }
     Outgoing {
         re: Some(re),
-        error: Some(error),
+        error: Some(&error),
         ..Outgoing::new(extra, &block)
     }
     .encode(&block)
@@ -371,4 +391,13 @@ pub fn encode_event<E: Event>(re: Option<u64>, event: &E, block: &Block) -> Resu
         ..Outgoing::new(event, block)
     }
     .encode(block)
+}
+
+/// Writes a frame whose header is private to one release (the bus between the
+/// servers). `header` brings its own `event` and `content-length`.
+///
+/// # Errors
+/// The header is too large.
+pub fn encode_private<T: Serialize>(header: &T, block: &[u8]) -> Result<Bytes, EncodeError> {
+    write_frame(header, block)
 }

@@ -1,7 +1,7 @@
 //! The part of a header that framing and dispatch need, parsed before the block.
 //!
 //! A header is parsed twice: here for the keys that every frame may have, then
-//! by the verb's own type ([`crate::Frame::request`]), and that only once the
+//! by the verb's own type ([`crate::Frame::parse`]), and that only once the
 //! session allows the verb.
 
 use crate::{FrameError, limits::INTEGER_MAX};
@@ -12,7 +12,7 @@ macro_rules! names {
     ($(#[$doc:meta])* $type:ident { $($name:ident = $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[allow(missing_docs, reason = "each name is documented in the verb's own file")]
+        #[expect(missing_docs, reason = "each name is documented in the verb's own file")]
         pub enum $type { $($name,)* }
 
         impl $type {
@@ -185,7 +185,7 @@ impl Head {
         }
         let content_length = match raw.content_length {
             None => 0,
-            Some(value) => integer(value).ok_or_else(|| bad("content-length is not an integer of 0 or more"))?,
+            Some(value) => integer(value).ok_or_else(|| bad("content-length is not an integer of 0 to 2^53"))?,
         };
         let parts = match raw.parts {
             None => None,
@@ -217,7 +217,10 @@ impl Head {
                     failed: raw.error.is_some(),
                 }
             }
-            (None, _, Some(event)) => {
+            (None, value, Some(event)) => {
+                if value.is_some() && re.is_none() {
+                    return Err(bad("re is not an integer"));
+                }
                 let event = text(event).ok_or_else(|| bad("event is not a text"))?;
                 Kind::Event {
                     name: EventName::from_wire(&event),

@@ -36,7 +36,9 @@ pub mod secret;
 pub mod username;
 
 pub use error::{Code, ErrorBody, FrameError};
-pub use frame::{Block, Deframer, EncodeError, Frame, FrameLimits, encode_event, encode_failure, encode_request, encode_response};
+pub use frame::{
+    Block, Deframer, EncodeError, Frame, FrameLimits, encode_event, encode_failure, encode_private, encode_request, encode_response,
+};
 pub use header::{EventName, Head, Kind, Op};
 pub use id::{AccountId, BlobId, DeviceId, EntryId, LogId, MoveId};
 pub use secret::{Secret, Secret32};

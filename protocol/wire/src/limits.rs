@@ -26,6 +26,9 @@ pub const DISCARD_MS_MAX: u64 = 1_000;
 /// Largest request id, sequence number and time: what a JSON number holds exactly.
 pub const INTEGER_MAX: u64 = 1 << 53;
 
+/// Longest `message` of an error; a longer one is cut, so that it always fits into a header.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 512;
+
 /// Longest username, in characters (all ASCII).
 pub const USERNAME_CHARS_MAX: usize = 32;
 /// Longest `agent` and `device-name`.

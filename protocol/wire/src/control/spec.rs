@@ -130,7 +130,7 @@ pub struct BalancerSpec {
     /// Servers that get no new clients, whatever they say of themselves.
     #[serde(default)]
     pub excluded: Vec<String>,
-    /// Most clients of each server by name; one that is absent has no limit.
+    /// Most clients of each server by name; absent or 0 is no limit.
     #[serde(default)]
     pub connections_max: BTreeMap<String, u64>,
 }

@@ -1,0 +1,94 @@
+//! `assign`: what a client's frame is answered (PROTOCOL.md §3).
+//!
+//! A balancer has this one verb, and no `hello` before it.
+
+use super::{dispatcher::Dispatcher, failure, metrics::Metrics};
+use bytes::Bytes;
+use fastchat_wire::{
+    Code, EncodeError, ErrorBody, Frame, FrameError, Kind, Op,
+    chat::assign::{Assign, Assigned},
+    encode_response,
+    frame::Block,
+    limits::HINT_BYTES_MAX,
+};
+
+/// What a frame is answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Nothing: events and responses have no answer.
+    None,
+    /// The connection goes on.
+    Reply(Bytes),
+    /// The stream means nothing any more.
+    Refusal(Bytes),
+}
+
+/// Answers one frame.
+///
+/// # Errors
+/// The answer doesn't fit into a header: a fault of ours.
+pub(super) fn answer(dispatcher: &Dispatcher, metrics: &Metrics, frame: &Frame) -> Result<Answer, EncodeError> {
+    let Kind::Request { op, id } = frame.head.kind else {
+        return Ok(Answer::None);
+    };
+    let timer = metrics.assign_latency.start_timer();
+    let outcome = match op {
+        Some(Op::Assign) => frame.parse().and_then(|request| assign(dispatcher, &request)),
+        Some(Op::Hello) => Err(ErrorBody::new(
+            Code::BadRequest,
+            "this is a balancer: send assign, then hello to the server that it names",
+        )),
+        _ => Err(ErrorBody::new(Code::UnknownOp, "a balancer knows assign only")),
+    };
+    if op == Some(Op::Assign) {
+        timer.observe_duration();
+    } else {
+        timer.stop_and_discard();
+    }
+    match outcome {
+        Ok(assigned) => encode_response(id, &assigned, &Block::none()).map(Answer::Reply),
+        Err(error) => {
+            let closes = matches!(error.code, Code::BadFrame | Code::TooLarge);
+            let bytes = failure(metrics, Some(id), error)?;
+            Ok(if closes { Answer::Refusal(bytes) } else { Answer::Reply(bytes) })
+        }
+    }
+}
+
+/// Answers a fault of framing.
+///
+/// # Errors
+/// The answer doesn't fit into a header: a fault of ours.
+pub(super) fn refusal(metrics: &Metrics, error: FrameError) -> Result<Bytes, EncodeError> {
+    failure(metrics, error.re, ErrorBody::new(error.code, error.message))
+}
+
+/// What a client is told for whom there is no place.
+///
+/// # Errors
+/// The answer doesn't fit into a header: a fault of ours.
+pub(super) fn no_place(metrics: &Metrics) -> Result<Bytes, EncodeError> {
+    let error = ErrorBody::retry_after(Code::Overloaded, "the balancer has too many connections: try again", 1_000);
+    failure(metrics, None, error)
+}
+
+fn assign(dispatcher: &Dispatcher, request: &Assign) -> Result<Assigned, ErrorBody> {
+    if let Some(hint) = request.hint.as_ref().filter(|hint| hint.len() > HINT_BYTES_MAX) {
+        return Err(ErrorBody::new(
+            Code::BadRequest,
+            format!("a hint of {} bytes: the limit is {HINT_BYTES_MAX}", hint.len()),
+        ));
+    }
+    if request.proxy {
+        return Err(ErrorBody::new(
+            Code::BadRequest,
+            "this balancer does not pipe connections: send assign without proxy and dial the server",
+        ));
+    }
+    dispatcher.assign(request)
+}
+
+fn failure(metrics: &Metrics, re: Option<u64>, error: ErrorBody) -> Result<Bytes, EncodeError> {
+    metrics.assign_failures.with_label_values(&[error.code.as_str()]).inc();
+    failure::encode(re, error)
+}

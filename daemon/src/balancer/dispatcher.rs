@@ -1,0 +1,314 @@
+//! The dispatcher: registry and strategy behind the balancer's one lock.
+//!
+//! ```text
+//!  clients ── assign ────────────────┐              ┌── registry
+//!  links ── attach, load, detach ────┼─> dispatcher ┼── strategy
+//!  spec ── apply ────────────────────┘       │      └── randomness
+//!                                            └─ changed ──> links (`reserved`), status
+//! ```
+//!
+//! This is where the pure parts meet the clock and the randomness. The lock is
+//! never held across an await, and tickets are signed and checked outside it.
+
+use super::{
+    metrics::{Metrics, as_gauge},
+    registry::{LinkId, Policy, Registry, Replaced, Reported},
+    strategy::{self, Strategy},
+};
+use crate::{
+    fleet_key::{self, FleetKey},
+    ticket::{self, Ticket},
+};
+use fastchat_wire::{
+    Code, ErrorBody, Secret,
+    chat::assign::{Assign, Assigned},
+    control::{BalancerServer, BalancerSpec, Balancing},
+    limits::LOAD_INTERVAL_MS,
+    link::{attach::Attach, load::Load},
+};
+use rand::{Rng, rngs::StdRng};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::{sync::watch, time::Instant};
+
+/// Without a server to give: when to ask again.
+const NO_SERVER_RETRY_MS: u64 = 500;
+/// Too many tickets are out: when to ask again.
+const OVERLOADED_RETRY_MS: u64 = 1_000;
+/// A reservation outlives its ticket by this: the load that says that it was used may still be on its way.
+const REPORT_GRACE_MS: u64 = LOAD_INTERVAL_MS;
+
+/// See the module.
+pub(super) struct Dispatcher {
+    inner: Mutex<Inner>,
+    changed: watch::Sender<()>,
+    metrics: Metrics,
+    started: Instant,
+}
+
+struct Inner {
+    registry: Registry,
+    strategy: Box<dyn Strategy>,
+    balancing: Balancing,
+    key: FleetKey,
+    ticket_ms: u64,
+    rng: StdRng,
+    applied: Applied,
+}
+
+/// How far the newest spec is in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Applied {
+    /// Generation of the newest spec that is in force as a whole.
+    pub(super) generation: u64,
+    /// What keeps a newer one from being so.
+    pub(super) problem: Option<String>,
+}
+
+/// What the status shows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct View {
+    pub(super) applied: Applied,
+    pub(super) balancing_generation: u64,
+    pub(super) servers: Vec<BalancerServer>,
+}
+
+impl Dispatcher {
+    /// Starts by the first spec. Where its strategy can't be built, the initial
+    /// one stays in force and the status says so.
+    pub(super) fn new(generation: u64, spec: &BalancerSpec, metrics: Metrics, rng: StdRng) -> Self {
+        let (balancing, strategy) = strategy::initial();
+        let dispatcher = Self {
+            inner: Mutex::new(Inner {
+                registry: Registry::default(),
+                strategy,
+                balancing,
+                key: FleetKey::new(spec.fleet_key.clone()),
+                ticket_ms: spec.ticket_ms,
+                rng,
+                applied: Applied::default(),
+            }),
+            changed: watch::Sender::new(()),
+            metrics,
+            started: Instant::now(),
+        };
+        dispatcher.apply(generation, spec, None);
+        dispatcher
+    }
+
+    /// Puts a spec in force between two picks. Servers, reservations and counts
+    /// stay as they are; a strategy that stays the same keeps its state, and one
+    /// that can't be built leaves the present one in force. `problem` is what
+    /// the caller could not apply.
+    pub(super) fn apply(&self, generation: u64, spec: &BalancerSpec, problem: Option<String>) {
+        let mut inner = self.lock();
+        let mut problems: Vec<_> = problem.into_iter().collect();
+        let wanted = &spec.balancing;
+        let same = inner.balancing.strategy == wanted.strategy && inner.balancing.parameters == wanted.parameters;
+        match if same { Ok(None) } else { strategy::build(wanted).map(Some) } {
+            Ok(rebuilt) => {
+                inner.balancing = wanted.clone();
+                if let Some(rebuilt) = rebuilt {
+                    inner.strategy = rebuilt;
+                }
+            }
+            Err(faults) => {
+                let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+                problems.push(format!("{} stays in force: {}", inner.balancing.strategy, faults.join("; ")));
+            }
+        }
+        inner.key = FleetKey::new(spec.fleet_key.clone());
+        inner.ticket_ms = spec.ticket_ms;
+        inner.registry.set_policy(Policy {
+            excluded: spec.excluded.iter().cloned().collect(),
+            clients_max: spec.connections_max.iter().map(|(name, max)| (name.clone(), *max)).collect(),
+        });
+        if problems.is_empty() {
+            inner.applied = Applied { generation, problem: None };
+        } else {
+            inner.applied.problem = Some(problems.join("; "));
+        }
+        self.metrics.show_strategy(&inner.balancing.strategy, inner.balancing.generation);
+        self.metrics.generation.set(as_gauge(inner.applied.generation));
+        drop(inner);
+        self.changed.send_replace(());
+    }
+
+    /// Gives a client a server, with a ticket that reserves its place there.
+    ///
+    /// # Errors
+    /// `no-server`, or `overloaded` where too many tickets are out.
+    pub(super) fn assign(&self, request: &Assign) -> Result<Assigned, ErrorBody> {
+        let now = self.now();
+        let mut inner = self.lock();
+        let Inner {
+            registry,
+            strategy,
+            rng,
+            ticket_ms,
+            ..
+        } = &mut *inner;
+        let candidates = registry.candidates(now, request.move_id);
+        if registry.is_full() {
+            return Err(ErrorBody::retry_after(
+                Code::Overloaded,
+                "too many tickets are out: ask again",
+                OVERLOADED_RETRY_MS,
+            ));
+        }
+        let no_server = || ErrorBody::retry_after(Code::NoServer, "no server takes new clients now: ask again", NO_SERVER_RETRY_MS);
+        let picked = strategy.pick(&candidates, request.hint.as_deref(), rng).ok_or_else(no_server)?;
+        let ticket_ms = *ticket_ms;
+        let number = rng.next_u64();
+        let reserved_until = now.saturating_add(ticket_ms).saturating_add(REPORT_GRACE_MS);
+        let (name, address) = registry
+            .reserve(picked, number, reserved_until, request.move_id)
+            .ok_or_else(no_server)?;
+        let (server, address) = (name.to_owned(), address.to_owned());
+        let key = inner.key.clone();
+        self.count(&inner);
+        drop(inner);
+        self.metrics.assigns.with_label_values(&[&server]).inc();
+        self.changed.send_replace(());
+        let ticket = Ticket {
+            number,
+            expires_at: unix_ms().saturating_add(ticket_ms),
+        };
+        Ok(Assigned {
+            ticket: ticket::issue(&key, &server, ticket),
+            server,
+            address: Some(address),
+            wait_ms: 0,
+            expires_in_ms: ticket_ms,
+        })
+    }
+
+    /// Lets a server join; its numbers have been checked.
+    ///
+    /// # Errors
+    /// `unauthenticated` where its token isn't this fleet's for that name.
+    pub(super) fn attach(&self, request: &Attach) -> Result<LinkId, ErrorBody> {
+        let key = self.lock().key.clone();
+        if !fleet_key::same(&request.token, &key.attach_token(&request.server)) {
+            return Err(ErrorBody::new(
+                Code::Unauthenticated,
+                "the token is not this fleet's for that server: check its spec",
+            ));
+        }
+        let mut reported = reported(&key, &request.server, &request.load);
+        reported.redeemed.extend(numbers(&key, &request.server, &request.redeemed));
+        let now = self.now();
+        let mut inner = self.lock();
+        let link = inner
+            .registry
+            .attach(now, &request.server, request.address.clone(), request.weight, &reported);
+        self.count(&inner);
+        drop(inner);
+        self.changed.send_replace(());
+        Ok(link)
+    }
+
+    /// Takes over what a server says of itself.
+    ///
+    /// # Errors
+    /// A newer link has replaced this one.
+    pub(super) fn load(&self, link: LinkId, server: &str, load: &Load) -> Result<(), Replaced> {
+        let key = self.lock().key.clone();
+        let reported = reported(&key, server, load);
+        let now = self.now();
+        let mut inner = self.lock();
+        inner.registry.load(now, link, &reported)?;
+        self.count(&inner);
+        drop(inner);
+        self.changed.send_replace(());
+        Ok(())
+    }
+
+    /// A link has ended.
+    pub(super) fn detach(&self, link: LinkId) {
+        self.lock().registry.detach(link);
+        self.changed.send_replace(());
+    }
+
+    /// Tickets that are out for a link's server; `None` where a newer link has replaced this one.
+    pub(super) fn reserved(&self, link: LinkId) -> Option<u64> {
+        self.lock().registry.reserved(link)
+    }
+
+    /// Forgets tickets whose time is over.
+    pub(super) fn expire(&self) {
+        let now = self.now();
+        let mut inner = self.lock();
+        let any = inner.registry.expire(now);
+        self.count(&inner);
+        drop(inner);
+        if any {
+            self.changed.send_replace(());
+        }
+    }
+
+    /// What the status shows.
+    pub(super) fn view(&self) -> View {
+        let inner = self.lock();
+        View {
+            applied: inner.applied.clone(),
+            balancing_generation: inner.balancing.generation,
+            servers: inner.registry.attached(),
+        }
+    }
+
+    /// Wakes whenever something may have changed that [`Self::view`] or [`Self::reserved`] shows.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// The counters follow the registry's; the caller holds the lock.
+    fn count(&self, inner: &Inner) {
+        let totals = inner.registry.totals();
+        let Metrics {
+            tickets_redeemed,
+            tickets_expired,
+            ..
+        } = &self.metrics;
+        tickets_redeemed.inc_by(totals.redeemed.saturating_sub(tickets_redeemed.get()));
+        tickets_expired.inc_by(totals.expired.saturating_sub(tickets_expired.get()));
+    }
+
+    /// No step of the registry is left half done: where a panic poisoned the lock, its counts are still whole enough to serve.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// ms since the start, for the registry: never goes back.
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// ms since the Unix epoch, for tickets: servers compare it with their own clock.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn reported(key: &FleetKey, server: &str, load: &Load) -> Reported {
+    Reported {
+        connections: load.connections,
+        reserved_elsewhere: load.reserved_elsewhere,
+        draining: load.draining,
+        redeemed: numbers(key, server, &load.redeemed),
+        moving: load.moving.clone(),
+    }
+}
+
+/// Numbers of the genuine tickets. One used in its last moment is reported after
+/// its time, so that isn't looked at: the reservation has a time of its own.
+fn numbers(key: &FleetKey, server: &str, tickets: &[Secret]) -> Vec<u64> {
+    tickets
+        .iter()
+        .filter_map(|ticket| ticket::verify(key, server, ticket, 0))
+        .map(|ticket| ticket.number)
+        .collect()
+}

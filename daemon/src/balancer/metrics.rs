@@ -1,0 +1,137 @@
+//! What the balancer counts.
+
+use fastchat_wire::{
+    Code,
+    control::{BalancerServer, strategies::STRATEGIES},
+};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+/// Codes that a client may get from a balancer.
+const FAILURES: &[Code] = &[
+    Code::BadFrame,
+    Code::TooLarge,
+    Code::UnknownOp,
+    Code::BadRequest,
+    Code::Overloaded,
+    Code::NoServer,
+];
+
+/// From 10 µs to 0.65 s.
+const LATENCY_BUCKETS_S: &[f64] = &[1e-5, 2e-5, 4e-5, 8e-5, 1.6e-4, 6.4e-4, 2.5e-3, 1e-2, 4e-2, 0.16, 0.65];
+
+/// Handles on the balancer's metrics; clones count together.
+#[derive(Debug, Clone)]
+pub(super) struct Metrics {
+    pub(super) connections: IntGauge,
+    pub(super) frames_in: IntCounter,
+    pub(super) frames_out: IntCounter,
+    pub(super) bytes_in: IntCounter,
+    pub(super) bytes_out: IntCounter,
+    pub(super) assigns: IntCounterVec,
+    pub(super) assign_failures: IntCounterVec,
+    pub(super) assign_latency: Histogram,
+    pub(super) tickets_redeemed: IntCounter,
+    pub(super) tickets_expired: IntCounter,
+    pub(super) generation: IntGauge,
+    strategy_info: IntGaugeVec,
+    balancing_generation: IntGauge,
+    servers: IntGauge,
+    server_connections: IntGaugeVec,
+    server_reserved: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Registers all of them.
+    ///
+    /// # Errors
+    /// One is registered already: a fault of ours.
+    pub(super) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let gauges = |name: &str, help: &str, label: &str| -> prometheus::Result<IntGaugeVec> {
+            let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(gauges.clone()))?;
+            Ok(gauges)
+        };
+        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let counters = |name: &str, help: &str, label: &str| -> prometheus::Result<IntCounterVec> {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
+        let options = HistogramOpts::new("fastchat_balancer_assign_latency_seconds", "Time from an assign read to its answer");
+        let assign_latency = Histogram::with_opts(options.buckets(LATENCY_BUCKETS_S.to_vec()))?;
+        registry.register(Box::new(assign_latency.clone()))?;
+        let metrics = Self {
+            connections: gauge("fastchat_balancer_connections", "Clients connected to the balancer")?,
+            frames_in: counter("fastchat_balancer_frames_in_total", "Frames read from clients")?,
+            frames_out: counter("fastchat_balancer_frames_out_total", "Frames written to clients")?,
+            bytes_in: counter("fastchat_balancer_bytes_in_total", "Bytes read from clients")?,
+            bytes_out: counter("fastchat_balancer_bytes_out_total", "Bytes written to clients")?,
+            assigns: counters("fastchat_balancer_assigns_total", "Clients sent to each server", "server")?,
+            assign_failures: counters("fastchat_balancer_assign_failures_total", "Clients answered with an error", "code")?,
+            assign_latency,
+            strategy_info: gauges(
+                "fastchat_balancer_strategy_info",
+                "1 for the strategy in force, 0 for the others",
+                "strategy",
+            )?,
+            balancing_generation: gauge(
+                "fastchat_balancer_balancing_generation",
+                "Generation of the balancing document in force",
+            )?,
+            servers: gauge("fastchat_balancer_servers", "Servers attached")?,
+            server_connections: gauges(
+                "fastchat_balancer_server_connections",
+                "Connections that each server reports",
+                "server",
+            )?,
+            server_reserved: gauges("fastchat_balancer_server_reserved", "Tickets out for each server", "server")?,
+            tickets_redeemed: counter("fastchat_balancer_tickets_redeemed_total", "Tickets that became connections")?,
+            tickets_expired: counter("fastchat_balancer_tickets_expired_total", "Tickets that nobody used")?,
+            generation: gauge("fastchat_balancer_generation", "Generation of the spec in force")?,
+        };
+        for code in FAILURES {
+            metrics.assign_failures.with_label_values(&[code.as_str()]);
+        }
+        Ok(metrics)
+    }
+
+    /// Shows which strategy is in force.
+    pub(super) fn show_strategy(&self, in_force: &str, generation: u64) {
+        for info in STRATEGIES {
+            self.strategy_info
+                .with_label_values(&[info.name])
+                .set((info.name == in_force).into());
+        }
+        self.balancing_generation.set(as_gauge(generation));
+    }
+
+    /// Shows the attached servers, and no more those that were `shown` and are gone.
+    pub(super) fn show_servers(&self, shown: &[BalancerServer], servers: &[BalancerServer]) {
+        self.servers.set(as_gauge(servers.len() as u64));
+        for gone in shown.iter().filter(|known| servers.iter().all(|server| server.name != known.name)) {
+            // Both fail only where there is nothing to remove.
+            let _ = self.server_connections.remove_label_values(&[&gone.name]);
+            let _ = self.server_reserved.remove_label_values(&[&gone.name]);
+        }
+        for server in servers {
+            let labels = [server.name.as_str()];
+            self.assigns.with_label_values(&labels);
+            self.server_connections.with_label_values(&labels).set(as_gauge(server.connections));
+            self.server_reserved.with_label_values(&labels).set(as_gauge(server.reserved));
+        }
+    }
+}
+
+/// Gauges hold integers up to 2^63; none of our counts comes near.
+pub(super) fn as_gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,88 @@
+//! Our side of a link: dial, say who we are, write what is queued, beat.
+
+use super::{Control, HEARTBEAT, LINK_BYTES_MAX, LINK_MESSAGES_MAX, LINK_SILENCE, Mesh, Shared};
+use crate::{
+    bus::BusEvent,
+    net::outbox::{Outbox, Outgoing},
+};
+use bytes::Bytes;
+use fastchat_wire::{control::Peer, encode_private};
+use std::{
+    io,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, interval, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// First and longest wait between two dials.
+const DIAL_WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// Bytes that are written at once.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// Keeps the link to one peer until `stop`.
+pub(super) async fn run(mesh: Arc<Mesh>, peer: Peer, shared: Arc<Shared>, stop: CancellationToken) {
+    let mut wait = DIAL_WAIT.0;
+    loop {
+        let began = Instant::now();
+        let ended = stop.run_until_cancelled(link(&mesh, &peer, &shared)).await;
+        let was_up = shared.outbox.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        if was_up {
+            mesh.tell(BusEvent::Deaf(peer.name.clone())).await;
+        }
+        let Some(Err(error)) = ended else { return };
+        if was_up {
+            tracing::info!(peer = peer.name, %error, "bus link ended");
+        }
+        wait = if began.elapsed() > DIAL_WAIT.1 { DIAL_WAIT.0 } else { (wait * 2).min(DIAL_WAIT.1) };
+        if stop.run_until_cancelled(sleep(wait)).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn control(control: &Control) -> io::Result<Bytes> {
+    encode_private(control, &[]).map_err(io::Error::other)
+}
+
+/// One life of the link; it ends with an error only.
+async fn link(mesh: &Mesh, peer: &Peer, shared: &Shared) -> io::Result<()> {
+    let socket = timeout(LINK_SILENCE, TcpStream::connect(&peer.address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    socket.set_nodelay(true)?;
+    let (mut reader, mut writer) = socket.into_split();
+    writer.write_all(&control(&Control::Hello { from: mesh.name.clone(), token: mesh.key.bus_token(&mesh.name) })?).await?;
+
+    let outbox = Arc::new(Outbox::with_bounds(LINK_BYTES_MAX, LINK_MESSAGES_MAX));
+    let dropped_before = shared.dropped.load(Ordering::Relaxed);
+    *shared.outbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&outbox));
+    mesh.tell(BusEvent::Listening(peer.name.clone())).await;
+
+    let mut written = 0u64;
+    let mut beat = interval(HEARTBEAT);
+    let mut nothing = [0u8; 1];
+    loop {
+        let frames = tokio::select! {
+            // The peer writes nothing on this link: an answer is its end.
+            read = reader.read(&mut nothing) => return Err(read.err().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into())),
+            _ = beat.tick() => {
+                let dropped = shared.dropped.load(Ordering::Relaxed) - dropped_before;
+                vec![control(&Control::Heartbeat { sent: written + dropped })?]
+            }
+            taken = outbox.take(WRITE_BYTES) => match taken {
+                Outgoing::Frames(frames) => {
+                    written += frames.len() as u64;
+                    frames
+                }
+                // The next heartbeat says what was dropped.
+                Outgoing::Behind => continue,
+                Outgoing::Closed => return Err(io::ErrorKind::ConnectionAborted.into()),
+            },
+        };
+        let bytes = frames.concat();
+        timeout(LINK_SILENCE, writer.write_all(&bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    }
+}

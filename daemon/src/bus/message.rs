@@ -1,0 +1,232 @@
+//! What servers tell each other; private to one release.
+
+use crate::store::logs::Entry;
+use bytes::Bytes;
+use fastchat_wire::{
+    AccountId, DeviceId, EncodeError, EntryId, Frame, LogId,
+    chat::{mark::MarkEvent, remove_device::DeviceEvent},
+    encode_private,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Larger blocks travel by reference: the receiver reads them from the log.
+pub(crate) const BLOCK_BYTES_BY_VALUE_MAX: usize = 32 << 10;
+
+/// What servers tell each other.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Message {
+    /// An entry was appended.
+    Entry {
+        /// The entry.
+        entry: Entry,
+        /// The roster version that it is for.
+        members_seq: u64,
+    },
+    /// Something was appended; read it.
+    Bell {
+        /// Where.
+        log: LogId,
+        /// Its number.
+        seq: u64,
+        /// The roster version, where that is known.
+        members_seq: Option<u64>,
+    },
+    /// The sender's whole set of accounts, or a piece of it.
+    Snapshot {
+        /// Stands for the sender's changes through this one.
+        seq: u64,
+        /// Forget what was known before.
+        first: bool,
+        /// Online there.
+        accounts: Vec<AccountId>,
+    },
+    /// The sender's set changed.
+    Delta {
+        /// The change's number.
+        seq: u64,
+        /// Came.
+        came: Vec<AccountId>,
+        /// Went.
+        went: Vec<AccountId>,
+    },
+    /// The receiver's changes are known through this one.
+    Known {
+        /// The change's number.
+        seq: u64,
+    },
+    /// The receiver's set is not known any more: send a snapshot.
+    Resync,
+    /// Connections of this session are to end.
+    SessionEnded([u8; 16]),
+    /// Connections of this device are to end.
+    DeviceEnded(DeviceId),
+    /// Connections of this account are to end.
+    AccountEnded(AccountId),
+    /// A device came or went; tell these accounts.
+    Device(DeviceEvent, Vec<AccountId>),
+    /// Watermarks moved; tell the conversation's members.
+    Mark(MarkEvent),
+}
+
+/// The header on the wire; ids by the dozen are in the block, 16 bytes each.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Header<'a> {
+    event: &'a str,
+    content_length: u64,
+    #[serde(flatten)]
+    body: Body,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "type")]
+enum Body {
+    Entry { log: LogId, seq: u64, at: u64, kind: String, entry: EntryId, from: Option<AccountId>, device: Option<DeviceId>, epoch: Option<u64>, members_seq: u64 },
+    Bell { log: LogId, seq: u64, members_seq: Option<u64> },
+    Snapshot { seq: u64, first: bool },
+    Delta { seq: u64, came: usize },
+    Known { seq: u64 },
+    Resync,
+    SessionEnded { session: String },
+    DeviceEnded { device: DeviceId },
+    AccountEnded { account: AccountId },
+    Device { device: DeviceEvent },
+    Mark { mark: MarkEvent },
+}
+
+/// The `event` of all messages.
+const EVENT: &str = "bus";
+
+impl Message {
+    /// The frame.
+    ///
+    /// # Errors
+    /// It doesn't fit into one: a fault of ours.
+    pub(crate) fn encode(&self) -> Result<Bytes, EncodeError> {
+        let (body, block) = match self {
+            // A Welcome's devices are read from the log with it.
+            Self::Entry { entry, members_seq } if entry.block.len() > BLOCK_BYTES_BY_VALUE_MAX || !entry.welcome_to.is_empty() => {
+                (Body::Bell { log: entry.log, seq: entry.seq, members_seq: Some(*members_seq) }, Bytes::new())
+            }
+            Self::Entry { entry, members_seq } => (
+                Body::Entry {
+                    log: entry.log,
+                    seq: entry.seq,
+                    at: entry.at,
+                    kind: entry.kind.to_string(),
+                    entry: entry.entry,
+                    from: entry.from,
+                    device: entry.device,
+                    epoch: entry.epoch,
+                    members_seq: *members_seq,
+                },
+                entry.block.clone(),
+            ),
+            Self::Bell { log, seq, members_seq } => (Body::Bell { log: *log, seq: *seq, members_seq: *members_seq }, Bytes::new()),
+            Self::Snapshot { seq, first, accounts } => (Body::Snapshot { seq: *seq, first: *first }, ids(accounts)),
+            Self::Delta { seq, came, went } => (Body::Delta { seq: *seq, came: came.len() }, ids(came.iter().chain(went))),
+            Self::Known { seq } => (Body::Known { seq: *seq }, Bytes::new()),
+            Self::Resync => (Body::Resync, Bytes::new()),
+            Self::SessionEnded(session) => (Body::SessionEnded { session: LogId(*session).to_string() }, Bytes::new()),
+            Self::DeviceEnded(device) => (Body::DeviceEnded { device: *device }, Bytes::new()),
+            Self::AccountEnded(account) => (Body::AccountEnded { account: *account }, Bytes::new()),
+            Self::Device(device, to) => (Body::Device { device: device.clone() }, ids(to)),
+            Self::Mark(mark) => (Body::Mark { mark: mark.clone() }, Bytes::new()),
+        };
+        encode_private(&Header { event: EVENT, content_length: block.len() as u64, body }, &block)
+    }
+
+    /// Reads a frame of the bus.
+    ///
+    /// # Errors
+    /// What is wrong with it: the link is to be closed.
+    pub(crate) fn decode(frame: &Frame) -> Result<Self, String> {
+        let header: Header<'_> = serde_json::from_slice(&frame.header).map_err(|e| e.to_string())?;
+        Ok(match header.body {
+            Body::Entry { log, seq, at, kind, entry, from, device, epoch, members_seq } => {
+                let welcome_to = Arc::from([]);
+                Self::Entry { entry: Entry { log, seq, at, kind: kind.into(), entry, from, device, epoch, block: frame.block.clone(), welcome_to }, members_seq }
+            }
+            Body::Bell { log, seq, members_seq } => Self::Bell { log, seq, members_seq },
+            Body::Snapshot { seq, first } => Self::Snapshot { seq, first, accounts: accounts(&frame.block)? },
+            Body::Delta { seq, came } => {
+                let mut all = accounts(&frame.block)?;
+                if came > all.len() {
+                    return Err("a delta names more accounts than it carries".to_owned());
+                }
+                let went = all.split_off(came);
+                Self::Delta { seq, came: all, went }
+            }
+            Body::Known { seq } => Self::Known { seq },
+            Body::Resync => Self::Resync,
+            Body::SessionEnded { session } => Self::SessionEnded(session.parse::<LogId>().map_err(|e| e.to_string())?.0),
+            Body::DeviceEnded { device } => Self::DeviceEnded(device),
+            Body::AccountEnded { account } => Self::AccountEnded(account),
+            Body::Device { device } => Self::Device(device, accounts(&frame.block)?),
+            Body::Mark { mark } => Self::Mark(mark),
+        })
+    }
+}
+
+fn ids<'a>(accounts: impl IntoIterator<Item = &'a AccountId>) -> Bytes {
+    accounts.into_iter().flat_map(|account| account.0).collect()
+}
+
+fn accounts(block: &[u8]) -> Result<Vec<AccountId>, String> {
+    let (ids, rest) = block.as_chunks::<16>();
+    if rest.is_empty() { Ok(ids.iter().copied().map(AccountId).collect()) } else { Err("a list of ids with a broken end".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastchat_wire::{Deframer, FrameLimits};
+
+    fn through(message: &Message) -> Message {
+        let mut deframer = Deframer::new(FrameLimits::DEFAULT);
+        deframer.push(&message.encode().unwrap());
+        Message::decode(&deframer.next().unwrap().unwrap()).unwrap()
+    }
+
+    fn entry(block: usize, welcome_to: &[DeviceId]) -> Message {
+        let entry = Entry {
+            log: LogId([1; 16]),
+            seq: 7,
+            at: 8,
+            kind: "app".into(),
+            entry: EntryId([2; 16]),
+            from: Some(AccountId([3; 16])),
+            device: Some(DeviceId([4; 16])),
+            epoch: Some(9),
+            block: vec![b'x'; block].into(),
+            welcome_to: welcome_to.into(),
+        };
+        Message::Entry { entry, members_seq: 5 }
+    }
+
+    #[test]
+    fn messages_arrive_as_they_were_sent() {
+        let account = |n| AccountId([n; 16]);
+        for message in [
+            entry(BLOCK_BYTES_BY_VALUE_MAX, &[]),
+            Message::Bell { log: LogId([1; 16]), seq: 3, members_seq: None },
+            Message::Snapshot { seq: 4, first: true, accounts: vec![account(1), account(2)] },
+            Message::Delta { seq: 5, came: vec![account(1)], went: vec![account(2), account(3)] },
+            Message::Known { seq: 6 },
+            Message::Resync,
+            Message::SessionEnded([7; 16]),
+            Message::DeviceEnded(DeviceId([8; 16])),
+            Message::AccountEnded(account(9)),
+        ] {
+            assert_eq!(through(&message), message);
+        }
+    }
+
+    #[test]
+    fn large_blocks_and_welcomes_travel_by_reference() {
+        let bell = Message::Bell { log: LogId([1; 16]), seq: 7, members_seq: Some(5) };
+        assert_eq!(through(&entry(BLOCK_BYTES_BY_VALUE_MAX + 1, &[])), bell);
+        assert_eq!(through(&entry(1, &[DeviceId([1; 16])])), bell);
+    }
+}

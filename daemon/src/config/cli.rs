@@ -1,0 +1,202 @@
+//! The command line.
+
+use super::{Layer, LogFormat, layer::LogLayer};
+use clap::{Args, Parser, Subcommand};
+use fastchat_wire::control::Role;
+use std::path::PathBuf;
+
+/// FastChat's data plane: chat server, balancer and host agent in one binary.
+///
+/// Each of them follows a spec: one JSON document that says what the process should be (where it listens, its store,
+/// its peers, its strategy). The spec comes from the control plane (--control, with --token-file) or from a file
+/// (--spec). The newest spec is kept in the process's folder, so a process starts and serves while the control plane
+/// is away.
+#[derive(Debug, Parser)]
+#[command(name = "fastchatd", version, max_term_width = 100, after_long_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+OPTIONS, ENVIRONMENT, FILE
+  A flag beats the environment beats the file of --config. One key has one name in all three:
+  --log-level, FASTCHAT_LOG_LEVEL, and in the file
+
+      name = \"s1\"
+      control = \"http://127.0.0.1:7100\"
+      token_file = \"/etc/fastchat/s1.token\"
+      [log]
+      level = \"info\"
+
+  An empty variable counts as not set. A key that nobody knows is an error.
+
+SIGNALS
+  SIGTERM, SIGINT   soft stop; hard after 8 s
+  the same again    hard stop
+
+PROBES
+  On the spec's probe_listen, plain HTTP: /metrics (Prometheus), /healthz (alive), /readyz (would serve).
+
+EXIT CODES
+  0  ended as asked
+  1  could not start, could not go on, or was stopped hard; one line on stderr says why
+  2  the options are wrong";
+
+/// A role, or a one-time job.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a chat server: clients sign in here, append to logs and receive pushes.
+    Server(InstanceArgs),
+    /// Run a balancer: tells each client which server to dial.
+    Balancer(InstanceArgs),
+    /// Run the host agent: starts, watches and ends this host's servers and balancers.
+    ///
+    /// Its instances are processes of their own: they outlive the agent, and the next agent takes them over. A crashed
+    /// instance is started again, after 200 ms at first, after up to 10 s when it keeps crashing.
+    ///
+    /// Below --data: agent/ledger.json (what was started), processes/NAME/ (spec.json, log, lock and token of each
+    /// process; logs are rotated at each start and beyond 10 MiB, three old ones are kept).
+    Agent(AgentArgs),
+    /// Create a database, or bring it to this version's schema.
+    Migrate(MigrateArgs),
+}
+
+/// How the process logs.
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// Format of the log on stderr [env: FASTCHAT_LOG_FORMAT] [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// error, warn, info, debug or trace, or a filter such as info,fastchatd=debug [env: FASTCHAT_LOG_LEVEL] [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Read options from this TOML file [env: FASTCHAT_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What every process is told.
+#[derive(Debug, Args)]
+struct ProcessArgs {
+    /// Name of the process in the fleet, such as s1; for an agent the host's name [env: FASTCHAT_NAME]
+    #[arg(long)]
+    name: Option<String>,
+    /// Follow the spec of the control plane at this address, http://HOST:PORT [env: FASTCHAT_CONTROL]
+    #[arg(long, value_name = "URL", conflicts_with = "spec")]
+    control: Option<String>,
+    /// File of the bearer token for the control plane, mode 0600; read anew when it changes [env: FASTCHAT_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Follow the spec in this file and run without a control plane; a newer generation is taken over live [env:
+    /// FASTCHAT_SPEC]
+    #[arg(long, value_name = "FILE")]
+    spec: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Options of `server` and `balancer`.
+#[derive(Debug, Args)]
+pub(crate) struct InstanceArgs {
+    #[command(flatten)]
+    process: ProcessArgs,
+    /// Folder of the process: spec.json, lock [env: FASTCHAT_STATE] [default: ./fastchat-data/processes/NAME]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// Options of `agent`.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
+    process: ProcessArgs,
+    /// Folder of the host's data [env: FASTCHAT_DATA] [default: ./fastchat-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// End the instances too when the agent is told to end; otherwise they run on [env: FASTCHAT_STOP_CHILDREN]
+    #[arg(long)]
+    stop_children: bool,
+}
+
+/// Options of `migrate`.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// The database, such as sqlite:./fastchat-data/fastchat.db [env: FASTCHAT_DATABASE]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Which subcommand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    /// A role.
+    Run(Role),
+    /// The one-time job.
+    Migrate,
+}
+
+impl Command {
+    /// The subcommand and what its flags say.
+    pub(super) fn into_layer(self) -> (Kind, Layer) {
+        match self {
+            Self::Server(args) => (Kind::Run(Role::Server), args.into()),
+            Self::Balancer(args) => (Kind::Run(Role::Balancer), args.into()),
+            Self::Agent(args) => (Kind::Run(Role::Agent), args.into()),
+            Self::Migrate(args) => (
+                Kind::Migrate,
+                Layer {
+                    database: args.database,
+                    ..args.log.into()
+                },
+            ),
+        }
+    }
+}
+
+impl From<LogArgs> for Layer {
+    fn from(args: LogArgs) -> Self {
+        Self {
+            config: args.config,
+            log: LogLayer {
+                format: args.log_format,
+                level: args.log_level,
+            },
+            ..Self::default()
+        }
+    }
+}
+
+impl From<ProcessArgs> for Layer {
+    fn from(args: ProcessArgs) -> Self {
+        Self {
+            name: args.name,
+            control: args.control,
+            token_file: args.token_file,
+            spec: args.spec,
+            ..args.log.into()
+        }
+    }
+}
+
+impl From<InstanceArgs> for Layer {
+    fn from(args: InstanceArgs) -> Self {
+        Self {
+            state: args.state,
+            ..args.process.into()
+        }
+    }
+}
+
+impl From<AgentArgs> for Layer {
+    fn from(args: AgentArgs) -> Self {
+        Self {
+            data: args.data,
+            stop_children: args.stop_children.then_some(true),
+            ..args.process.into()
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Sockets: reading frames under deadlines, and queues of what to send.
+
+pub(crate) mod farewell;
+pub(crate) mod outbox;
+pub(crate) mod reader;

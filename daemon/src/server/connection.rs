@@ -1,0 +1,256 @@
+//! One client's connection: the only place that touches its socket.
+//!
+//! ```text
+//!  socket ──> FrameReader ──> Session::admit ──> handler ──> outbox ──> socket
+//!                                 append ──> appender ─────────^  ^── pushes (hub)
+//! ```
+//!
+//! Reading and writing are two futures of one task. The reader stops taking
+//! requests while too many answers wait; a slow writer never holds up pushes to
+//! others.
+
+use super::{
+    Server,
+    appender::Source,
+    context::Identity,
+    dispatch,
+    handlers::{Call, Refusal},
+    hub::{ConnectionId, Online},
+    metrics::{Closed, UNKNOWN_OP},
+    session::{Admitted, Session},
+};
+use crate::net::{
+    farewell,
+    outbox::{Outbox, Outgoing},
+    reader::{FrameReader, ReadError},
+};
+use fastchat_wire::{Block, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event, limits::BLOCK_BYTES_MAX_UNAUTHENTICATED};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Bytes written at once.
+const WRITE_BYTES: usize = 64 << 10;
+/// A write that makes no progress for so long ends the connection.
+const WRITE_STALL: Duration = Duration::from_secs(30);
+/// What is queued when a connection ends is written for at most this long.
+const FLUSH: Duration = Duration::from_secs(1);
+/// KiB of blocks of one connection that may wait for their commit.
+const APPENDING_KIB_MAX: u32 = 1_024;
+
+/// One connection.
+pub(super) struct Connection {
+    server: Arc<Server>,
+    id: ConnectionId,
+    reader: FrameReader<OwnedReadHalf>,
+    outbox: Arc<Outbox>,
+    session: Session,
+    source: Arc<Source>,
+    /// Room for blocks that wait for their commit.
+    appending: Arc<Semaphore>,
+    /// Ends this connection.
+    end: CancellationToken,
+    opened: Instant,
+    /// Set at sign-in: the presence change that must be known before the first answer from logs.
+    unknown_presence: Option<u64>,
+}
+
+/// Serves a connection until its end.
+pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: ConnectionId, end: CancellationToken) {
+    server.metrics.accepted.inc();
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "a socket without TCP_NODELAY");
+    }
+    let (read_half, write_half) = socket.into_split();
+    let outbox = Arc::new(Outbox::default());
+    let reader = FrameReader::new(read_half, FrameLimits::UNAUTHENTICATED, server.timing.frame, server.metrics.bytes_in.clone());
+    let source = Arc::new(Source { connection: id, outbox: Arc::clone(&outbox), gate: Default::default() });
+    let mut connection = Connection {
+        id,
+        reader,
+        session: Session::AwaitingHello,
+        source,
+        appending: Arc::new(Semaphore::new(APPENDING_KIB_MAX as usize)),
+        end,
+        opened: Instant::now(),
+        unknown_presence: None,
+        outbox: Arc::clone(&outbox),
+        server: Arc::clone(&server),
+    };
+    let mut writing = std::pin::pin!(write(&server, &outbox, write_half));
+    let closed = tokio::select! {
+        closed = connection.read() => closed,
+        failed = &mut writing => failed,
+    };
+    connection.sign_off();
+    if connection.session != Session::AwaitingHello {
+        server.load.closed();
+    }
+    server.metrics.closed.with_label_values(&[closed.as_str()]).inc();
+    outbox.close();
+    if matches!(closed, Closed::Slow | Closed::Error) {
+        return;
+    }
+    // What is queued still goes out (the error after a bad frame), then the sending half is shut.
+    if timeout(FLUSH, writing).await.is_ok() && closed == Closed::BadFrame {
+        farewell::discard(connection.reader.into_socket()).await;
+    }
+}
+
+/// Writes what the outbox gives until it is closed; then shuts the sending half.
+async fn write(server: &Server, outbox: &Outbox, mut socket: OwnedWriteHalf) -> Closed {
+    loop {
+        let frames = match outbox.take(WRITE_BYTES).await {
+            Outgoing::Frames(frames) => frames,
+            Outgoing::Behind => match encode_event(None, &Behind { log: None, last_seq: None }, &Block::none()) {
+                Ok(frame) => vec![frame],
+                Err(_) => return Closed::Error,
+            },
+            Outgoing::Closed => {
+                // The peer may be gone already; then there is nothing to shut.
+                let _ = socket.shutdown().await;
+                return Closed::Peer;
+            }
+        };
+        for slice in frames.concat().chunks(WRITE_BYTES) {
+            match timeout(WRITE_STALL, socket.write_all(slice)).await {
+                Ok(Ok(())) => server.metrics.bytes_out.inc_by(slice.len() as u64),
+                Ok(Err(_)) => return Closed::Error,
+                Err(_) => return Closed::Slow,
+            }
+        }
+        server.metrics.frames_out.inc_by(frames.len() as u64);
+    }
+}
+
+impl Connection {
+    /// Reads and serves until the connection is to end.
+    async fn read(&mut self) -> Closed {
+        let end = self.end.clone();
+        loop {
+            let next = async {
+                self.outbox.has_room().await;
+                self.next_frame().await
+            };
+            let (frame, room) = match end.run_until_cancelled(next).await {
+                None => return Closed::Ended,
+                Some(Ok(next)) => next,
+                Some(Err(closed)) => return closed,
+            };
+            self.server.metrics.frames_in.inc();
+            // Events and responses of a client mean nothing to a server.
+            if let Kind::Request { op, id } = frame.head.kind {
+                self.server.metrics.requests.with_label_values(&[op.map_or(UNKNOWN_OP, Op::as_str)]).inc();
+                if let Err(refusal) = self.serve_request(op, Call { id, frame }, room).await {
+                    self.server.metrics.errors.with_label_values(&[refusal.error.code.as_str()]).inc();
+                    let broken = refusal.error.code == fastchat_wire::Code::BadFrame;
+                    self.outbox.answer(refusal.encode(Some(id)));
+                    if broken {
+                        return Closed::BadFrame;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next frame, with the room that a large block takes.
+    async fn next_frame(&mut self) -> Result<(Frame, Option<OwnedSemaphorePermit>), Closed> {
+        let signing_in = !matches!(self.session, Session::Ready(_));
+        let silent = Instant::now() + self.server.timing.ping_interval * 2;
+        let deadline = if signing_in { silent.min(self.opened + self.server.timing.sign_in) } else { silent };
+        let first = timeout_at(deadline, self.reader.next(Some(BLOCK_BYTES_MAX_UNAUTHENTICATED))).await;
+        let mut room = None;
+        let frame = match first.map_err(|_| Closed::Silent)? {
+            Ok(Some(frame)) => Ok(Some(frame)),
+            Ok(None) => {
+                // First come, first served: the oldest partial frames have their room and go on.
+                let kib = self.reader.awaited_block_bytes().unwrap_or(0).div_ceil(1_024);
+                let wanted = u32::try_from(kib).unwrap_or(u32::MAX);
+                room = Arc::clone(&self.server.partial_blocks).acquire_many_owned(wanted).await.ok();
+                self.reader.next(None).await
+            }
+            Err(error) => Err(error),
+        };
+        match frame {
+            Ok(Some(frame)) => Ok((frame, room)),
+            Ok(None) | Err(ReadError::Closed) => Err(Closed::Peer),
+            Err(ReadError::Frame(error)) => {
+                self.server.metrics.errors.with_label_values(&[error.code.as_str()]).inc();
+                self.outbox.answer(Refusal::new(error.code, error.message).encode(error.re));
+                Err(Closed::BadFrame)
+            }
+            Err(ReadError::TooSlow) => Err(Closed::Slow),
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Closed::Peer),
+            Err(ReadError::Io(_)) => Err(Closed::Error),
+        }
+    }
+
+    async fn serve_request(&mut self, op: Option<Op>, call: Call, room: Option<OwnedSemaphorePermit>) -> Result<(), Refusal> {
+        let server = Arc::clone(&self.server);
+        let answer = match self.session.admit(op)? {
+            Admitted::Hello => {
+                let answer = super::handlers::hello::handle(&server, &call)?;
+                self.session = Session::SigningIn;
+                answer
+            }
+            Admitted::SignIn(op) => {
+                let (identity, answer) = dispatch::sign_in(&server, op, &call).await?;
+                self.sign_on(identity).await;
+                answer
+            }
+            Admitted::Open(op) => dispatch::open(&server, op, &call).await?,
+            Admitted::Serve(Op::Append, identity) => {
+                let kib = u32::try_from(call.frame.block.len() / 1_024 + 1).unwrap_or(u32::MAX).min(APPENDING_KIB_MAX);
+                let waiting = Arc::clone(&self.appending).acquire_many_owned(kib).await.map_err(|e| Refusal::internal(&e))?;
+                return super::handlers::append::start(&server, &identity, &call, &self.source, (waiting, room)).await;
+            }
+            Admitted::Serve(op @ (Op::Fetch | Op::Conversations), identity) => {
+                if let Some(change) = self.unknown_presence.take() {
+                    server.peers.known(change).await;
+                }
+                dispatch::serve(&server, op, &identity, &call, self.id).await?
+            }
+            Admitted::Serve(Op::Logout, identity) => {
+                let answer = dispatch::serve(&server, Op::Logout, &identity, &call, self.id).await?;
+                self.end.cancel();
+                answer
+            }
+            Admitted::Serve(op, identity) => dispatch::serve(&server, op, &identity, &call, self.id).await?,
+        };
+        for frame in answer {
+            self.outbox.answer(frame);
+        }
+        Ok(())
+    }
+
+    /// From now on pushes arrive.
+    async fn sign_on(&mut self, identity: Identity) {
+        self.session = Session::Ready(identity);
+        self.reader.set_limits(FrameLimits::DEFAULT);
+        let online = Online { connection: self.id, identity, outbox: Arc::clone(&self.outbox), end: self.end.clone() };
+        let first = self.server.hub.attach(Arc::new(online));
+        // An account that was online already may not be known everywhere yet either.
+        self.unknown_presence = Some(if first { self.server.peers.changed(identity.account) } else { self.server.peers.announced() });
+        match self.server.context.store.logs_of(identity.actor()).await {
+            Ok(logs) => self.server.delivery.activate(logs).await,
+            Err(error) => tracing::warn!(%error, "logs can't be activated: a lost doorbell may come late"),
+        }
+    }
+
+    /// No more pushes.
+    fn sign_off(&mut self) {
+        if let Session::Ready(identity) = self.session
+            && self.server.hub.detach(identity.account, self.id)
+        {
+            self.server.peers.changed(identity.account);
+        }
+    }
+}

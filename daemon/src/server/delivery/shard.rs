@@ -1,0 +1,287 @@
+//! One shard: its logs' feeds and rosters, and the pushing itself.
+
+use super::{Command, Origin, Parts};
+use crate::{
+    bus::Message,
+    server::{
+        feed::{Doorbell, Feed, Ready},
+        hub::Pushed,
+    },
+    store::logs::{Entry, Roster},
+};
+use bytes::Bytes;
+use fastchat_wire::{
+    AccountId, Block, DeviceId, EncodeError, LogId,
+    chat::{entry::EntryEvent, mark::MarkEvent},
+    encode_event,
+    encoding::Bytes64,
+    limits::MARK_EVENT_MEMBERS_MAX,
+};
+use sha2::{Digest, Sha256};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, interval, sleep_until},
+};
+
+/// Logs that nobody here reads are forgotten so often.
+const SWEEP: Duration = Duration::from_secs(60);
+/// Logs that are compared with the store in one read.
+const VERIFY_CHUNK: usize = 500;
+/// Entries of a hole that are read at once.
+const HOLE_CHUNK: u64 = 500;
+/// After a read failed, it is tried again after this time.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// One log as this server pushes it.
+struct Active {
+    feed: Feed,
+    roster: Option<Arc<Roster>>,
+}
+
+pub(super) struct Shard {
+    parts: Parts,
+    logs: HashMap<LogId, Active>,
+}
+
+/// The encoded event, as each reader gets it.
+struct Encoded {
+    whole: Bytes,
+    /// For devices that a Welcome is not for: its hash in place of its block.
+    hashed: Option<Bytes>,
+    welcome_to: Arc<[DeviceId]>,
+}
+
+impl Shard {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self { parts, logs: HashMap::new() }
+    }
+
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut sweep = interval(SWEEP);
+        // Holes are few: one deadline for the earliest is enough.
+        let mut due: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                biased;
+                // A hole whose time has come goes before new doorbells, or a busy shard would never read it.
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => due = self.read_holes().await,
+                command = commands.recv() => match command {
+                    Some(command) => due = earliest(due, self.handle(command).await),
+                    None => return,
+                },
+                _ = sweep.tick() => self.sweep(),
+            }
+        }
+    }
+
+    /// Answers when a hole of the command's log is to be read.
+    async fn handle(&mut self, command: Command) -> Option<Instant> {
+        match command {
+            Command::Ring { log, bell, origin } => self.ring(log, bell, origin).await,
+            Command::Activate(logs) => {
+                for (log, last_seq) in logs {
+                    self.logs.entry(log).or_insert_with(|| Active { feed: Feed::new(last_seq), roster: None });
+                }
+                None
+            }
+            Command::Verify => self.verify().await,
+            Command::Mark { mark, origin } => {
+                self.mark(&mark, origin).await;
+                None
+            }
+        }
+    }
+
+    async fn ring(&mut self, log: LogId, bell: Doorbell, origin: Origin) -> Option<Instant> {
+        let now = Instant::now();
+        self.logs.entry(log).or_insert_with(|| Active { feed: Feed::new(bell.seq - 1), roster: None });
+        if origin == Origin::Here {
+            self.tell_others(log, &bell).await;
+        }
+        let active = self.logs.get_mut(&log)?;
+        active.feed.ring(bell, now);
+        let ready = active.feed.take_ready(now);
+        let due = active.feed.due();
+        for ready in ready {
+            self.push(log, ready).await;
+        }
+        due
+    }
+
+    /// Tells the servers on which somebody may read the entry.
+    async fn tell_others(&mut self, log: LogId, bell: &Doorbell) {
+        if self.parts.peers.nobody_elsewhere() {
+            return;
+        }
+        let Some(roster) = self.roster(log, bell.members_seq).await else { return };
+        let readers = roster.members.iter().filter(|member| member.reads(bell.seq)).map(|member| member.account);
+        let message = match (&bell.entry, bell.members_seq) {
+            (Some(entry), Some(members_seq)) => Message::Entry { entry: entry.clone(), members_seq },
+            _ => Message::Bell { log, seq: bell.seq, members_seq: bell.members_seq },
+        };
+        self.parts.peers.forward(readers, &message);
+    }
+
+    /// The log's roster of that version or a later one; of now, where the version isn't known.
+    async fn roster(&mut self, log: LogId, members_seq: Option<u64>) -> Option<Arc<Roster>> {
+        let active = self.logs.get(&log);
+        if let (Some(roster), Some(needed)) = (active.and_then(|active| active.roster.as_ref()), members_seq)
+            && roster.members_seq >= needed
+        {
+            return Some(Arc::clone(roster));
+        }
+        match self.parts.store.roster(log).await {
+            Ok(roster) => {
+                let roster = Arc::new(roster);
+                if let Some(active) = self.logs.get_mut(&log) {
+                    active.roster = Some(Arc::clone(&roster));
+                }
+                Some(roster)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a roster can't be read: its readers catch up by fetching");
+                None
+            }
+        }
+    }
+
+    async fn push(&mut self, log: LogId, ready: Ready) {
+        let Some(roster) = self.roster(log, ready.members_seq).await else { return };
+        let encoded = match encode(&ready.entry) {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                tracing::error!(%error, "an entry can't be written as an event");
+                return;
+            }
+        };
+        let mut pushed = Pushed::default();
+        for member in roster.members.iter().filter(|member| member.reads(ready.entry.seq)) {
+            let to = self.parts.hub.push(member.account, |online| {
+                let appended_it = ready.appender == Some(online.connection);
+                let is_for_it = roster.only_device.is_none_or(|device| device == online.identity.device);
+                (is_for_it && !appended_it).then(|| encoded.for_device(online.identity.device))
+            });
+            pushed.queued += to.queued;
+            pushed.dropped += to.dropped;
+        }
+        self.parts.metrics.pushes.inc_by(pushed.queued);
+        self.parts.metrics.pushes_dropped.inc_by(pushed.dropped);
+    }
+
+    /// Reads the holes whose time has come; answers when the next one is due.
+    async fn read_holes(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let holes: Vec<_> = self.logs.iter().filter_map(|(log, active)| active.feed.hole(now).map(|hole| (*log, hole))).collect();
+        let mut retry = None;
+        for (log, (first, last)) in holes {
+            let last = last.min(first + HOLE_CHUNK - 1);
+            self.parts.metrics.holes_read.inc();
+            match self.parts.store.entries(log, first, last).await {
+                Ok(entries) => {
+                    let Some(active) = self.logs.get_mut(&log) else { continue };
+                    for ready in active.feed.fill(last, entries, Instant::now()) {
+                        self.push(log, ready).await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a hole can't be read: trying again");
+                    retry = Some(Instant::now() + RETRY);
+                }
+            }
+        }
+        let due = self.logs.values().filter_map(|active| active.feed.due()).min();
+        if retry.is_some() { retry } else { due }
+    }
+
+    /// Compares all active logs with the store, and rings for what was missed.
+    async fn verify(&mut self) -> Option<Instant> {
+        let logs: Vec<LogId> = self.logs.keys().copied().collect();
+        let now = Instant::now();
+        let mut due = None;
+        for chunk in logs.chunks(VERIFY_CHUNK) {
+            match self.parts.store.last_seqs(chunk).await {
+                Ok(last_seqs) => {
+                    for (log, last_seq) in last_seqs {
+                        if let Some(active) = self.logs.get_mut(&log)
+                            && active.feed.heard() < last_seq
+                        {
+                            active.feed.ring(Doorbell::reference(last_seq, None), now);
+                            due = earliest(due, active.feed.due());
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "active logs can't be compared with the store"),
+            }
+        }
+        due
+    }
+
+    async fn mark(&mut self, mark: &MarkEvent, origin: Origin) {
+        let Some(roster) = self.roster(mark.conversation, Some(0)).await else { return };
+        let members: Vec<AccountId> = roster.members.iter().filter(|m| m.through_seq.is_none()).map(|m| m.account).collect();
+        if members.len() > MARK_EVENT_MEMBERS_MAX || !members.contains(&mark.account) {
+            return;
+        }
+        let others = members.iter().copied().filter(|account| *account != mark.account);
+        if origin == Origin::Here {
+            self.parts.peers.forward(others.clone(), &Message::Mark(mark.clone()));
+        }
+        let Ok(frame) = encode_event(None, mark, &Block::none()) else { return };
+        for account in others {
+            self.parts.hub.push(account, |_| Some(frame.clone()));
+        }
+    }
+
+    fn sweep(&mut self) {
+        let hub = &self.parts.hub;
+        self.logs.retain(|_, active| match &active.roster {
+            // Not rung since somebody signed in: it stays until it is.
+            None => true,
+            Some(roster) => roster.members.iter().any(|member| hub.is_online(member.account)),
+        });
+    }
+}
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// An entry as an event of a log; `hashed` leaves out the block of a Welcome.
+pub(crate) fn event(entry: &Entry, hashed: bool) -> (EntryEvent, Block) {
+    let sha256 = hashed.then(|| Bytes64(Sha256::digest(&entry.block).to_vec()));
+    let block = if hashed { Block::none() } else { Block::binary(entry.block.clone()) };
+    let event = EntryEvent {
+        log: entry.log,
+        seq: entry.seq,
+        at: entry.at,
+        kind: entry.kind.to_string(),
+        entry: entry.entry,
+        from: entry.from,
+        device: entry.device,
+        epoch: entry.epoch,
+        block_sha256: sha256,
+    };
+    (event, block)
+}
+
+fn encode(entry: &Entry) -> Result<Encoded, EncodeError> {
+    let one = |hashed| {
+        let (event, block) = event(entry, hashed);
+        encode_event(None, &event, &block)
+    };
+    let is_welcome = entry.kind.as_ref() == fastchat_wire::chat::server_kind::WELCOME;
+    Ok(Encoded { whole: one(false)?, hashed: is_welcome.then(|| one(true)).transpose()?, welcome_to: Arc::clone(&entry.welcome_to) })
+}
+
+impl Encoded {
+    fn for_device(&self, device: DeviceId) -> Bytes {
+        match &self.hashed {
+            Some(hashed) if !self.welcome_to.contains(&device) => hashed.clone(),
+            _ => self.whole.clone(),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Opening what a server needs: listeners first, so that a port in use starts nothing.
+
+use super::{
+    PARTIAL_BLOCKS_KIB, Server, Timing,
+    appender::Appender,
+    context::Context,
+    delivery::Delivery,
+    hub::Hub,
+    link::Introduction,
+    load::LoadMeter,
+    metrics::ServerMetrics,
+    news::{self, Announcer},
+    password::Passwords,
+    peers::Peers,
+};
+use crate::{
+    bus::mesh::{Mesh, MeshMetrics},
+    fleet_key::FleetKey,
+    store::{Store, sqlite::SqliteStore},
+};
+use anyhow::Context as _;
+use fastchat_wire::control::{ServerSpec, Spec};
+use object_store::local::LocalFileSystem;
+use std::sync::{Arc, atomic::AtomicU64};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// A server that is ready to accept.
+pub(super) struct Started {
+    pub(super) server: Arc<Server>,
+    pub(super) listener: TcpListener,
+    pub(super) mesh: Arc<Mesh>,
+    /// Appender, delivery, news, peers: they end when the server is dropped.
+    pub(super) tasks: TaskTracker,
+    /// Ends connections and the mesh.
+    pub(super) quit: CancellationToken,
+}
+
+/// Opens listeners and store, and starts the server's own tasks.
+///
+/// # Errors
+/// One line that says what is in the way and what to do.
+pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics, shutdown: &CancellationToken) -> anyhow::Result<Started> {
+    anyhow::ensure!(!shutdown.is_cancelled(), "stopped before it had started");
+    let listener = bind(&part.listen, "clients").await?;
+    let bus_listener = bind(&part.bus_listen, "other servers").await?;
+    let store: Arc<dyn Store> = open_store(&part.database).await?;
+    let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
+    anyhow::ensure!(store_id == spec.store, "the database is store {store_id}, the spec is for store {}: check --database of the control plane", spec.store);
+    let objects = open_objects(&part.blobs)?;
+
+    let key = FleetKey::new(part.fleet_key.clone());
+    let quit = CancellationToken::new();
+    let mesh_metrics = MeshMetrics {
+        messages_in: metrics.bus_in.clone(),
+        messages_out: metrics.bus_out.clone(),
+        messages_dropped: metrics.bus_dropped.clone(),
+        link_up: metrics.bus_link_up.clone(),
+    };
+    let (mesh, events) = Mesh::start(part.name.clone(), key.clone(), bus_listener, mesh_metrics, quit.clone());
+
+    let tasks = TaskTracker::new();
+    let hub = Arc::new(Hub::new());
+    let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&mesh)));
+    let delivery = Delivery::start(Arc::clone(&store), Arc::clone(&hub), Arc::clone(&peers), metrics.clone(), &tasks);
+    let appender = Appender::start(Arc::clone(&store), delivery.clone(), metrics.clone(), &tasks);
+    let (announcer, announced) = Announcer::new();
+    tasks.spawn(news::run(announced, Arc::clone(&hub), Arc::clone(&peers), delivery.clone()));
+    let listening = quit.clone();
+    let (peers_of_bus, delivery_of_bus) = (Arc::clone(&peers), delivery.clone());
+    tasks.spawn(async move {
+        listening.run_until_cancelled(peers_of_bus.run(events, delivery_of_bus)).await;
+    });
+
+    let load = Arc::new(LoadMeter::new(metrics.connections.clone(), metrics.bytes_in.clone(), metrics.bytes_out.clone()));
+    let context = Context { name: part.name.clone(), store_id, store, objects, passwords: Passwords::new(), fleet_key: key, announcer };
+    let server = Server {
+        context,
+        appender,
+        delivery,
+        hub,
+        peers,
+        load,
+        metrics,
+        timing: Timing::default(),
+        partial_blocks: Arc::new(Semaphore::new(PARTIAL_BLOCKS_KIB)),
+        connections_max: AtomicU64::new(part.connections_max),
+    };
+    Ok(Started { server: Arc::new(server), listener, mesh, tasks, quit })
+}
+
+/// How the server introduces itself to balancers.
+pub(super) fn introduction(part: &ServerSpec) -> Introduction {
+    Introduction { server: part.name.clone(), address: part.address.clone(), weight: part.weight, key: FleetKey::new(part.fleet_key.clone()) }
+}
+
+async fn bind(address: &str, whom: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("can't listen for {whom} on {address}: is the port in use? `ss -ltnp` says by whom"))
+}
+
+async fn open_store(url: &str) -> anyhow::Result<Arc<dyn Store>> {
+    let database = fastchat_schema::Database::open(url).await?;
+    Ok(Arc::new(SqliteStore::new(database)))
+}
+
+fn open_objects(folder: &str) -> anyhow::Result<Arc<dyn object_store::ObjectStore>> {
+    std::fs::create_dir_all(folder).with_context(|| format!("can't create the folder of the blobs, {folder}"))?;
+    let files = LocalFileSystem::new_with_prefix(folder).with_context(|| format!("can't use the folder of the blobs, {folder}"))?;
+    Ok(Arc::new(files.with_fsync(true)))
+}
