@@ -109,7 +109,6 @@ impl<L: Launcher> Agent<L> {
         self.read_spec();
         loop {
             let wake_at = self.turn(SOFT_STOP_MS, ProcessState::Ready).await;
-            self.shell.readiness.set(true);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -122,7 +121,6 @@ impl<L: Launcher> Agent<L> {
                 _ = tidy.tick() => self.launcher.tidy().await,
             }
         }
-        self.shell.readiness.set(false);
         if stop_children {
             self.launcher.end_with_agent();
             self.desired.wanted.clear();
@@ -218,6 +216,7 @@ impl<L: Launcher> Agent<L> {
         let instances = self.ledger.instances.iter();
         let states: Vec<_> = instances.clone().map(|(_, instance)| instance.state()).collect();
         self.measures.count_states(&states);
+        self.shell.readiness.set(state == ProcessState::Ready);
         let report = Report {
             applied_generation: self.desired.generation,
             state,

@@ -34,7 +34,7 @@ OPTIONS, ENVIRONMENT, FILE
 
 SIGNALS
   SIGTERM, SIGINT   soft stop; hard after 8 s
-  the same again    hard stop
+  again, 1 s later  hard stop
 
 PROBES
   On the spec's probe_listen, plain HTTP: /metrics (Prometheus), /healthz (alive), /readyz (would serve).

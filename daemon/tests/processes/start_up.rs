@@ -1,6 +1,7 @@
 //! What keeps a process from starting: one clear line, an exit code, nothing half started.
 
-use super::fleet::{ControlPlane, Host, agent_spec, stop};
+use super::fleet::{ControlPlane, Host, agent_spec, signal, start, stop};
+use rustix::process::Signal;
 use std::process::{Command, Output};
 
 fn fails(command: &mut Command, code: i32, words: &str) {
@@ -109,4 +110,46 @@ fn a_database_is_migrated_and_one_that_is_none_is_refused() {
     )
     .unwrap();
     fails(&mut migrate("text.db"), 1, "can't migrate");
+}
+
+#[tokio::test]
+async fn systemd_is_told_ready_alive_and_stopping() {
+    let host = Host::new();
+    let file = spec_file(&host, "127.0.0.1:0");
+    let socket = host.data().join("notify");
+    let systemd = tokio::net::UnixDatagram::bind(&socket).unwrap();
+    let mut command = host.agent();
+    command.arg("--spec").arg(file).arg("--stop-children");
+    let agent = start(command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "300000"));
+    let hears = async |word: &str| {
+        let mut bytes = [0; 1_024];
+        let heard = async {
+            loop {
+                let length = systemd.recv(&mut bytes).await.unwrap();
+                if String::from_utf8_lossy(&bytes[..length]).lines().any(|line| line == word) {
+                    return;
+                }
+            }
+        };
+        let within = std::time::Duration::from_secs(20);
+        assert!(tokio::time::timeout(within, heard).await.is_ok(), "{word} was not told");
+    };
+    for word in ["READY=1", "WATCHDOG=1", "WATCHDOG=1"] {
+        hears(word).await;
+    }
+    let ended = tokio::spawn(stop(agent));
+    hears("STOPPING=1").await;
+    assert_eq!(ended.await.unwrap().0, Some(0));
+}
+
+#[tokio::test]
+async fn two_signals_at_once_are_one_soft_stop() {
+    let (plane, host) = (ControlPlane::start().await, Host::new());
+    plane.want("a", 1, &[("s1", 0), ("s2", 0), ("s3", 0)]);
+    let agent = host.start_agent(&plane, &["--stop-children"]);
+    plane
+        .told("all run", |_, told| told.instances.iter().filter(|i| i.pid.is_some()).count() == 3)
+        .await;
+    signal(agent.id(), Signal::INT);
+    assert_eq!(stop(agent).await.0, Some(0));
 }
