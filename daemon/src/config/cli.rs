@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// Run a balancer: it tells each client which server to dial.
     #[command(after_help = SEE_ALSO)]
     Balancer(InstanceArgs),
-    /// Run the host agent: starts, watches and ends this host's servers and balancers.
+    /// Run the host agent: starts, watches and ends this host's servers and balancers
     ///
     /// Its instances are processes of their own: they outlive the agent, and the next agent
     /// takes them over. A crashed instance is started again, after 200 ms at first, after up
