@@ -3,11 +3,11 @@
 //! A handler never touches a socket. It gets a [`Call`] and the server's
 //! [`Context`], and returns encoded frames; the connection sends them.
 
-mod arguments;
 pub(crate) mod auth_params;
 pub(crate) mod blob_create;
 pub(crate) mod blob_get;
 pub(crate) mod blob_put;
+mod bounds;
 pub(crate) mod change_password;
 mod device_news;
 pub(crate) mod keys_claim;
@@ -21,6 +21,8 @@ pub(crate) mod register;
 pub(crate) mod remove_device;
 pub(crate) mod resume;
 pub(crate) mod set_credential;
+#[cfg(test)]
+mod tests;
 
 use crate::store::{Denied, StoreError};
 use bytes::Bytes;

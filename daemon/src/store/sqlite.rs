@@ -4,6 +4,14 @@
 //! transaction, in turn with every other writer on the host (`fastchat-schema`).
 //! What a request may do is decided by [`super::rules`] inside of it.
 
+mod accounts;
+mod blobs;
+mod keys;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod values;
+
 use super::StoreError;
 use fastchat_schema::{Database, DatabaseError};
 
