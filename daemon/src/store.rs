@@ -13,6 +13,8 @@
 
 pub(crate) mod accounts;
 pub(crate) mod blobs;
+#[cfg(test)]
+pub(crate) mod conformance;
 pub(crate) mod logs;
 pub(crate) mod rules;
 pub(crate) mod sqlite;

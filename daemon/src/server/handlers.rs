@@ -4,11 +4,11 @@
 //! [`Context`], and returns encoded frames; the connection sends them.
 
 pub(crate) mod append;
-mod arguments;
 pub(crate) mod auth_params;
 pub(crate) mod blob_create;
 pub(crate) mod blob_get;
 pub(crate) mod blob_put;
+mod bounds;
 pub(crate) mod change_password;
 pub(crate) mod commit;
 pub(crate) mod conversations;
@@ -32,7 +32,12 @@ pub(crate) mod register;
 pub(crate) mod remove_device;
 pub(crate) mod resume;
 pub(crate) mod set_credential;
+<<<<<<< HEAD
 pub(crate) mod trim;
+=======
+#[cfg(test)]
+mod tests;
+>>>>>>> wt-accounts
 
 use crate::store::{Denied, StoreError};
 use bytes::Bytes;

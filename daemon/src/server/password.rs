@@ -17,7 +17,10 @@ use fastchat_wire::{Code, ErrorBody, Secret32};
 use std::{
     fmt,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
@@ -38,6 +41,8 @@ pub(crate) struct Passwords {
     memories: Arc<Mutex<Vec<Memory>>>,
     /// Verified against where there is nothing to verify against.
     decoy: Hash,
+    /// Computations that have begun.
+    computed: AtomicU64,
 }
 
 impl fmt::Debug for Passwords {
@@ -61,12 +66,18 @@ impl Passwords {
             turns: Arc::new(Semaphore::new(cores.get().min(places_max))),
             memories: Arc::default(),
             decoy: Hash::decoy()?,
+            computed: AtomicU64::new(0),
         })
     }
 
     /// Callers that wait or compute now.
     pub(crate) fn waiting(&self) -> usize {
         self.places_max - self.places.available_permits()
+    }
+
+    /// Computations so far: what sign-in costs the machine.
+    pub(crate) fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
     }
 
     /// A PHC string of Argon2id over `auth`, with a salt of its own.
@@ -100,6 +111,7 @@ impl Passwords {
     {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| overloaded())?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|e| Refusal::internal(&e))?;
+        self.computed.fetch_add(1, Ordering::Relaxed);
         let memories = Arc::clone(&self.memories);
         // Place and turn go with the computation, which runs on even where the caller goes away.
         let computed = spawn_blocking(move || {

@@ -14,6 +14,9 @@ pub(crate) type TokenDigest = [u8; 32];
 /// A token is replaced after this time: ms.
 pub(crate) const TOKEN_MS: u64 = 24 * 60 * 60 * 1_000;
 
+/// Sessions of one device; each login begins one.
+pub(crate) const SESSIONS_PER_DEVICE_MAX: usize = 16;
+
 /// A session: what a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId(pub(crate) [u8; 16]);
@@ -113,7 +116,9 @@ pub(crate) trait AccountStore {
 
     /// Begins a session; a new device gets its inbox. Denied: `not-found` for a
     /// device that isn't the account's, `quota-exceeded` for a 17th device, `locked`.
-    async fn sign_in(&self, sign_in: SignIn) -> Result<()>;
+    /// Answers the sessions that it ended: the device's oldest ones beyond
+    /// [`SESSIONS_PER_DEVICE_MAX`].
+    async fn sign_in(&self, sign_in: SignIn) -> Result<Vec<SessionId>>;
 
     /// Finds a token's session. A session whose newest token is older than a day
     /// ([`TOKEN_MS`]) gets `fresh` beside it: the old one stays good until the

@@ -4,7 +4,9 @@
 //! transaction, in turn with every other writer on the host (`fastchat-schema`).
 //! What a request may do is decided by [`super::rules`] inside of it.
 
+mod accounts;
 mod append;
+mod blobs;
 mod change;
 mod commit;
 mod conversations;
@@ -13,15 +15,20 @@ mod fetch;
 mod grant;
 mod group_info;
 mod insert;
+mod keys;
 mod leave;
 mod logs;
 mod mark;
 mod members;
+mod sessions;
 mod state;
+#[cfg(test)]
+mod tests;
 mod trim;
 mod values;
 
-use super::StoreError;
+use super::{Result, Store, StoreError};
+use async_trait::async_trait;
 use fastchat_schema::{Database, DatabaseError};
 
 /// The store on SQLite.
@@ -34,6 +41,18 @@ impl SqliteStore {
     /// A store on an open database.
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn store_id(&self) -> Result<String> {
+        Ok(self.database.store_id().to_owned())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT id FROM store").fetch_one(self.database.readers()).await?;
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! `change-password`: replaces what signs in, and the keyring that was sealed anew.
 
-use super::{Call, Handled, arguments, login};
+use super::{Call, Handled, bounds, login};
 use crate::{
     server::context::{Context, Identity},
     store::{Denied, accounts::NewPassword},
@@ -13,8 +13,8 @@ use fastchat_wire::{
 /// Checks the old one, then replaces it, if nobody else did meanwhile.
 pub(crate) async fn handle(context: &Context, identity: &Identity, call: &Call) -> Handled {
     let arguments: ChangePassword = call.arguments()?;
-    arguments::keyring(&call.frame.block)?;
-    let params = arguments::auth_parameters(arguments.new_salt, arguments.new_kdf)?;
+    bounds::keyring(&call.frame.block)?;
+    let params = bounds::auth_parameters(arguments.new_salt, arguments.new_kdf)?;
     let known = context.store.credentials_of(identity.account).await?;
     let credentials = login::verified(context, known, &arguments.auth, arguments.method).await?;
     // The store decides; this only saves the hashing.

@@ -1,9 +1,10 @@
 //! `login`: signs in with the password or the recovery code.
 
-use super::{Answer, Call, Refusal, arguments, device_news};
+use super::{Answer, Call, Refusal, bounds, device_news};
 use crate::{
     server::{
         context::{Context, Identity, now_ms},
+        news::News,
         token,
     },
     store::{
@@ -27,7 +28,7 @@ const DEVICE_NAME_DEFAULT: &str = "unnamed device";
 pub(crate) async fn handle(context: &Context, call: &Call) -> Result<(Identity, Answer), Refusal> {
     let arguments: Login = call.arguments()?;
     if let Some(name) = &arguments.device_name {
-        arguments::device_name(name)?;
+        bounds::device_name(name)?;
     }
     let known = context.store.credentials(&arguments.username).await?;
     let credentials = verified(context, known, &arguments.auth, arguments.method).await?;
@@ -54,7 +55,9 @@ pub(crate) async fn handle(context: &Context, call: &Call) -> Result<(Identity, 
         token: digest,
         at: now_ms(),
     };
-    context.store.sign_in(sign_in).await?;
+    for ended in context.store.sign_in(sign_in).await? {
+        context.announcer.announce(News::SessionEnded(ended)).await;
+    }
     if added {
         device_news::tell(context, identity.account, identity.device, DeviceChange::Added).await;
     }

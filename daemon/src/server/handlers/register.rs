@@ -1,6 +1,6 @@
 //! `register`: a new account with its first device, signed in.
 
-use super::{Answer, Call, Refusal, arguments};
+use super::{Answer, Call, Refusal, bounds};
 use crate::{
     server::{
         context::{Context, Identity, now_ms},
@@ -20,9 +20,9 @@ use uuid::Uuid;
 /// Makes the account and begins its first session.
 pub(crate) async fn handle(context: &Context, call: &Call) -> Result<(Identity, Answer), Refusal> {
     let arguments: Register = call.arguments()?;
-    arguments::device_name(&arguments.device_name)?;
-    arguments::keyring(&call.frame.block)?;
-    let params = arguments::auth_parameters(arguments.salt, arguments.kdf)?;
+    bounds::device_name(&arguments.device_name)?;
+    bounds::keyring(&call.frame.block)?;
+    let params = bounds::auth_parameters(arguments.salt, arguments.kdf)?;
     // The store decides; this only saves the hashing for a name that is taken.
     if context.store.auth_params(&arguments.username).await?.is_some() {
         return Err(Denied::NameTaken.into());

@@ -1,4 +1,4 @@
-//! Rules for arguments that several verbs of accounts share. Pure.
+//! Bounds of arguments that several verbs share. Pure.
 
 use super::Refusal;
 use fastchat_wire::{
