@@ -32,12 +32,9 @@ pub(crate) mod register;
 pub(crate) mod remove_device;
 pub(crate) mod resume;
 pub(crate) mod set_credential;
-<<<<<<< HEAD
-pub(crate) mod trim;
-=======
 #[cfg(test)]
 mod tests;
->>>>>>> wt-accounts
+pub(crate) mod trim;
 
 use crate::store::{Denied, StoreError};
 use bytes::Bytes;
