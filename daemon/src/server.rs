@@ -47,7 +47,12 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    task::JoinSet,
+    time::{interval, sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A server's parts, shared by its connections.
@@ -132,6 +137,7 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
     mesh.set_peers(&in_force.peers);
     shell.readiness.set(true);
 
+    let mut look = interval(STORE_LOOK);
     loop {
         server.metrics.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         let state = if server.load.is_draining() {
@@ -156,6 +162,7 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
                 in_force = part;
             }
             _ = changes.changed() => sleep(REPORT_COALESCE).await,
+            _ = look.tick() => shell.readiness.set(answers(&server).await),
         }
     }
 
@@ -183,6 +190,24 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
     tasks.close();
     tasks.wait().await;
     Ok(())
+}
+
+/// The store is asked so often whether it answers.
+const STORE_LOOK: Duration = Duration::from_secs(2);
+
+/// True where the store answers in time: what `/readyz` says.
+async fn answers(server: &Server) -> bool {
+    match timeout(STORE_LOOK, server.context.store.ping()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the store does not answer: not ready");
+            false
+        }
+        Err(_) => {
+            tracing::warn!("the store does not answer in time: not ready");
+            false
+        }
+    }
 }
 
 /// Reports follow changes of the load by this time.

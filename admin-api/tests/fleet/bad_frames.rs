@@ -25,7 +25,10 @@ async fn refused(mut client: Client, bytes: &[u8], code: &str, re: Option<u64>) 
 /// A ping whose header has exactly so many bytes.
 fn padded(header_bytes: usize) -> Vec<u8> {
     let plain = r#"{"op":"ping","id":5,"pad":""}"#;
-    raw_frame(&plain.replace(r#""""#, &format!("\"{}\"", "x".repeat(header_bytes - plain.len()))), &[])
+    raw_frame(
+        &plain.replace(r#""""#, &format!("\"{}\"", "x".repeat(header_bytes - plain.len()))),
+        &[],
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,12 +45,27 @@ async fn a_broken_frame_is_answered_by_its_code_and_closed() {
         (raw_frame(r#"{"op":"ping","id":7,"event":"x"}"#, &[]), "bad-frame", Some(7)),
         (raw_frame(r#"{"id":7}"#, &[]), "bad-frame", Some(7)),
         (raw_frame(r#"{"op":"ping","id":7,"content-length":-1}"#, &[]), "bad-frame", Some(7)),
-        (raw_frame(r#"{"op":"ping","id":7,"content-length":3,"parts":[1,1]}"#, b"abc"), "bad-frame", Some(7)),
+        (
+            raw_frame(r#"{"op":"ping","id":7,"content-length":3,"parts":[1,1]}"#, b"abc"),
+            "bad-frame",
+            Some(7),
+        ),
         (vec![0, 1, b'{'], "bad-frame", None),
         (vec![0, 0], "bad-frame", None),
-        (raw_frame(r#"{"op":"auth-params","id":7,"username":"a","username":"b"}"#, &[]), "bad-frame", Some(7)),
+        (
+            raw_frame(r#"{"op":"auth-params","id":7,"username":"a","username":"b"}"#, &[]),
+            "bad-frame",
+            Some(7),
+        ),
         (padded(HEADER_BYTES_MAX_UNAUTHENTICATED + 1), "too-large", None),
-        (raw_frame(&format!(r#"{{"op":"ping","id":7,"content-length":{}}}"#, BLOCK_BYTES_MAX_UNAUTHENTICATED + 1), &[]), "too-large", Some(7)),
+        (
+            raw_frame(
+                &format!(r#"{{"op":"ping","id":7,"content-length":{}}}"#, BLOCK_BYTES_MAX_UNAUTHENTICATED + 1),
+                &[],
+            ),
+            "too-large",
+            Some(7),
+        ),
     ] {
         refused(greeted().await, &bytes, code, re).await;
     }
@@ -55,10 +73,25 @@ async fn a_broken_frame_is_answered_by_its_code_and_closed() {
     // At the limits before sign-in everything is served.
     let mut client = greeted().await;
     client.write(&padded(HEADER_BYTES_MAX_UNAUTHENTICATED)).await.unwrap();
-    assert_eq!(client.frame().await.unwrap().head.kind, Kind::Response { re: Some(5), failed: false });
-    let at_limit = raw_frame(&format!(r#"{{"op":"ping","id":6,"content-length":{BLOCK_BYTES_MAX_UNAUTHENTICATED}}}"#), &vec![0; BLOCK_BYTES_MAX_UNAUTHENTICATED]);
+    assert_eq!(
+        client.frame().await.unwrap().head.kind,
+        Kind::Response {
+            re: Some(5),
+            failed: false
+        }
+    );
+    let at_limit = raw_frame(
+        &format!(r#"{{"op":"ping","id":6,"content-length":{BLOCK_BYTES_MAX_UNAUTHENTICATED}}}"#),
+        &vec![0; BLOCK_BYTES_MAX_UNAUTHENTICATED],
+    );
     client.write(&at_limit).await.unwrap();
-    assert_eq!(client.frame().await.unwrap().head.kind, Kind::Response { re: Some(6), failed: false });
+    assert_eq!(
+        client.frame().await.unwrap().head.kind,
+        Kind::Response {
+            re: Some(6),
+            failed: false
+        }
+    );
 
     // The same after sign-in, at its own limits.
     let (client, _) = Client::registered(&server, "alice").await;
@@ -68,10 +101,19 @@ async fn a_broken_frame_is_answered_by_its_code_and_closed() {
     refused(client, &over, "too-large", Some(7)).await;
     let (mut client, registered) = Client::registered(&server, "carol").await;
     client.write(&padded(HEADER_BYTES_MAX)).await.unwrap();
-    assert_eq!(client.frame().await.unwrap().head.kind, Kind::Response { re: Some(5), failed: false });
+    assert_eq!(
+        client.frame().await.unwrap().head.kind,
+        Kind::Response {
+            re: Some(5),
+            failed: false
+        }
+    );
     let group = client.create(ConversationKind::Group, &[]).await.expect("a group of one");
     let whole = Block::binary(vec![7; BLOCK_BYTES_MAX]);
-    let (appended, _) = client.call(&super::client::append(group, super::client::new_id()), &whole).await.expect("a block at the limit");
+    let (appended, _) = client
+        .call(&super::client::append(group, super::client::new_id()), &whole)
+        .await
+        .expect("a block at the limit");
     let (entries, _) = client.fetch(group, appended.seq - 1).await.expect("it is fetched");
     assert_eq!(entries[0].1, whole.bytes);
     assert_ne!(registered.account.as_bytes(), &[0; 16]);
@@ -143,19 +185,31 @@ async fn silent_slow_and_unreading_clients_are_bounded_and_harm_nobody() {
     let mut written = 0;
     let block = Block::binary(vec![1; 64 << 10]);
     for _ in 0..300 {
-        let (appended, _) = bob.call(&super::client::append(group, super::client::new_id()), &block).await.expect("bob is served");
+        let (appended, _) = bob
+            .call(&super::client::append(group, super::client::new_id()), &block)
+            .await
+            .expect("bob is served");
         written = appended.seq;
     }
     let dropped = metric(&fleet, "fastchat_server_pushes_dropped_total").await;
     assert!(dropped > 0.0, "alice does not read: her pushes are dropped beyond the bound");
-    let (_, _) = alice.event::<fastchat_wire::chat::behind::Behind>().await.expect("once she reads, she is told that she is behind");
+    let (_, _) = alice
+        .event::<fastchat_wire::chat::behind::Behind>()
+        .await
+        .expect("once she reads, she is told that she is behind");
     let whole = alice.whole(group).await.expect("and fetches");
     assert_eq!(whole.last().map(|(entry, _)| entry.seq), Some(written));
 
-    assert!(silent.is_closed_within(Duration::from_secs(12)).await, "a silent connection is closed");
+    assert!(
+        silent.is_closed_within(Duration::from_secs(12)).await,
+        "a silent connection is closed"
+    );
     assert!(began.elapsed() >= Duration::from_secs(9), "but not before its 10 s");
     let lived = trickle.await.expect("the trickle ends");
-    assert!((Duration::from_secs(29)..Duration::from_secs(34)).contains(&lived), "a frame completes within 30 s, or the connection ends: {lived:?}");
+    assert!(
+        (Duration::from_secs(29)..Duration::from_secs(34)).contains(&lived),
+        "a frame completes within 30 s, or the connection ends: {lived:?}"
+    );
     bob.ask(&Ping {}).await.expect("bob is served as before");
 }
 

@@ -18,7 +18,15 @@ use fastchat_wire::{
 fn commit(conversation: LogId, epoch: u64, lists: &CommitLists) -> (Commit, Block) {
     let lists = serde_json::to_vec(lists).unwrap();
     let pieces: [&[u8]; 4] = [&lists, b"a commit", b"", b"group info"];
-    (Commit { conversation, entry: new_id(), welcome_entry: None, epoch }, Block::pieces(&pieces))
+    (
+        Commit {
+            conversation,
+            entry: new_id(),
+            welcome_entry: None,
+            epoch,
+        },
+        Block::pieces(&pieces),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,7 +37,10 @@ async fn strangers_removed_members_and_stale_epochs_append_nothing() {
     let (mut bob, bob_id) = Client::registered(&s2, "bob").await;
     let (mut mallory, mallory_id) = Client::registered(&s2, "mallory").await;
     for client in [&mut alice, &mut bob, &mut mallory] {
-        client.raw(r#"{"op":"conversations","id":9000,"limit":1}"#).await.expect("ready for pushes");
+        client
+            .raw(r#"{"op":"conversations","id":9000,"limit":1}"#)
+            .await
+            .expect("ready for pushes");
     }
     let group = alice.create(ConversationKind::Group, &[bob_id.account]).await.expect("a group");
 
@@ -37,18 +48,39 @@ async fn strangers_removed_members_and_stale_epochs_append_nothing() {
     assert_refused(mallory.append(new_id(), "no such log").await, "not-member");
     assert_refused(mallory.fetch(group, 0).await, "not-member");
     assert_refused(bob.append(LogId::inbox_of(bob_id.device), "an inbox").await, "forbidden");
-    let reserved = Append { kind: "member".to_owned(), ..append(group, new_id()) };
+    let reserved = Append {
+        kind: "member".to_owned(),
+        ..append(group, new_id())
+    };
     assert_refused(bob.call(&reserved, &Block::none()).await, "bad-request");
-    let (taken, _) = (Create { conversation: group, kind: ConversationKind::Group, members: vec![] }, ());
+    let (taken, _) = (
+        Create {
+            conversation: group,
+            kind: ConversationKind::Group,
+            members: vec![],
+        },
+        (),
+    );
     assert_refused(mallory.ask(&taken).await, "conflict");
-    assert_refused(mallory.create(ConversationKind::Direct, &[new_id::<uuid::Uuid>().into()]).await, "not-found");
+    assert_refused(
+        mallory.create(ConversationKind::Direct, &[new_id::<uuid::Uuid>().into()]).await,
+        "not-found",
+    );
 
     // An epoch that is given must be the current one.
     let (request, block) = commit(group, 0, &CommitLists::default());
-    bob.call(&request, &block).await.expect("any member may commit without adding or removing others");
-    let stale = Append { epoch: Some(0), ..append(group, new_id()) };
+    bob.call(&request, &block)
+        .await
+        .expect("any member may commit without adding or removing others");
+    let stale = Append {
+        epoch: Some(0),
+        ..append(group, new_id())
+    };
     assert_refused(bob.call(&stale, &Block::none()).await, "epoch-conflict");
-    let current = Append { epoch: Some(1), ..append(group, new_id()) };
+    let current = Append {
+        epoch: Some(1),
+        ..append(group, new_id())
+    };
     bob.call(&current, &Block::none()).await.expect("the current epoch");
     let (request, block) = commit(group, 0, &CommitLists::default());
     let id = alice.send(&request, &block).await.unwrap();
@@ -59,12 +91,30 @@ async fn strangers_removed_members_and_stale_epochs_append_nothing() {
         }
     };
     assert_eq!(conflict.failure().unwrap().code.as_str(), "epoch-conflict");
-    assert_eq!(conflict.parse::<CurrentEpoch>().unwrap().epoch, 1, "with the current epoch beside the error");
+    assert_eq!(
+        conflict.parse::<CurrentEpoch>().unwrap().epoch,
+        1,
+        "with the current epoch beside the error"
+    );
 
     // Only an admin adds and removes.
-    let (request, block) = commit(group, 1, &CommitLists { add: vec![mallory_id.account], ..CommitLists::default() });
+    let (request, block) = commit(
+        group,
+        1,
+        &CommitLists {
+            add: vec![mallory_id.account],
+            ..CommitLists::default()
+        },
+    );
     assert_refused(bob.call(&request, &block).await, "forbidden");
-    let (request, block) = commit(group, 1, &CommitLists { remove: vec![bob_id.account], ..CommitLists::default() });
+    let (request, block) = commit(
+        group,
+        1,
+        &CommitLists {
+            remove: vec![bob_id.account],
+            ..CommitLists::default()
+        },
+    );
     alice.call(&request, &block).await.expect("the admin removes bob");
     let last = alice.append(group, "without bob").await.expect("alice is a member");
     assert_refused(bob.append(group, "still here?").await, "not-member");

@@ -17,11 +17,7 @@ use fastchat_wire::{
     encode_request,
     encoding::Bytes64,
 };
-use std::{
-    collections::VecDeque,
-    io,
-    time::Duration,
-};
+use std::{collections::VecDeque, io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -69,7 +65,12 @@ impl Client {
     pub(crate) async fn connect(address: &str) -> io::Result<Self> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        Ok(Self { socket, deframer: Deframer::new(FrameLimits::DEFAULT), next_id: 1, events: VecDeque::new() })
+        Ok(Self {
+            socket,
+            deframer: Deframer::new(FrameLimits::DEFAULT),
+            next_id: 1,
+            events: VecDeque::new(),
+        })
     }
 
     /// Connects and says hello.
@@ -88,7 +89,9 @@ impl Client {
 
     /// The next frame of any kind.
     pub(crate) async fn frame(&mut self) -> io::Result<Frame> {
-        timeout(PATIENCE, self.frame_unbounded()).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        timeout(PATIENCE, self.frame_unbounded())
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     async fn frame_unbounded(&mut self) -> io::Result<Frame> {
@@ -122,7 +125,9 @@ impl Client {
         loop {
             let frame = self.frame().await?;
             match frame.head.kind {
-                Kind::Response { re, .. } if re == Some(id) => return frame.failure().map_or(Ok(frame), |error| Err(Failure::Refused(error))),
+                Kind::Response { re, .. } if re == Some(id) => {
+                    return frame.failure().map_or(Ok(frame), |error| Err(Failure::Refused(error)));
+                }
                 Kind::Event { .. } => self.events.push_back(frame),
                 _ => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("unexpected: {frame:?}")).into()),
             }
@@ -162,11 +167,18 @@ impl Client {
     }
 
     pub(crate) async fn hello(&mut self, ticket: Option<Secret>) -> Outcome<Welcome> {
-        self.ask(&Hello { version: 1, agent: "fleet test".to_owned(), ticket }).await
+        self.ask(&Hello {
+            version: 1,
+            agent: "fleet test".to_owned(),
+            ticket,
+        })
+        .await
     }
 
     pub(crate) async fn register(&mut self, name: &str) -> Outcome<Registered> {
-        self.call(&registration(name), &Block::binary(&b"a sealed keyring"[..])).await.map(|(response, _)| response)
+        self.call(&registration(name), &Block::binary(&b"a sealed keyring"[..]))
+            .await
+            .map(|(response, _)| response)
     }
 
     pub(crate) async fn resume(&mut self, token: &Secret) -> Outcome<Resumed> {
@@ -174,23 +186,41 @@ impl Client {
     }
 
     pub(crate) async fn create(&mut self, kind: ConversationKind, members: &[AccountId]) -> Outcome<LogId> {
-        let create = Create { conversation: new_id(), kind, members: members.to_vec() };
+        let create = Create {
+            conversation: new_id(),
+            kind,
+            members: members.to_vec(),
+        };
         self.ask(&create).await.map(|created| created.conversation)
     }
 
     /// Appends a text; its number.
     pub(crate) async fn append(&mut self, log: LogId, text: &str) -> Outcome<u64> {
-        self.call(&append(log, new_id()), &Block::binary(text.as_bytes().to_vec())).await.map(|(appended, _)| appended.seq)
+        self.call(&append(log, new_id()), &Block::binary(text.as_bytes().to_vec()))
+            .await
+            .map(|(appended, _)| appended.seq)
     }
 
     /// A page of a log after a number.
     pub(crate) async fn fetch(&mut self, log: LogId, after: u64) -> Outcome<(Vec<(EntryEvent, Bytes)>, Fetched)> {
-        let id = self.send(&Fetch { log, after, limit: Some(500) }, &Block::none()).await?;
+        let id = self
+            .send(
+                &Fetch {
+                    log,
+                    after,
+                    limit: Some(500),
+                },
+                &Block::none(),
+            )
+            .await?;
         let mut entries = Vec::new();
         loop {
             let frame = self.frame().await?;
             match frame.head.kind {
-                Kind::Event { name: Some(EventName::Entry), re } if re == Some(id) => {
+                Kind::Event {
+                    name: Some(EventName::Entry),
+                    re,
+                } if re == Some(id) => {
                     entries.push((frame.parse().map_err(Failure::Refused)?, frame.block));
                 }
                 Kind::Response { re, .. } if re == Some(id) => {
@@ -262,7 +292,12 @@ pub(crate) fn registration(name: &str) -> Register {
 }
 
 pub(crate) fn append(log: LogId, entry: EntryId) -> Append {
-    Append { log, entry, kind: "app".to_owned(), epoch: None }
+    Append {
+        log,
+        entry,
+        kind: "app".to_owned(),
+        epoch: None,
+    }
 }
 
 /// Asks the balancer for a server.
@@ -280,6 +315,10 @@ pub(crate) struct Me {
 
 impl From<Registered> for Me {
     fn from(registered: Registered) -> Self {
-        Self { account: registered.account, device: registered.device, token: registered.token }
+        Self {
+            account: registered.account,
+            device: registered.device,
+            token: registered.token,
+        }
     }
 }

@@ -66,7 +66,9 @@ impl Ports {
     pub(crate) fn arguments(self) -> Vec<String> {
         let at = |offset| format!("127.0.0.1:{}", self.0 + offset);
         let base = (self.0 + 10).to_string();
-        ["--admin-listen", &at(0), "--balancer-listen", &at(1), "--server-port-base", &base].map(str::to_owned).to_vec()
+        ["--admin-listen", &at(0), "--balancer-listen", &at(1), "--server-port-base", &base]
+            .map(str::to_owned)
+            .to_vec()
     }
 }
 
@@ -76,7 +78,11 @@ pub(crate) fn admin_binary() -> &'static str {
 
 pub(crate) fn daemon_binary() -> PathBuf {
     let path = Path::new(admin_binary()).with_file_name("fastchatd");
-    assert!(path.exists(), "{} is missing: run `cargo build --release --workspace --bins` first", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build --release --workspace --bins` first",
+        path.display()
+    );
     path
 }
 
@@ -140,7 +146,13 @@ impl Fleet {
 
     /// The client address of a server.
     pub(crate) fn server(&self, name: &str) -> &str {
-        &self.line.servers.iter().find(|server| server.name == name).expect("a server of that name").address
+        &self
+            .line
+            .servers
+            .iter()
+            .find(|server| server.name == name)
+            .expect("a server of that name")
+            .address
     }
 
     pub(crate) fn rest(&self) -> Rest {
@@ -150,7 +162,11 @@ impl Fleet {
 
     /// The process that plays a role, as `up` said.
     pub(crate) fn process(&self, name: &str) -> &UpProcess {
-        self.line.processes.iter().find(|process| process.name == name || process.role == name).expect("a process of that name")
+        self.line
+            .processes
+            .iter()
+            .find(|process| process.name == name || process.role == name)
+            .expect("a process of that name")
     }
 
     /// SIGTERM to `up` alone; answers the folder and how long everything took to end.
@@ -187,7 +203,10 @@ impl Drop for Fleet {
 /// The end of every log of a fleet, for a failed test.
 pub(crate) fn logs(data: &Path) -> String {
     let mut text = String::new();
-    for entry in walk(data).into_iter().filter(|path| path.file_name().is_some_and(|name| name == "log")) {
+    for entry in walk(data)
+        .into_iter()
+        .filter(|path| path.file_name().is_some_and(|name| name == "log"))
+    {
         let log = std::fs::read_to_string(&entry).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(30)..].join("\n");
@@ -198,12 +217,24 @@ pub(crate) fn logs(data: &Path) -> String {
 
 fn walk(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] }).collect()
+    entries
+        .flat_map(|entry| {
+            if entry.path().is_dir() {
+                walk(&entry.path())
+            } else {
+                vec![entry.path()]
+            }
+        })
+        .collect()
 }
 
 /// Sends a signal by name.
 pub(crate) fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().expect("kill runs");
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status()
+        .expect("kill runs");
     assert!(status.success(), "kill -{name} {pid}");
 }
 

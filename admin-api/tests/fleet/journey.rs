@@ -38,7 +38,11 @@ async fn check_log(client: &mut Client, log: LogId, users: &[&User], expected: u
         for (entry, (_, seq)) in user.acknowledged.iter().filter(|(_, (acknowledged, _))| *acknowledged == log) {
             assert_eq!(at.get(entry), Some(seq), "acknowledged is kept, at its number");
         }
-        assert_eq!(user.seen[&log], whole.iter().map(|(entry, _)| (entry.seq, entry.entry)).collect(), "everybody saw the same");
+        assert_eq!(
+            user.seen[&log],
+            whole.iter().map(|(entry, _)| (entry.seq, entry.entry)).collect(),
+            "everybody saw the same"
+        );
     }
 }
 
@@ -50,9 +54,21 @@ async fn what_three_people_on_three_servers_say_reaches_everybody_in_order_exact
     assert_eq!(servers.len(), 3, "least-load puts three people on three servers");
 
     let (bob_id, carol_id) = (bob.me.account, carol.me.account);
-    let direct = alice.client().create(ConversationKind::Direct, &[bob_id]).await.expect("a direct conversation");
-    let group = alice.client().create(ConversationKind::Group, &[bob_id, carol_id]).await.expect("a group");
-    let again = bob.client().create(ConversationKind::Direct, &[alice.me.account]).await.expect("the same direct conversation");
+    let direct = alice
+        .client()
+        .create(ConversationKind::Direct, &[bob_id])
+        .await
+        .expect("a direct conversation");
+    let group = alice
+        .client()
+        .create(ConversationKind::Group, &[bob_id, carol_id])
+        .await
+        .expect("a group");
+    let again = bob
+        .client()
+        .create(ConversationKind::Direct, &[alice.me.account])
+        .await
+        .expect("the same direct conversation");
     assert_eq!(again, direct, "a direct conversation is unique for its pair");
     for user in [&mut alice, &mut bob] {
         user.follow(direct);
@@ -72,7 +88,11 @@ async fn what_three_people_on_three_servers_say_reaches_everybody_in_order_exact
     let group_last = 1 + 3 * GROUP as u64;
     let both: HashMap<LogId, u64> = [(direct, 1 + 2 * DIRECT as u64), (group, group_last)].into();
     let group_only: HashMap<LogId, u64> = [(group, group_last)].into();
-    tokio::join!(alice.run(&both, PATIENCE), bob.run(&both, PATIENCE), carol.run(&group_only, PATIENCE));
+    tokio::join!(
+        alice.run(&both, PATIENCE),
+        bob.run(&both, PATIENCE),
+        carol.run(&group_only, PATIENCE)
+    );
 
     assert_eq!([alice.losses, bob.losses, carol.losses], [0; 3], "nobody was disconnected");
     let mut reader = alice.client.take().expect("alice is online");
@@ -86,7 +106,11 @@ async fn a_killed_server_loses_nothing_and_doubles_nothing() {
     let rest = fleet.rest();
     let [mut alice, mut bob, mut carol] = three(&fleet).await;
     let (bob_id, carol_id) = (bob.me.account, carol.me.account);
-    let group = alice.client().create(ConversationKind::Group, &[bob_id, carol_id]).await.expect("a group");
+    let group = alice
+        .client()
+        .create(ConversationKind::Group, &[bob_id, carol_id])
+        .await
+        .expect("a group");
     let each = 1_000;
     for user in [&mut alice, &mut bob, &mut carol] {
         user.follow(group);
@@ -114,7 +138,9 @@ async fn a_killed_server_loses_nothing_and_doubles_nothing() {
     check_log(&mut reader, group, &[&alice, &bob, &carol], 3 * usize::try_from(each).unwrap()).await;
 
     let after = until("the crashed server is ready again, on its port", 10, async || {
-        rest.server(&victim).await.filter(|server| server["state"] == "ready" && server["pid"] != before["pid"])
+        rest.server(&victim)
+            .await
+            .filter(|server| server["state"] == "ready" && server["pid"] != before["pid"])
     })
     .await;
     assert_eq!(after["address"], before["address"]);

@@ -13,7 +13,11 @@ pub(crate) struct Rest {
 
 impl Rest {
     pub(crate) fn new(base: &str, token: &str) -> Self {
-        Self { base: base.to_owned(), token: token.to_owned(), http: reqwest::Client::new() }
+        Self {
+            base: base.to_owned(),
+            token: token.to_owned(),
+            http: reqwest::Client::new(),
+        }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -42,11 +46,20 @@ impl Rest {
     }
 
     pub(crate) async fn put(&self, path: &str, if_match: &str, body: &Value) -> Response {
-        self.request(Method::PUT, path).header("If-Match", if_match).json(body).send().await.expect("the control plane answers")
+        self.request(Method::PUT, path)
+            .header("If-Match", if_match)
+            .json(body)
+            .send()
+            .await
+            .expect("the control plane answers")
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
-        self.request(Method::POST, path).json(body).send().await.expect("the control plane answers")
+        self.request(Method::POST, path)
+            .json(body)
+            .send()
+            .await
+            .expect("the control plane answers")
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Response {
@@ -56,7 +69,11 @@ impl Rest {
 
 /// The page of a process's probes.
 pub(crate) async fn probe(address: &str, path: &str) -> (StatusCode, String) {
-    let base = if address.starts_with("http") { address.to_owned() } else { format!("http://{address}") };
+    let base = if address.starts_with("http") {
+        address.to_owned()
+    } else {
+        format!("http://{address}")
+    };
     let response = reqwest::get(format!("{base}{path}")).await.expect("the probe answers");
     (response.status(), response.text().await.expect("a body"))
 }

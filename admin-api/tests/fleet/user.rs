@@ -62,7 +62,10 @@ impl User {
             hole_fetches: 0,
             pushed: HashMap::new(),
         };
-        user.client().ask(&Conversations { after: None, limit: 1 }).await.expect("conversations are answered");
+        user.client()
+            .ask(&Conversations { after: None, limit: 1 })
+            .await
+            .expect("conversations are answered");
         user
     }
 
@@ -87,7 +90,11 @@ impl User {
 
     fn has_all(&self, expected: &HashMap<LogId, u64>) -> bool {
         self.unacknowledged.is_empty()
-            && expected.iter().all(|(log, last)| self.seen.get(log).is_some_and(|seen| seen.len() as u64 == *last && seen.keys().next_back() == Some(last)))
+            && expected.iter().all(|(log, last)| {
+                self.seen
+                    .get(log)
+                    .is_some_and(|seen| seen.len() as u64 == *last && seen.keys().next_back() == Some(last))
+            })
     }
 
     /// Runs until everything is acknowledged and every log is known through its
@@ -95,7 +102,12 @@ impl User {
     pub(crate) async fn run(&mut self, expected: &HashMap<LogId, u64>, patience: Duration) {
         let deadline = Instant::now() + patience;
         while !self.has_all(expected) {
-            assert!(Instant::now() < deadline, "{} unacknowledged, known: {:?}", self.unacknowledged.len(), self.seen.iter().map(|(log, seen)| (log, seen.len())).collect::<Vec<_>>());
+            assert!(
+                Instant::now() < deadline,
+                "{} unacknowledged, known: {:?}",
+                self.unacknowledged.len(),
+                self.seen.iter().map(|(log, seen)| (log, seen.len())).collect::<Vec<_>>()
+            );
             if self.client.is_none() && self.come_back().await.is_err() {
                 sleep(Duration::from_millis(50)).await;
                 continue;
@@ -106,7 +118,9 @@ impl User {
                     self.client = None;
                     self.losses += 1;
                 }
-                Err(Failure::Refused(error)) if error.code.is_retryable() => sleep(Duration::from_millis(error.retry_after_ms.unwrap_or(50))).await,
+                Err(Failure::Refused(error)) if error.code.is_retryable() => {
+                    sleep(Duration::from_millis(error.retry_after_ms.unwrap_or(50))).await
+                }
                 Err(Failure::Refused(error)) => panic!("refused: {error}"),
             }
         }
@@ -114,7 +128,14 @@ impl User {
 
     /// Assigned, greeted, resumed, and all logs fetched.
     pub(crate) async fn come_back(&mut self) -> Outcome<()> {
-        let assigned = assign(&self.balancer, &Assign { resume: true, ..Assign::default() }).await?;
+        let assigned = assign(
+            &self.balancer,
+            &Assign {
+                resume: true,
+                ..Assign::default()
+            },
+        )
+        .await?;
         sleep(Duration::from_millis(assigned.wait_ms)).await;
         let mut client = Client::greeted(&assigned.address.expect("an address"), Some(assigned.ticket)).await?;
         self.me.token = client.resume(&self.me.token).await?.token;
@@ -130,7 +151,12 @@ impl User {
 
     /// The number through which nothing is missing.
     fn cursor(&self, log: LogId) -> u64 {
-        self.seen[&log].keys().zip(1..).take_while(|(seq, n)| *seq == n).last().map_or(0, |(seq, _)| *seq)
+        self.seen[&log]
+            .keys()
+            .zip(1..)
+            .take_while(|(seq, n)| *seq == n)
+            .last()
+            .map_or(0, |(seq, _)| *seq)
     }
 
     async fn catch_up(&mut self, log: LogId) -> Outcome<()> {
@@ -166,7 +192,11 @@ impl User {
                 Some(frame) => self.take(&frame)?,
                 None if Instant::now() > deadline => return Ok(()),
                 None => {
-                    let missing: Vec<_> = expected.iter().filter(|(log, last)| self.cursor(**log) < **last).map(|(log, _)| *log).collect();
+                    let missing: Vec<_> = expected
+                        .iter()
+                        .filter(|(log, last)| self.cursor(**log) < **last)
+                        .map(|(log, _)| *log)
+                        .collect();
                     for log in missing {
                         let before = self.seen[&log].len();
                         self.catch_up(log).await?;
@@ -180,7 +210,13 @@ impl User {
     async fn fill_window(&mut self) -> Outcome<()> {
         let out: Vec<EntryId> = self.pending.values().copied().collect();
         let room = WINDOW.saturating_sub(out.len());
-        let next: Vec<_> = self.unacknowledged.iter().filter(|(_, entry, _)| !out.contains(entry)).take(room).cloned().collect();
+        let next: Vec<_> = self
+            .unacknowledged
+            .iter()
+            .filter(|(_, entry, _)| !out.contains(entry))
+            .take(room)
+            .cloned()
+            .collect();
         for (log, entry, text) in next {
             let id = self.client().send(&append(log, entry), &Block::binary(text)).await?;
             self.pending.insert(id, entry);
@@ -190,10 +226,17 @@ impl User {
 
     fn take(&mut self, frame: &Frame) -> Outcome<()> {
         match frame.head.kind {
-            Kind::Event { name: Some(EventName::Entry), .. } => {
+            Kind::Event {
+                name: Some(EventName::Entry),
+                ..
+            } => {
                 let event: EntryEvent = frame.parse().map_err(Failure::Refused)?;
                 let last = self.pushed.insert(event.log, event.seq);
-                assert!(last.is_none_or(|last| last < event.seq), "pushes of one log out of order: {last:?}, then {}", event.seq);
+                assert!(
+                    last.is_none_or(|last| last < event.seq),
+                    "pushes of one log out of order: {last:?}, then {}",
+                    event.seq
+                );
                 if self.seen.contains_key(&event.log) {
                     self.note(event.log, event.seq, event.entry);
                 }
@@ -204,7 +247,11 @@ impl User {
                     return Err(Failure::Refused(error));
                 }
                 let appended: Appended = frame.parse().map_err(Failure::Refused)?;
-                let at = self.unacknowledged.iter().position(|(_, waiting, _)| *waiting == entry).expect("an entry that waits");
+                let at = self
+                    .unacknowledged
+                    .iter()
+                    .position(|(_, waiting, _)| *waiting == entry)
+                    .expect("an entry that waits");
                 let (log, ..) = self.unacknowledged.remove(at).expect("an entry that waits");
                 self.acknowledged.insert(entry, (log, appended.seq));
                 self.note(log, appended.seq, entry);

@@ -88,6 +88,7 @@ pub(crate) struct AppendJob {
     pub(crate) source: Arc<Source>,
     pub(crate) received: Instant,
     /// Room that the block takes; given back with the answer.
+    #[expect(dead_code, reason = "held, not read: dropping it gives the room back")]
     pub(crate) room: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
