@@ -49,6 +49,7 @@ impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passwords")
             .field("waiting", &self.waiting())
+            .field("computed", &self.computed())
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         context::{Context, Identity},
     },
     store::{
-        Denied,
+        Denied, StoreError,
         blobs::{Blob, Chunk},
     },
 };
@@ -38,7 +38,17 @@ pub(crate) async fn handle(context: &Context, identity: &Identity, call: &Call) 
         blobs::put(context.objects.as_ref(), id, chunk, call.frame.block.clone())
             .await
             .map_err(|e| Refusal::objects(&e))?;
-        blob = context.store.blob_advance(id, identity.account, chunk).await?;
+        blob = match context.store.blob_advance(id, identity.account, chunk).await {
+            // Somebody was faster: perhaps with these very bytes, sent on two connections.
+            Err(StoreError::Denied(conflict @ Denied::Conflict(_))) => {
+                let now = context.store.blob(id, identity.account).await?;
+                match place(&now, offset, call.frame.block.len())? {
+                    Put::Again => now,
+                    Put::Next(_) => return Err(conflict.into()),
+                }
+            }
+            advanced => advanced?,
+        };
     }
     let stored = BlobStored {
         offset: blob.offset,

@@ -95,6 +95,19 @@ async fn a_put_that_is_sent_again_is_answered_again() {
 }
 
 #[tokio::test]
+async fn the_same_put_on_several_connections_at_once_is_one_put() {
+    let world = World::new().await;
+    let (alice, _, _, conversation) = three(&world).await;
+    let announced = create(conversation, 3);
+    let blob = announced.blob;
+    run!(blob_create, world, alice, announced).unwrap();
+    let put = async || run!(blob_put, world, alice, BlobPut { blob, offset: 0 }, Block::binary("abc"));
+    for stored in futures::future::join_all((0..8).map(|_| put())).await {
+        assert!(stored.unwrap().0.complete);
+    }
+}
+
+#[tokio::test]
 async fn a_strangers_blob_is_not_found() {
     let world = World::new().await;
     let (alice, _, eve, conversation) = three(&world).await;
