@@ -13,6 +13,7 @@
 //!
 //! The agent serves nobody: it writes its small files on its own thread.
 
+mod desired;
 mod launcher;
 mod ledger;
 mod measures;

@@ -85,7 +85,13 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
     } = shell;
     let address = listeners.clients.local_addr()?.to_string();
     let metrics = Metrics::register(&registry)?;
-    let dispatcher = Arc::new(Dispatcher::new(generation, first, metrics.clone(), rand::make_rng()));
+    let dispatcher = Arc::new(Dispatcher::new(
+        generation,
+        first,
+        limits.tickets_max,
+        metrics.clone(),
+        rand::make_rng(),
+    ));
     let clients = Clients {
         dispatcher: Arc::clone(&dispatcher),
         metrics: metrics.clone(),

@@ -12,11 +12,14 @@
 mod agent;
 mod atomic_file;
 mod balancer;
+mod bus;
 mod config;
+mod descriptors;
 mod fleet_key;
 mod logging;
 mod metrics;
 mod migrate;
+mod net;
 mod probes;
 mod server;
 mod shell;
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
 
 fn start(config: Config) -> anyhow::Result<()> {
     logging::init(config.log())?;
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(run(config));
     runtime.shutdown_timeout(THREADS_END);

@@ -10,6 +10,7 @@
 //! ```
 
 mod appender;
+mod blobs;
 mod connection;
 mod context;
 mod delivery;
@@ -27,6 +28,7 @@ mod peers;
 mod presence;
 mod session;
 mod start;
+mod token;
 
 use crate::shell::{Report, Shell};
 use context::Context;
@@ -107,9 +109,19 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
     let part = server_part(&spec)?.clone();
     let metrics = ServerMetrics::register(&shell.registry)?;
     let started = start::start(&spec, &part, metrics, &shell.shutdown).await?;
-    let start::Started { server, listener, mesh, tasks, quit } = started;
+    let start::Started {
+        server,
+        listener,
+        mesh,
+        tasks,
+        quit,
+    } = started;
 
-    let mut links = Links { introduction: start::introduction(&part), running: JoinSet::new(), balancers: Vec::new() };
+    let mut links = Links {
+        introduction: start::introduction(&part),
+        running: JoinSet::new(),
+        balancers: Vec::new(),
+    };
     let connections = TaskTracker::new();
     let accepting = tokio::spawn(accept(Arc::clone(&server), listener, connections.clone(), quit.child_token()));
     let mut changes = server.load.changes();
@@ -122,7 +134,11 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
 
     loop {
         server.metrics.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
-        let state = if server.load.is_draining() { ProcessState::Draining } else { ProcessState::Ready };
+        let state = if server.load.is_draining() {
+            ProcessState::Draining
+        } else {
+            ProcessState::Ready
+        };
         shell.report.send_replace(report(&server, &in_force, generation, state));
         tokio::select! {
             () = shell.shutdown.cancelled() => break,
@@ -146,7 +162,9 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
     tracing::info!("stopping: asking the clients to move");
     shell.readiness.set(false);
     accepting.abort();
-    shell.report.send_replace(report(&server, &in_force, generation, ProcessState::Stopping));
+    shell
+        .report
+        .send_replace(report(&server, &in_force, generation, ProcessState::Stopping));
     if let Some(draining) = draining {
         draining.abort();
     }
@@ -178,12 +196,24 @@ fn server_part(spec: &Spec) -> anyhow::Result<&ServerSpec> {
 }
 
 fn report(server: &Server, part: &ServerSpec, generation: u64, state: ProcessState) -> Report {
-    let status = ServerStatus { address: part.address.clone(), connections: server.load.connections() };
-    Report { applied_generation: generation, state, problem: None, part: StatusPart::Server(status) }
+    let status = ServerStatus {
+        address: part.address.clone(),
+        connections: server.load.connections(),
+    };
+    Report {
+        applied_generation: generation,
+        state,
+        problem: None,
+        part: StatusPart::Server(status),
+    }
 }
 
 /// Starts, changes or ends the drain that a spec asks for.
-fn follow_drain(server: &Arc<Server>, part: &ServerSpec, running: Option<tokio::task::JoinHandle<()>>) -> Option<tokio::task::JoinHandle<()>> {
+fn follow_drain(
+    server: &Arc<Server>,
+    part: &ServerSpec,
+    running: Option<tokio::task::JoinHandle<()>>,
+) -> Option<tokio::task::JoinHandle<()>> {
     if let Some(running) = running {
         running.abort();
     }
@@ -191,7 +221,13 @@ fn follow_drain(server: &Arc<Server>, part: &ServerSpec, running: Option<tokio::
     let drain = part.drain.clone()?;
     let server = Arc::clone(server);
     Some(tokio::spawn(async move {
-        drain::run(&server.hub, &server.load, drain.clients_per_s, Duration::from_millis(drain.within_ms)).await;
+        drain::run(
+            &server.hub,
+            &server.load,
+            drain.clients_per_s,
+            Duration::from_millis(drain.within_ms),
+        )
+        .await;
     }))
 }
 
@@ -202,7 +238,12 @@ async fn accept(server: Arc<Server>, listener: TcpListener, connections: TaskTra
         match listener.accept().await {
             Ok((socket, _)) => {
                 next += 1;
-                connections.spawn(connection::serve(Arc::clone(&server), socket, ConnectionId(next), quit.child_token()));
+                connections.spawn(connection::serve(
+                    Arc::clone(&server),
+                    socket,
+                    ConnectionId(next),
+                    quit.child_token(),
+                ));
             }
             Err(error) => {
                 // Out of descriptors, mostly: those that end make room.
@@ -233,7 +274,9 @@ impl Links {
         });
         for balancer in &part.balancers {
             if !self.balancers.iter().any(|(known, _)| known == balancer) {
-                let running = self.running.spawn(link::run(self.introduction.clone(), balancer.clone(), Arc::clone(load)));
+                let running = self
+                    .running
+                    .spawn(link::run(self.introduction.clone(), balancer.clone(), Arc::clone(load)));
                 self.balancers.push((balancer.clone(), running));
             }
         }

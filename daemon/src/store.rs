@@ -13,7 +13,11 @@
 
 pub(crate) mod accounts;
 pub(crate) mod blobs;
+#[cfg(test)]
+pub(crate) mod conformance;
 pub(crate) mod logs;
+pub(crate) mod rules;
+pub(crate) mod sqlite;
 
 pub(crate) use accounts::AccountStore;
 pub(crate) use blobs::BlobStore;

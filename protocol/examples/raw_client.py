@@ -465,6 +465,9 @@ def main(arguments: list[str] | None = None) -> int:
     except FrameError as error:
         print(f"the server broke the framing: {error}", file=sys.stderr)
         return 3
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
 

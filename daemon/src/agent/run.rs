@@ -1,18 +1,19 @@
 //! The agent's loop: look, plan, write down, act, report.
 
 use super::{
+    desired::Desired,
     launcher::{Launcher, ProcessLauncher, Stop},
     ledger::{Ledger, LedgerFile},
     measures::Measures,
-    reconcile::{Seen, Step, Wanted, plan},
+    reconcile::{Seen, Step, plan},
     state::Phase,
 };
 use crate::{
-    config::{self, Log, valid_name},
+    config::{self, Log},
     shell::{Report, Shell},
 };
 use anyhow::Context;
-use fastchat_wire::control::{AgentSpec, AgentStatus, InstanceSpec, Part, ProcessState, Role, StatusPart};
+use fastchat_wire::control::{AgentStatus, Part, ProcessState, StatusPart};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -50,45 +51,6 @@ pub(crate) async fn run(shell: Shell, options: config::Agent, log: Log) -> anyho
     agent.run(options.stop_children).await
 }
 
-/// What the spec wants of this host.
-#[derive(Debug, Default)]
-struct Desired {
-    generation: u64,
-    wanted: BTreeMap<String, Wanted>,
-    instances: BTreeMap<String, InstanceSpec>,
-    /// What of the spec can't be done.
-    problem: Option<String>,
-}
-
-impl Desired {
-    fn read(generation: u64, spec: &AgentSpec) -> Self {
-        let mut desired = Self {
-            generation,
-            ..Self::default()
-        };
-        for instance in &spec.instances {
-            let name = &instance.name;
-            // A name becomes a folder; the agent's own folder isn't an instance's.
-            if instance.role == Role::Agent || !valid_name(name) || *name == spec.host || desired.wanted.contains_key(name) {
-                let problem = format!(
-                    "the spec's instance {name:?} ({}) can't be run by an agent named {:?}",
-                    instance.role, spec.host
-                );
-                tracing::error!(problem);
-                desired.problem = Some(problem);
-                continue;
-            }
-            let wanted = Wanted {
-                role: instance.role,
-                epoch: instance.epoch,
-            };
-            desired.wanted.insert(name.clone(), wanted);
-            desired.instances.insert(name.clone(), instance.clone());
-        }
-        desired
-    }
-}
-
 struct Agent<L> {
     launcher: L,
     file: LedgerFile,
@@ -109,7 +71,6 @@ impl<L: Launcher> Agent<L> {
         self.read_spec();
         loop {
             let wake_at = self.turn(SOFT_STOP_MS, ProcessState::Ready).await;
-            self.shell.readiness.set(true);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -122,7 +83,6 @@ impl<L: Launcher> Agent<L> {
                 _ = tidy.tick() => self.launcher.tidy().await,
             }
         }
-        self.shell.readiness.set(false);
         if stop_children {
             self.launcher.end_with_agent();
             self.desired.wanted.clear();
@@ -218,6 +178,7 @@ impl<L: Launcher> Agent<L> {
         let instances = self.ledger.instances.iter();
         let states: Vec<_> = instances.clone().map(|(_, instance)| instance.state()).collect();
         self.measures.count_states(&states);
+        self.shell.readiness.set(state == ProcessState::Ready);
         let report = Report {
             applied_generation: self.desired.generation,
             state,

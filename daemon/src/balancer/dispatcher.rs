@@ -45,6 +45,7 @@ pub(super) struct Dispatcher {
     inner: Mutex<Inner>,
     changed: watch::Sender<()>,
     metrics: Metrics,
+    tickets_max: usize,
     started: Instant,
 }
 
@@ -77,8 +78,9 @@ pub(super) struct View {
 
 impl Dispatcher {
     /// Starts by the first spec. Where its strategy can't be built, the initial
-    /// one stays in force and the status says so.
-    pub(super) fn new(generation: u64, spec: &BalancerSpec, metrics: Metrics, rng: StdRng) -> Self {
+    /// one stays in force and the status says so. At most `tickets_max` tickets
+    /// are out at a time.
+    pub(super) fn new(generation: u64, spec: &BalancerSpec, tickets_max: usize, metrics: Metrics, rng: StdRng) -> Self {
         let (balancing, strategy) = strategy::initial();
         let dispatcher = Self {
             inner: Mutex::new(Inner {
@@ -92,6 +94,7 @@ impl Dispatcher {
             }),
             changed: watch::Sender::new(()),
             metrics,
+            tickets_max,
             started: Instant::now(),
         };
         dispatcher.apply(generation, spec, None);
@@ -151,7 +154,7 @@ impl Dispatcher {
             ..
         } = &mut *inner;
         let candidates = registry.candidates(now, request.move_id);
-        if registry.is_full() {
+        if registry.outstanding() >= self.tickets_max {
             return Err(ErrorBody::retry_after(
                 Code::Overloaded,
                 "too many tickets are out: ask again",

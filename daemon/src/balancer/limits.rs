@@ -10,6 +10,8 @@ pub(super) struct Limits {
     pub(super) clients_max: usize,
     /// Links at a time.
     pub(super) links_max: usize,
+    /// Tickets out at a time.
+    pub(super) tickets_max: usize,
     /// A client without a frame for this long is closed; one that doesn't read its answers too.
     pub(super) quiet: Duration,
     /// A frame completes within this time of its first byte.
@@ -31,6 +33,7 @@ impl Default for Limits {
         Self {
             clients_max: 10_000,
             links_max: 1_000,
+            tickets_max: 100_000,
             quiet: Duration::from_millis(SIGN_IN_MS_MAX),
             frame: Duration::from_millis(FRAME_MS_MAX),
             discard: Duration::from_millis(DISCARD_MS_MAX),

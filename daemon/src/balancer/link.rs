@@ -68,6 +68,21 @@ enum Next {
     End,
 }
 
+/// When our reservations are told, and what was told last.
+struct Telling {
+    told: Option<u64>,
+    /// Set where they may have changed.
+    due: Option<Instant>,
+    /// Not before: changes within a short time are told together.
+    earliest: Instant,
+}
+
+impl Telling {
+    fn ask(&mut self) {
+        self.due.get_or_insert(self.earliest.max(Instant::now()));
+    }
+}
+
 impl Links {
     /// One link's life.
     pub(super) async fn serve(self, stream: TcpStream) {
@@ -78,71 +93,92 @@ impl Links {
 
     async fn run(&self, stream: TcpStream) -> io::Result<()> {
         let mut connection = Connection::new(stream, FRAME_LIMITS)?;
-        let mut attached = None;
+        let mut attached: Option<Attached> = None;
         let mut changes = self.dispatcher.changes();
         let mut heard = Instant::now();
-        let mut told = None;
-        // When to tell our reservations next; set where they may have changed.
-        let mut tell_at: Option<Instant> = None;
-        let mut earliest = heard;
-        loop {
+        let mut telling = Telling {
+            told: None,
+            due: None,
+            earliest: heard,
+        };
+        let last = loop {
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return Ok(()),
-                () = sleep_until(tell_at.unwrap_or(heard)), if tell_at.is_some() => {
-                    tell_at = None;
-                    earliest = Instant::now() + self.limits.reserved_delay;
-                    let Some(reserved) = attached.as_ref().and_then(|a: &Attached| self.dispatcher.reserved(a.link)) else {
+                // A stranger's time is over however busy it is.
+                () = sleep_until(heard + self.limits.link_silence), if attached.is_none() => {
+                    tracing::warn!("a link did not attach in time and is closed");
+                    return Ok(());
+                }
+                () = sleep_until(telling.due.unwrap_or(heard)), if telling.due.is_some() => {
+                    let Some(link) = attached.as_ref().map(|attached| attached.link) else { return Ok(()) };
+                    if !self.tell(&mut connection, link, &mut telling).await? {
                         return Ok(());
-                    };
-                    if told.replace(reserved) != Some(reserved) {
-                        let event = Reserved { count: reserved };
-                        let bytes = encode_event(None, &event, &Block::none()).map_err(ours)?;
-                        connection.write(&bytes, self.limits.link_silence).await?;
                     }
                 }
+                // Before silence: after a pause of this process what the server sent meanwhile counts.
                 read = connection.read() => {
                     if read? == 0 {
                         return Ok(());
                     }
-                    loop {
-                        let frame = match connection.next() {
-                            Ok(Some(frame)) => frame,
-                            Ok(None) => break,
-                            Err(error) => {
-                                tracing::warn!(%error, "a server's link broke the framing");
-                                let answer = failure::encode(error.re, ErrorBody::new(error.code, error.message)).map_err(ours)?;
-                                // Gone before the connection is: nobody is sent to a server that can't be understood.
-                                drop(attached.take());
-                                connection.refuse(&answer, self.limits.discard).await;
-                                return Ok(());
-                            }
-                        };
-                        match self.take(&frame, &mut attached).map_err(ours)? {
-                            Next::Read => {}
-                            Next::Reply(bytes) => connection.write(&bytes, self.limits.link_silence).await?,
-                            Next::Refuse(bytes) => {
-                                drop(attached.take());
-                                connection.refuse(&bytes, self.limits.discard).await;
-                                return Ok(());
-                            }
-                            Next::End => return Ok(()),
-                        }
-                        if attached.is_some() {
-                            heard = Instant::now();
-                        }
-                    }
-                    if attached.is_some() && told.is_none() {
-                        tell_at.get_or_insert(earliest);
+                    let known = attached.is_some();
+                    match self.take_all(&mut connection, &mut attached, &mut heard).await? {
+                        Next::Refuse(bytes) => break bytes,
+                        Next::End => return Ok(()),
+                        // A new link is told where it stands.
+                        Next::Read | Next::Reply(_) => if !known && attached.is_some() {
+                            telling.ask();
+                        },
                     }
                 }
                 // The dispatcher outlives its links.
-                _ = changes.changed(), if attached.is_some() && tell_at.is_none() => tell_at = Some(earliest.max(Instant::now())),
+                _ = changes.changed(), if attached.is_some() && telling.due.is_none() => telling.ask(),
                 () = sleep_until(heard + self.limits.link_silence) => {
                     let server = attached.as_ref().map_or("", |attached| &attached.server);
                     tracing::warn!(server, "a link was silent for too long and counts as dead");
                     return Ok(());
                 }
+            }
+        };
+        // Gone before the connection is: nobody is sent to a server that can't be understood.
+        drop(attached);
+        connection.refuse(&last, self.limits.discard).await;
+        Ok(())
+    }
+
+    /// Tells our reservations, where they are others than told. False where a newer link has replaced this one.
+    async fn tell(&self, connection: &mut Connection, link: LinkId, telling: &mut Telling) -> io::Result<bool> {
+        telling.due = None;
+        telling.earliest = Instant::now() + self.limits.reserved_delay;
+        let Some(count) = self.dispatcher.reserved(link) else {
+            return Ok(false);
+        };
+        if telling.told.replace(count) != Some(count) {
+            let bytes = encode_event(None, &Reserved { count }, &Block::none()).map_err(ours)?;
+            connection.write(&bytes, self.limits.link_silence).await?;
+        }
+        Ok(true)
+    }
+
+    /// Takes every complete frame that was read, and answers requests; `heard` is when an attached server said something last.
+    async fn take_all(&self, connection: &mut Connection, attached: &mut Option<Attached>, heard: &mut Instant) -> io::Result<Next> {
+        loop {
+            let next = match connection.next() {
+                Ok(Some(frame)) => self.take(&frame, attached).map_err(ours)?,
+                Ok(None) => return Ok(Next::Read),
+                Err(error) => {
+                    tracing::warn!(%error, "a server's link broke the framing");
+                    let body = ErrorBody::new(error.code, error.message);
+                    return failure::encode(error.re, body).map(Next::Refuse).map_err(ours);
+                }
+            };
+            match next {
+                Next::Read => {}
+                Next::Reply(bytes) => connection.write(&bytes, self.limits.link_silence).await?,
+                Next::Refuse(_) | Next::End => return Ok(next),
+            }
+            if attached.is_some() {
+                *heard = Instant::now();
             }
         }
     }

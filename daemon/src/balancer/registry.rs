@@ -40,8 +40,6 @@ use expiring::Expiring;
 use fastchat_wire::{MoveId, control::BalancerServer};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-/// Tickets that may be out at a time.
-pub(super) const RESERVATIONS_MAX: usize = 100_000;
 /// Moves that are remembered at a time; beyond, the oldest is forgotten.
 const MOVES_MAX: usize = 100_000;
 /// A move is remembered for so long, and its client is not sent back to the server that it leaves.
@@ -208,9 +206,9 @@ impl Registry {
             .collect()
     }
 
-    /// True where no further ticket may go out.
-    pub(super) fn is_full(&self) -> bool {
-        self.reservations.len() >= RESERVATIONS_MAX
+    /// Tickets that are out, for all servers; the caller bounds them.
+    pub(super) fn outstanding(&self) -> usize {
+        self.reservations.len()
     }
 
     /// Reserves a place under a ticket's number until `expires_at`. A move has one place: an earlier ticket's is given up.

@@ -129,11 +129,25 @@ impl Mesh {
             if links.contains_key(&peer.name) {
                 continue;
             }
-            self.metrics.link_up.with_label_values(&[&peer.name]).set(i64::from(self.is_heard(&peer.name)));
+            self.metrics
+                .link_up
+                .with_label_values(&[&peer.name])
+                .set(i64::from(self.is_heard(&peer.name)));
             let stop = self.shutdown.child_token();
-            let shared = Arc::new(Shared { outbox: Mutex::default(), dropped: AtomicU64::new(0) });
-            self.tasks.spawn(outgoing::run(Arc::clone(self), peer.clone(), Arc::clone(&shared), stop.clone()));
-            links.insert(peer.name.clone(), Link { address: peer.address.clone(), shared, stop });
+            let shared = Arc::new(Shared {
+                outbox: Mutex::default(),
+                dropped: AtomicU64::new(0),
+            });
+            self.tasks
+                .spawn(outgoing::run(Arc::clone(self), peer.clone(), Arc::clone(&shared), stop.clone()));
+            links.insert(
+                peer.name.clone(),
+                Link {
+                    address: peer.address.clone(),
+                    shared,
+                    stop,
+                },
+            );
         }
     }
 

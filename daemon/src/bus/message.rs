@@ -82,17 +82,49 @@ struct Header<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "type")]
 enum Body {
-    Entry { log: LogId, seq: u64, at: u64, kind: String, entry: EntryId, from: Option<AccountId>, device: Option<DeviceId>, epoch: Option<u64>, members_seq: u64 },
-    Bell { log: LogId, seq: u64, members_seq: Option<u64> },
-    Snapshot { seq: u64, first: bool },
-    Delta { seq: u64, came: usize },
-    Known { seq: u64 },
+    Entry {
+        log: LogId,
+        seq: u64,
+        at: u64,
+        kind: String,
+        entry: EntryId,
+        from: Option<AccountId>,
+        device: Option<DeviceId>,
+        epoch: Option<u64>,
+        members_seq: u64,
+    },
+    Bell {
+        log: LogId,
+        seq: u64,
+        members_seq: Option<u64>,
+    },
+    Snapshot {
+        seq: u64,
+        first: bool,
+    },
+    Delta {
+        seq: u64,
+        came: usize,
+    },
+    Known {
+        seq: u64,
+    },
     Resync,
-    SessionEnded { session: String },
-    DeviceEnded { device: DeviceId },
-    AccountEnded { account: AccountId },
-    Device { device: DeviceEvent },
-    Mark { mark: MarkEvent },
+    SessionEnded {
+        session: String,
+    },
+    DeviceEnded {
+        device: DeviceId,
+    },
+    AccountEnded {
+        account: AccountId,
+    },
+    Device {
+        device: DeviceEvent,
+    },
+    Mark {
+        mark: MarkEvent,
+    },
 }
 
 /// The `event` of all messages.
@@ -106,9 +138,14 @@ impl Message {
     pub(crate) fn encode(&self) -> Result<Bytes, EncodeError> {
         let (body, block) = match self {
             // A Welcome's devices are read from the log with it.
-            Self::Entry { entry, members_seq } if entry.block.len() > BLOCK_BYTES_BY_VALUE_MAX || !entry.welcome_to.is_empty() => {
-                (Body::Bell { log: entry.log, seq: entry.seq, members_seq: Some(*members_seq) }, Bytes::new())
-            }
+            Self::Entry { entry, members_seq } if entry.block.len() > BLOCK_BYTES_BY_VALUE_MAX || !entry.welcome_to.is_empty() => (
+                Body::Bell {
+                    log: entry.log,
+                    seq: entry.seq,
+                    members_seq: Some(*members_seq),
+                },
+                Bytes::new(),
+            ),
             Self::Entry { entry, members_seq } => (
                 Body::Entry {
                     log: entry.log,
@@ -123,18 +160,43 @@ impl Message {
                 },
                 entry.block.clone(),
             ),
-            Self::Bell { log, seq, members_seq } => (Body::Bell { log: *log, seq: *seq, members_seq: *members_seq }, Bytes::new()),
+            Self::Bell { log, seq, members_seq } => (
+                Body::Bell {
+                    log: *log,
+                    seq: *seq,
+                    members_seq: *members_seq,
+                },
+                Bytes::new(),
+            ),
             Self::Snapshot { seq, first, accounts } => (Body::Snapshot { seq: *seq, first: *first }, ids(accounts)),
-            Self::Delta { seq, came, went } => (Body::Delta { seq: *seq, came: came.len() }, ids(came.iter().chain(went))),
+            Self::Delta { seq, came, went } => (
+                Body::Delta {
+                    seq: *seq,
+                    came: came.len(),
+                },
+                ids(came.iter().chain(went)),
+            ),
             Self::Known { seq } => (Body::Known { seq: *seq }, Bytes::new()),
             Self::Resync => (Body::Resync, Bytes::new()),
-            Self::SessionEnded(session) => (Body::SessionEnded { session: LogId(*session).to_string() }, Bytes::new()),
+            Self::SessionEnded(session) => (
+                Body::SessionEnded {
+                    session: LogId(*session).to_string(),
+                },
+                Bytes::new(),
+            ),
             Self::DeviceEnded(device) => (Body::DeviceEnded { device: *device }, Bytes::new()),
             Self::AccountEnded(account) => (Body::AccountEnded { account: *account }, Bytes::new()),
             Self::Device(device, to) => (Body::Device { device: device.clone() }, ids(to)),
             Self::Mark(mark) => (Body::Mark { mark: mark.clone() }, Bytes::new()),
         };
-        encode_private(&Header { event: EVENT, content_length: block.len() as u64, body }, &block)
+        encode_private(
+            &Header {
+                event: EVENT,
+                content_length: block.len() as u64,
+                body,
+            },
+            &block,
+        )
     }
 
     /// Reads a frame of the bus.
@@ -144,12 +206,40 @@ impl Message {
     pub(crate) fn decode(frame: &Frame) -> Result<Self, String> {
         let header: Header<'_> = serde_json::from_slice(&frame.header).map_err(|e| e.to_string())?;
         Ok(match header.body {
-            Body::Entry { log, seq, at, kind, entry, from, device, epoch, members_seq } => {
+            Body::Entry {
+                log,
+                seq,
+                at,
+                kind,
+                entry,
+                from,
+                device,
+                epoch,
+                members_seq,
+            } => {
                 let welcome_to = Arc::from([]);
-                Self::Entry { entry: Entry { log, seq, at, kind: kind.into(), entry, from, device, epoch, block: frame.block.clone(), welcome_to }, members_seq }
+                Self::Entry {
+                    entry: Entry {
+                        log,
+                        seq,
+                        at,
+                        kind: kind.into(),
+                        entry,
+                        from,
+                        device,
+                        epoch,
+                        block: frame.block.clone(),
+                        welcome_to,
+                    },
+                    members_seq,
+                }
             }
             Body::Bell { log, seq, members_seq } => Self::Bell { log, seq, members_seq },
-            Body::Snapshot { seq, first } => Self::Snapshot { seq, first, accounts: accounts(&frame.block)? },
+            Body::Snapshot { seq, first } => Self::Snapshot {
+                seq,
+                first,
+                accounts: accounts(&frame.block)?,
+            },
             Body::Delta { seq, came } => {
                 let mut all = accounts(&frame.block)?;
                 if came > all.len() {
@@ -175,7 +265,11 @@ fn ids<'a>(accounts: impl IntoIterator<Item = &'a AccountId>) -> Bytes {
 
 fn accounts(block: &[u8]) -> Result<Vec<AccountId>, String> {
     let (ids, rest) = block.as_chunks::<16>();
-    if rest.is_empty() { Ok(ids.iter().copied().map(AccountId).collect()) } else { Err("a list of ids with a broken end".to_owned()) }
+    if rest.is_empty() {
+        Ok(ids.iter().copied().map(AccountId).collect())
+    } else {
+        Err("a list of ids with a broken end".to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -210,9 +304,21 @@ mod tests {
         let account = |n| AccountId([n; 16]);
         for message in [
             entry(BLOCK_BYTES_BY_VALUE_MAX, &[]),
-            Message::Bell { log: LogId([1; 16]), seq: 3, members_seq: None },
-            Message::Snapshot { seq: 4, first: true, accounts: vec![account(1), account(2)] },
-            Message::Delta { seq: 5, came: vec![account(1)], went: vec![account(2), account(3)] },
+            Message::Bell {
+                log: LogId([1; 16]),
+                seq: 3,
+                members_seq: None,
+            },
+            Message::Snapshot {
+                seq: 4,
+                first: true,
+                accounts: vec![account(1), account(2)],
+            },
+            Message::Delta {
+                seq: 5,
+                came: vec![account(1)],
+                went: vec![account(2), account(3)],
+            },
             Message::Known { seq: 6 },
             Message::Resync,
             Message::SessionEnded([7; 16]),
@@ -225,7 +331,11 @@ mod tests {
 
     #[test]
     fn large_blocks_and_welcomes_travel_by_reference() {
-        let bell = Message::Bell { log: LogId([1; 16]), seq: 7, members_seq: Some(5) };
+        let bell = Message::Bell {
+            log: LogId([1; 16]),
+            seq: 7,
+            members_seq: Some(5),
+        };
         assert_eq!(through(&entry(BLOCK_BYTES_BY_VALUE_MAX + 1, &[])), bell);
         assert_eq!(through(&entry(1, &[DeviceId([1; 16])])), bell);
     }

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 
 /// FastChat's data plane: chat server, balancer and host agent in one binary.
 ///
-/// Each of them follows a spec: one JSON document that says what the process should be (where it listens, its store,
-/// its peers, its strategy). The spec comes from the control plane (--control, with --token-file) or from a file
-/// (--spec). The newest spec is kept in the process's folder, so a process starts and serves while the control plane
-/// is away.
+/// Each of them follows a spec: one JSON document that says what the process should be
+/// (where it listens, its store, its peers, its strategy). The spec comes from the control
+/// plane (--control, with --token-file) or from a file (--spec). The newest spec is kept in
+/// the process's folder, so a process starts and serves while the control plane is away.
 #[derive(Debug, Parser)]
-#[command(name = "fastchatd", version, max_term_width = 100, after_long_help = AFTER_HELP)]
+#[command(verbatim_doc_comment, name = "fastchatd", version, after_long_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -34,7 +34,7 @@ OPTIONS, ENVIRONMENT, FILE
 
 SIGNALS
   SIGTERM, SIGINT   soft stop; hard after 8 s
-  the same again    hard stop
+  again, 1 s later  hard stop
 
 PROBES
   On the spec's probe_listen, plain HTTP: /metrics (Prometheus), /healthz (alive), /readyz (would serve).
@@ -44,22 +44,31 @@ EXIT CODES
   1  could not start, could not go on, or was stopped hard; one line on stderr says why
   2  the options are wrong";
 
+const SEE_ALSO: &str = "fastchatd --help tells of the configuration file, signals, probes and exit codes.";
+
 /// A role, or a one-time job.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a chat server: clients sign in here, append to logs and receive pushes.
+    #[command(after_help = SEE_ALSO)]
     Server(InstanceArgs),
-    /// Run a balancer: tells each client which server to dial.
+    /// Run a balancer: it tells each client which server to dial.
+    #[command(after_help = SEE_ALSO)]
     Balancer(InstanceArgs),
-    /// Run the host agent: starts, watches and ends this host's servers and balancers.
+    /// Run the host agent: starts, watches and ends this host's servers and balancers
     ///
-    /// Its instances are processes of their own: they outlive the agent, and the next agent takes them over. A crashed
-    /// instance is started again, after 200 ms at first, after up to 10 s when it keeps crashing.
+    /// Its instances are processes of their own: they outlive the agent, and the next agent
+    /// takes them over. A crashed instance is started again, after 200 ms at first, after up
+    /// to 10 s when it keeps crashing.
     ///
-    /// Below --data: agent/ledger.json (what was started), processes/NAME/ (spec.json, log, lock and token of each
-    /// process; logs are rotated at each start and beyond 10 MiB, three old ones are kept).
+    /// Below --data:
+    ///   agent/ledger.json   what was started
+    ///   processes/NAME/     spec.json, log, lock and token of each process; logs are rotated
+    ///                       at each start and beyond 10 MiB, three old ones are kept
+    #[command(verbatim_doc_comment, after_help = SEE_ALSO)]
     Agent(AgentArgs),
     /// Create a database, or bring it to this version's schema.
+    #[command(after_help = SEE_ALSO)]
     Migrate(MigrateArgs),
 }
 
@@ -69,8 +78,9 @@ struct LogArgs {
     /// Format of the log on stderr [env: FASTCHAT_LOG_FORMAT] [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
-    /// error, warn, info, debug or trace, or a filter such as info,fastchatd=debug [env: FASTCHAT_LOG_LEVEL] [default: info]
-    #[arg(long, value_name = "LEVEL")]
+    /// error, warn, info, debug or trace, or a filter such as info,fastchatd=debug
+    /// [env: FASTCHAT_LOG_LEVEL] [default: info]
+    #[arg(verbatim_doc_comment, long, value_name = "LEVEL")]
     log_level: Option<String>,
     /// Read options from this TOML file [env: FASTCHAT_CONFIG]
     #[arg(long, value_name = "FILE")]
@@ -80,18 +90,21 @@ struct LogArgs {
 /// What every process is told.
 #[derive(Debug, Args)]
 struct ProcessArgs {
-    /// Name of the process in the fleet, such as s1; for an agent the host's name [env: FASTCHAT_NAME]
-    #[arg(long)]
+    /// Name of the process in the fleet, such as s1; for an agent the host's name
+    /// [env: FASTCHAT_NAME]
+    #[arg(verbatim_doc_comment, long)]
     name: Option<String>,
-    /// Follow the spec of the control plane at this address, http://HOST:PORT [env: FASTCHAT_CONTROL]
-    #[arg(long, value_name = "URL", conflicts_with = "spec")]
+    /// Follow the spec of the control plane at this address, http://HOST:PORT
+    /// [env: FASTCHAT_CONTROL]
+    #[arg(verbatim_doc_comment, long, value_name = "URL", conflicts_with = "spec")]
     control: Option<String>,
-    /// File of the bearer token for the control plane, mode 0600; read anew when it changes [env: FASTCHAT_TOKEN_FILE]
-    #[arg(long, value_name = "FILE")]
+    /// File of the bearer token for the control plane, mode 0600; a new token in it is used at
+    /// once [env: FASTCHAT_TOKEN_FILE]
+    #[arg(verbatim_doc_comment, long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Follow the spec in this file and run without a control plane; a newer generation is taken over live [env:
-    /// FASTCHAT_SPEC]
-    #[arg(long, value_name = "FILE")]
+    /// Follow the spec in this file and run without a control plane; a newer generation in it
+    /// is taken over live [env: FASTCHAT_SPEC]
+    #[arg(verbatim_doc_comment, long, value_name = "FILE")]
     spec: Option<PathBuf>,
     #[command(flatten)]
     log: LogArgs,
@@ -102,8 +115,9 @@ struct ProcessArgs {
 pub(crate) struct InstanceArgs {
     #[command(flatten)]
     process: ProcessArgs,
-    /// Folder of the process: spec.json, lock [env: FASTCHAT_STATE] [default: ./fastchat-data/processes/NAME]
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the process: spec.json, lock
+    /// [env: FASTCHAT_STATE] [default: ./fastchat-data/processes/NAME]
+    #[arg(verbatim_doc_comment, long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
 
@@ -115,16 +129,18 @@ pub(crate) struct AgentArgs {
     /// Folder of the host's data [env: FASTCHAT_DATA] [default: ./fastchat-data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// End the instances too when the agent is told to end; otherwise they run on [env: FASTCHAT_STOP_CHILDREN]
-    #[arg(long)]
+    /// End the instances too when the agent is told to end; otherwise they run on
+    /// [env: FASTCHAT_STOP_CHILDREN]
+    #[arg(verbatim_doc_comment, long)]
     stop_children: bool,
 }
 
 /// Options of `migrate`.
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
-    /// The database, such as sqlite:./fastchat-data/fastchat.db [env: FASTCHAT_DATABASE]
-    #[arg(long, value_name = "URL")]
+    /// The database, such as sqlite:./fastchat-data/fastchat.db
+    /// [env: FASTCHAT_DATABASE]
+    #[arg(verbatim_doc_comment, long, value_name = "URL")]
     database: Option<String>,
     #[command(flatten)]
     log: LogArgs,

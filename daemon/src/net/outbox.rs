@@ -64,7 +64,13 @@ impl Queue {
 impl Outbox {
     /// A queue that is full at so many bytes or frames.
     pub(crate) fn with_bounds(bytes_max: usize, frames_max: usize) -> Self {
-        Self { bytes_max, frames_max, queue: Mutex::default(), written_to: Notify::new(), drained: Notify::new() }
+        Self {
+            bytes_max,
+            frames_max,
+            queue: Mutex::default(),
+            written_to: Notify::new(),
+            drained: Notify::new(),
+        }
     }
 
     fn is_full(&self, queue: &Queue) -> bool {
@@ -168,7 +174,10 @@ mod tests {
         assert!(outbox.push(frame(OUTBOX_BYTES_MAX)));
         assert!(!outbox.push(frame(1)), "one past the bound");
         outbox.answer(frame(2));
-        assert_eq!(outbox.take(usize::MAX).await, Outgoing::Frames(vec![frame(OUTBOX_BYTES_MAX), frame(2)]));
+        assert_eq!(
+            outbox.take(usize::MAX).await,
+            Outgoing::Frames(vec![frame(OUTBOX_BYTES_MAX), frame(2)])
+        );
         assert!(!outbox.push(frame(3)), "no push overtakes the behind event");
         assert_eq!(outbox.take(usize::MAX).await, Outgoing::Behind);
         assert!(outbox.push(frame(4)));

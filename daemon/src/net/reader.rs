@@ -42,7 +42,13 @@ const READ_BYTES: usize = 8 << 10;
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// A reader at the start of a stream; `bytes_in` counts what it reads.
     pub(crate) fn new(socket: R, limits: FrameLimits, frame_time_max: Duration, bytes_in: IntCounter) -> Self {
-        Self { socket, deframer: Deframer::new(limits), frame_time_max, began: None, bytes_in }
+        Self {
+            socket,
+            deframer: Deframer::new(limits),
+            frame_time_max,
+            began: None,
+            bytes_in,
+        }
     }
 
     /// Other limits from the next header on.
@@ -80,12 +86,18 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             buffer.reserve(READ_BYTES);
             let read = self.socket.read_buf(buffer);
             let n = match self.began {
-                Some(began) => timeout_at(began + self.frame_time_max, read).await.map_err(|_| ReadError::TooSlow)??,
+                Some(began) => timeout_at(began + self.frame_time_max, read)
+                    .await
+                    .map_err(|_| ReadError::TooSlow)??,
                 None => read.await?,
             };
             self.bytes_in.inc_by(n as u64);
             if n == 0 {
-                return Err(if self.deframer.is_mid_frame() { io::Error::from(io::ErrorKind::UnexpectedEof).into() } else { ReadError::Closed });
+                return Err(if self.deframer.is_mid_frame() {
+                    io::Error::from(io::ErrorKind::UnexpectedEof).into()
+                } else {
+                    ReadError::Closed
+                });
             }
         }
     }

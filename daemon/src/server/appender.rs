@@ -70,7 +70,11 @@ impl Gate {
     /// An entry was refused; a retryable refusal closes the gate.
     pub(crate) fn refused(&self, log: LogId, entry: EntryId, refusal: &Refusal) {
         if refusal.error.code.is_retryable() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(log).or_insert_with(|| (entry, refusal.clone()));
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(log)
+                .or_insert_with(|| (entry, refusal.clone()));
         }
     }
 }
@@ -92,8 +96,22 @@ pub(crate) struct AppendJob {
 enum Write {
     Commit(Commit, oneshot::Sender<store::Result<Committed>>),
     Create(Create, oneshot::Sender<store::Result<Created>>),
-    Grant { conversation: LogId, actor: Actor, account: AccountId, role: Role, entry: EntryId, at: u64, done: oneshot::Sender<store::Result<()>> },
-    Leave { conversation: LogId, actor: Actor, entry: EntryId, at: u64, done: oneshot::Sender<store::Result<()>> },
+    Grant {
+        conversation: LogId,
+        actor: Actor,
+        account: AccountId,
+        role: Role,
+        entry: EntryId,
+        at: u64,
+        done: oneshot::Sender<store::Result<()>>,
+    },
+    Leave {
+        conversation: LogId,
+        actor: Actor,
+        entry: EntryId,
+        at: u64,
+        done: oneshot::Sender<store::Result<()>>,
+    },
 }
 
 #[derive(Debug)]
@@ -132,24 +150,60 @@ impl Appender {
     }
 
     /// Another role.
-    pub(crate) async fn grant(&self, conversation: LogId, actor: Actor, account: AccountId, role: Role, entry: EntryId, at: u64) -> Result<(), Refusal> {
-        self.write(None, |done| Write::Grant { conversation, actor, account, role, entry, at, done }).await
+    pub(crate) async fn grant(
+        &self,
+        conversation: LogId,
+        actor: Actor,
+        account: AccountId,
+        role: Role,
+        entry: EntryId,
+        at: u64,
+    ) -> Result<(), Refusal> {
+        self.write(None, |done| Write::Grant {
+            conversation,
+            actor,
+            account,
+            role,
+            entry,
+            at,
+            done,
+        })
+        .await
     }
 
     /// The actor leaves.
     pub(crate) async fn leave(&self, conversation: LogId, actor: Actor, entry: EntryId, at: u64) -> Result<(), Refusal> {
-        self.write(None, |done| Write::Leave { conversation, actor, entry, at, done }).await
+        self.write(None, |done| Write::Leave {
+            conversation,
+            actor,
+            entry,
+            at,
+            done,
+        })
+        .await
     }
 
-    async fn write<T>(&self, connection: Option<ConnectionId>, write: impl FnOnce(oneshot::Sender<store::Result<T>>) -> Write) -> Result<T, Refusal> {
+    async fn write<T>(
+        &self,
+        connection: Option<ConnectionId>,
+        write: impl FnOnce(oneshot::Sender<store::Result<T>>) -> Write,
+    ) -> Result<T, Refusal> {
         let (done, outcome) = oneshot::channel();
-        self.queue.send(Job::Write(Box::new(write(done)), connection)).await.map_err(|_| stopping())?;
+        self.queue
+            .send(Job::Write(Box::new(write(done)), connection))
+            .await
+            .map_err(|_| stopping())?;
         Ok(outcome.await.map_err(|_| stopping())??)
     }
 }
 
 fn stopping() -> Refusal {
-    fastchat_wire::ErrorBody::retry_after(Code::Unavailable, "the server is stopping; the outcome is unknown: send the same again elsewhere", 250).into()
+    fastchat_wire::ErrorBody::retry_after(
+        Code::Unavailable,
+        "the server is stopping; the outcome is unknown: send the same again elsewhere",
+        250,
+    )
+    .into()
 }
 
 /// One queue's worker. A log is always on the same one.
@@ -224,7 +278,11 @@ impl Lane {
     }
 
     async fn appended(&self, job: AppendJob, appended: Appended) {
-        let response = Response { seq: appended.seq, at: appended.at, duplicate: appended.duplicate };
+        let response = Response {
+            seq: appended.seq,
+            at: appended.at,
+            duplicate: appended.duplicate,
+        };
         match encode_response(job.id, &response, &Block::none()) {
             Ok(frame) => job.source.outbox.answer(frame),
             Err(error) => job.source.outbox.answer(Refusal::internal(&error).encode(Some(job.id))),
@@ -251,8 +309,13 @@ impl Lane {
             block: job.append.block,
             welcome_to: [].into(),
         };
-        let written = Written { entry, members_seq: appended.members_seq };
-        self.delivery.ring(log, Doorbell::written(written, Some(job.source.connection)), Origin::Here).await;
+        let written = Written {
+            entry,
+            members_seq: appended.members_seq,
+        };
+        self.delivery
+            .ring(log, Doorbell::written(written, Some(job.source.connection)), Origin::Here)
+            .await;
     }
 
     async fn write(&self, write: Write, connection: Option<ConnectionId>) {
@@ -264,7 +327,10 @@ impl Lane {
                 let written = outcome.as_ref().map_or_else(|_| Vec::new(), |committed| committed.written.clone());
                 let _ = done.send(outcome);
                 // The committer has the response for the commit; the rest it is told like everybody.
-                written.into_iter().map(|w| (connection.filter(|_| w.entry.entry == entry), w)).collect()
+                written
+                    .into_iter()
+                    .map(|w| (connection.filter(|_| w.entry.entry == entry), w))
+                    .collect()
             }
             Write::Create(create, done) => {
                 let outcome = self.store.create(create).await;
@@ -272,13 +338,27 @@ impl Lane {
                 let _ = done.send(outcome);
                 to_everybody(written)
             }
-            Write::Grant { conversation, actor, account, role, entry, at, done } => {
-                settle(self.store.grant(conversation, actor, account, role, entry, at).await, done)
-            }
-            Write::Leave { conversation, actor, entry, at, done } => settle(self.store.leave(conversation, actor, entry, at).await, done),
+            Write::Grant {
+                conversation,
+                actor,
+                account,
+                role,
+                entry,
+                at,
+                done,
+            } => settle(self.store.grant(conversation, actor, account, role, entry, at).await, done),
+            Write::Leave {
+                conversation,
+                actor,
+                entry,
+                at,
+                done,
+            } => settle(self.store.leave(conversation, actor, entry, at).await, done),
         };
         for (appender, written) in written {
-            self.delivery.ring(written.entry.log, Doorbell::written(written, appender), Origin::Here).await;
+            self.delivery
+                .ring(written.entry.log, Doorbell::written(written, appender), Origin::Here)
+                .await;
         }
     }
 }

@@ -71,8 +71,17 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
     }
     let (read_half, write_half) = socket.into_split();
     let outbox = Arc::new(Outbox::default());
-    let reader = FrameReader::new(read_half, FrameLimits::UNAUTHENTICATED, server.timing.frame, server.metrics.bytes_in.clone());
-    let source = Arc::new(Source { connection: id, outbox: Arc::clone(&outbox), gate: Default::default() });
+    let reader = FrameReader::new(
+        read_half,
+        FrameLimits::UNAUTHENTICATED,
+        server.timing.frame,
+        server.metrics.bytes_in.clone(),
+    );
+    let source = Arc::new(Source {
+        connection: id,
+        outbox: Arc::clone(&outbox),
+        gate: Default::default(),
+    });
     let mut connection = Connection {
         id,
         reader,
@@ -148,7 +157,11 @@ impl Connection {
             self.server.metrics.frames_in.inc();
             // Events and responses of a client mean nothing to a server.
             if let Kind::Request { op, id } = frame.head.kind {
-                self.server.metrics.requests.with_label_values(&[op.map_or(UNKNOWN_OP, Op::as_str)]).inc();
+                self.server
+                    .metrics
+                    .requests
+                    .with_label_values(&[op.map_or(UNKNOWN_OP, Op::as_str)])
+                    .inc();
                 if let Err(refusal) = self.serve_request(op, Call { id, frame }, room).await {
                     self.server.metrics.errors.with_label_values(&[refusal.error.code.as_str()]).inc();
                     let broken = refusal.error.code == fastchat_wire::Code::BadFrame;
@@ -165,7 +178,11 @@ impl Connection {
     async fn next_frame(&mut self) -> Result<(Frame, Option<OwnedSemaphorePermit>), Closed> {
         let signing_in = !matches!(self.session, Session::Ready(_));
         let silent = Instant::now() + self.server.timing.ping_interval * 2;
-        let deadline = if signing_in { silent.min(self.opened + self.server.timing.sign_in) } else { silent };
+        let deadline = if signing_in {
+            silent.min(self.opened + self.server.timing.sign_in)
+        } else {
+            silent
+        };
         let first = timeout_at(deadline, self.reader.next(Some(BLOCK_BYTES_MAX_UNAUTHENTICATED))).await;
         let mut room = None;
         let frame = match first.map_err(|_| Closed::Silent)? {
@@ -208,8 +225,13 @@ impl Connection {
             }
             Admitted::Open(op) => dispatch::open(&server, op, &call).await?,
             Admitted::Serve(Op::Append, identity) => {
-                let kib = u32::try_from(call.frame.block.len() / 1_024 + 1).unwrap_or(u32::MAX).min(APPENDING_KIB_MAX);
-                let waiting = Arc::clone(&self.appending).acquire_many_owned(kib).await.map_err(|e| Refusal::internal(&e))?;
+                let kib = u32::try_from(call.frame.block.len() / 1_024 + 1)
+                    .unwrap_or(u32::MAX)
+                    .min(APPENDING_KIB_MAX);
+                let waiting = Arc::clone(&self.appending)
+                    .acquire_many_owned(kib)
+                    .await
+                    .map_err(|e| Refusal::internal(&e))?;
                 return super::handlers::append::start(&server, &identity, &call, &self.source, (waiting, room)).await;
             }
             Admitted::Serve(op @ (Op::Fetch | Op::Conversations), identity) => {
@@ -235,10 +257,19 @@ impl Connection {
     async fn sign_on(&mut self, identity: Identity) {
         self.session = Session::Ready(identity);
         self.reader.set_limits(FrameLimits::DEFAULT);
-        let online = Online { connection: self.id, identity, outbox: Arc::clone(&self.outbox), end: self.end.clone() };
+        let online = Online {
+            connection: self.id,
+            identity,
+            outbox: Arc::clone(&self.outbox),
+            end: self.end.clone(),
+        };
         let first = self.server.hub.attach(Arc::new(online));
         // An account that was online already may not be known everywhere yet either.
-        self.unknown_presence = Some(if first { self.server.peers.changed(identity.account) } else { self.server.peers.announced() });
+        self.unknown_presence = Some(if first {
+            self.server.peers.changed(identity.account)
+        } else {
+            self.server.peers.announced()
+        });
         match self.server.context.store.logs_of(identity.actor()).await {
             Ok(logs) => self.server.delivery.activate(logs).await,
             Err(error) => tracing::warn!(%error, "logs can't be activated: a lost doorbell may come late"),

@@ -1,9 +1,15 @@
 //! What every handler may use.
 
 use super::{news::Announcer, password::Passwords};
-use crate::{fleet_key::FleetKey, store::{Store, accounts::SessionId, logs::Actor}};
+use crate::{
+    fleet_key::FleetKey,
+    store::{Store, accounts::SessionId, logs::Actor},
+};
 use fastchat_wire::{AccountId, DeviceId};
-use std::{sync::Arc, time::{SystemTime, UNIX_EPOCH}};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// What every handler may use.
 pub(crate) struct Context {
@@ -34,11 +40,16 @@ pub(crate) struct Identity {
 impl Identity {
     /// As the store's calls take it.
     pub(crate) fn actor(&self) -> Actor {
-        Actor { account: self.account, device: self.device }
+        Actor {
+            account: self.account,
+            device: self.device,
+        }
     }
 }
 
 /// ms since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }

@@ -54,7 +54,12 @@ const QUEUE: usize = 8_192;
 impl Delivery {
     /// Starts the shards; they end when the last handle is gone.
     pub(crate) fn start(store: Arc<dyn Store>, hub: Arc<Hub>, peers: Arc<Peers>, metrics: ServerMetrics, tasks: &TaskTracker) -> Self {
-        let parts = Parts { store, hub, peers, metrics };
+        let parts = Parts {
+            store,
+            hub,
+            peers,
+            metrics,
+        };
         let shards = (0..SHARDS).map(|_| {
             let (sender, receiver) = mpsc::channel(QUEUE);
             tasks.spawn(shard::Shard::new(parts.clone()).run(receiver));

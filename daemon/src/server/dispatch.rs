@@ -17,7 +17,10 @@ pub(super) async fn sign_in(server: &Server, op: SignInOp, call: &Call) -> Resul
         SignInOp::Resume => "resume",
     };
     let outcome = if server.load.is_draining() {
-        Err(Refusal::new(Code::Draining, "this server is being emptied: ask the balancer for another"))
+        Err(Refusal::new(
+            Code::Draining,
+            "this server is being emptied: ask the balancer for another",
+        ))
     } else {
         match op {
             SignInOp::Register => handlers::register::handle(&server.context, call).await,
@@ -34,7 +37,7 @@ pub(super) async fn sign_in(server: &Server, op: SignInOp, call: &Call) -> Resul
 pub(super) async fn open(server: &Server, op: OpenOp, call: &Call) -> Handled {
     match op {
         OpenOp::AuthParams => handlers::auth_params::handle(&server.context, call).await,
-        OpenOp::Ping => handlers::ping::handle(call),
+        OpenOp::Ping => handlers::ping::handle(&server.context, call).await,
     }
 }
 
@@ -64,6 +67,9 @@ pub(super) async fn serve(server: &Server, op: Op, who: &Identity, call: &Call, 
         Op::BlobPut => handlers::blob_put::handle(context, who, call).await,
         Op::BlobGet => handlers::blob_get::handle(context, who, call).await,
         // The session admits none of the others here.
-        _ => Err(Refusal::new(Code::UnknownOp, format!("this server does not serve {} yet", op.as_str()))),
+        _ => Err(Refusal::new(
+            Code::UnknownOp,
+            format!("this server does not serve {} yet", op.as_str()),
+        )),
     }
 }

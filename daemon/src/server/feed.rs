@@ -34,12 +34,22 @@ pub(crate) struct Doorbell {
 impl Doorbell {
     /// An entry that was just written.
     pub(crate) fn written(written: Written, appender: Option<ConnectionId>) -> Self {
-        Self { seq: written.entry.seq, members_seq: Some(written.members_seq), entry: Some(written.entry), appender }
+        Self {
+            seq: written.entry.seq,
+            members_seq: Some(written.members_seq),
+            entry: Some(written.entry),
+            appender,
+        }
     }
 
     /// There is an entry with that number: read it.
     pub(crate) fn reference(seq: u64, members_seq: Option<u64>) -> Self {
-        Self { seq, members_seq, entry: None, appender: None }
+        Self {
+            seq,
+            members_seq,
+            entry: None,
+            appender: None,
+        }
     }
 }
 
@@ -66,7 +76,11 @@ pub(crate) struct Feed {
 impl Feed {
     /// A log of which nothing after `pushed` was pushed.
     pub(crate) fn new(pushed: u64) -> Self {
-        Self { pushed, held: BTreeMap::new(), hole_since: None }
+        Self {
+            pushed,
+            held: BTreeMap::new(),
+            hole_since: None,
+        }
     }
 
     /// The last number that was pushed or is waiting to be.
@@ -96,7 +110,11 @@ impl Feed {
         {
             let bell = first.remove();
             self.pushed = bell.seq;
-            ready.extend(bell.entry.map(|entry| Ready { entry, members_seq: bell.members_seq, appender: bell.appender }));
+            ready.extend(bell.entry.map(|entry| Ready {
+                entry,
+                members_seq: bell.members_seq,
+                appender: bell.appender,
+            }));
         }
         if !ready.is_empty() {
             self.hole_since = None;
@@ -139,7 +157,11 @@ impl Feed {
             let bell = self.held.remove(&entry.seq);
             self.pushed = entry.seq;
             let (members_seq, appender) = bell.map_or((None, None), |bell| (bell.members_seq, bell.appender));
-            ready.push(Ready { entry, members_seq, appender });
+            ready.push(Ready {
+                entry,
+                members_seq,
+                appender,
+            });
         }
         self.pushed = self.pushed.max(last);
         self.held = self.held.split_off(&(self.pushed + 1));
@@ -150,7 +172,10 @@ impl Feed {
     }
 
     fn note_hole(&mut self, now: Instant) {
-        let waiting = self.held.first_key_value().is_some_and(|(seq, bell)| *seq != self.pushed + 1 || bell.entry.is_none());
+        let waiting = self
+            .held
+            .first_key_value()
+            .is_some_and(|(seq, bell)| *seq != self.pushed + 1 || bell.entry.is_none());
         if !waiting {
             self.hole_since = None;
         } else if self.hole_since.is_none() {
@@ -182,7 +207,12 @@ mod tests {
     }
 
     fn bell(seq: u64) -> Doorbell {
-        Doorbell { seq, members_seq: Some(1), entry: Some(entry(seq)), appender: None }
+        Doorbell {
+            seq,
+            members_seq: Some(1),
+            entry: Some(entry(seq)),
+            appender: None,
+        }
     }
 
     fn reference(seq: u64) -> Doorbell {

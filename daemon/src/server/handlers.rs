@@ -4,16 +4,36 @@
 //! [`Context`], and returns encoded frames; the connection sends them.
 
 pub(crate) mod append;
+pub(crate) mod auth_params;
+pub(crate) mod blob_create;
+pub(crate) mod blob_get;
+pub(crate) mod blob_put;
+mod bounds;
+pub(crate) mod change_password;
 pub(crate) mod commit;
 pub(crate) mod conversations;
 pub(crate) mod create;
+mod device_news;
 pub(crate) mod fetch;
 pub(crate) mod grant;
 pub(crate) mod group_info;
 pub(crate) mod hello;
+pub(crate) mod keys_claim;
+pub(crate) mod keys_count;
+pub(crate) mod keys_publish;
 pub(crate) mod leave;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod lookup;
 pub(crate) mod mark;
 pub(crate) mod members;
+pub(crate) mod ping;
+pub(crate) mod register;
+pub(crate) mod remove_device;
+pub(crate) mod resume;
+pub(crate) mod set_credential;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trim;
 
 use crate::store::{Denied, StoreError};
@@ -60,7 +80,20 @@ impl Refusal {
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let reference = uuid::Uuid::new_v4();
         tracing::error!(%reference, error = %Chain(error), "internal error");
-        Self::new(Code::Internal, format!("an error inside the server; its log has it under {reference}"))
+        Self::new(
+            Code::Internal,
+            format!("an error inside the server; its log has it under {reference}"),
+        )
+    }
+
+    /// The store of the blobs' bytes failed: ours, and worth another try, unless
+    /// it has lost what it should hold.
+    pub(crate) fn objects(error: &object_store::Error) -> Self {
+        if let object_store::Error::NotFound { .. } = error {
+            return Self::internal(error);
+        }
+        tracing::warn!(error = %Chain(error), "the store of blobs is unavailable");
+        ErrorBody::retry_after(Code::Unavailable, "the store of blobs is unavailable: send the same again", 1_000).into()
     }
 
     /// The failed response's frame.
@@ -72,7 +105,13 @@ impl Refusal {
         }
         // Our own messages are short; a text that isn't can only be shortened.
         encode_failure(re, &self.error, &Extra { epoch: self.epoch })
-            .or_else(|_| encode_failure(re, &ErrorBody::new(self.error.code, "the message does not fit"), &Extra { epoch: None }))
+            .or_else(|_| {
+                encode_failure(
+                    re,
+                    &ErrorBody::new(self.error.code, "the message does not fit"),
+                    &Extra { epoch: None },
+                )
+            })
             .unwrap_or_default()
     }
 }
@@ -100,8 +139,15 @@ impl From<ErrorBody> for Refusal {
 
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
-        let epoch = if let Denied::EpochConflict { current } = denied { Some(current) } else { None };
-        Self { error: denied.body(), epoch }
+        let epoch = if let Denied::EpochConflict { current } = denied {
+            Some(current)
+        } else {
+            None
+        };
+        Self {
+            error: denied.body(),
+            epoch,
+        }
     }
 }
 
@@ -111,7 +157,12 @@ impl From<StoreError> for Refusal {
             StoreError::Denied(denied) => denied.into(),
             StoreError::Unavailable(ref source) => {
                 tracing::warn!(error = %Chain(source.as_ref()), "the store is unavailable");
-                ErrorBody::retry_after(Code::Unavailable, "the store is unavailable; the outcome is unknown: send the same again", 250).into()
+                ErrorBody::retry_after(
+                    Code::Unavailable,
+                    "the store is unavailable; the outcome is unknown: send the same again",
+                    250,
+                )
+                .into()
             }
             StoreError::Internal(_) => Self::internal(&error),
         }
@@ -132,7 +183,9 @@ impl Call {
     /// # Errors
     /// It doesn't fit into a header: a fault of ours.
     pub(crate) fn answer<T: Serialize>(&self, response: &T, block: &Block) -> Handled {
-        encode_response(self.id, response, block).map(|frame| vec![frame]).map_err(|e| Refusal::internal(&e))
+        encode_response(self.id, response, block)
+            .map(|frame| vec![frame])
+            .map_err(|e| Refusal::internal(&e))
     }
 
     /// An event that is part of the answer.
@@ -146,5 +199,9 @@ impl Call {
 
 /// A page's limit, checked.
 pub(crate) fn page_limit(limit: u32) -> Result<u32, Refusal> {
-    if (1..=PAGE_MAX).contains(&limit) { Ok(limit) } else { Err(Refusal::bad_request(format!("limit is 1 to {PAGE_MAX}"))) }
+    if (1..=PAGE_MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Refusal::bad_request(format!("limit is 1 to {PAGE_MAX}")))
+    }
 }

@@ -57,7 +57,9 @@ const SHARDS: usize = 16;
 impl Hub {
     /// Nobody.
     pub(crate) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
     }
 
     fn shard(&self, account: AccountId) -> MutexGuard<'_, Shard> {
@@ -93,13 +95,28 @@ impl Hub {
 
     /// The accounts that are online here.
     pub(crate) fn accounts(&self) -> Vec<AccountId> {
-        let lock = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect::<Vec<_>>();
+        let lock = |shard: &Mutex<Shard>| {
+            shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .keys()
+                .copied()
+                .collect::<Vec<_>>()
+        };
         self.shards.iter().flat_map(lock).collect()
     }
 
     /// All connections, for a drain.
     pub(crate) fn connections(&self) -> Vec<Arc<Online>> {
-        let lock = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect::<Vec<_>>();
+        let lock = |shard: &Mutex<Shard>| {
+            shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .values()
+                .flatten()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
         self.shards.iter().flat_map(lock).collect()
     }
 
@@ -109,7 +126,11 @@ impl Hub {
         if let Some(connections) = self.shard(account).get(&account) {
             for online in connections {
                 if let Some(frame) = frame(online) {
-                    if online.outbox.push(frame) { pushed.queued += 1 } else { pushed.dropped += 1 }
+                    if online.outbox.push(frame) {
+                        pushed.queued += 1
+                    } else {
+                        pushed.dropped += 1
+                    }
                 }
             }
         }

@@ -48,14 +48,20 @@ pub(super) async fn run(introduction: Introduction, balancer: Peer, load: Arc<Lo
         if let Err(error) = ended {
             tracing::info!(balancer = balancer.name, %error, "no link to the balancer: dialling again");
         }
-        wait = if began.elapsed() > DIAL_WAIT.1 { DIAL_WAIT.0 } else { (wait * 2).min(DIAL_WAIT.1) };
+        wait = if began.elapsed() > DIAL_WAIT.1 {
+            DIAL_WAIT.0
+        } else {
+            (wait * 2).min(DIAL_WAIT.1)
+        };
         sleep(wait).await;
     }
 }
 
 /// One life of the link.
 async fn link(introduction: &Introduction, balancer: &Peer, load: &LoadMeter) -> Result<(), ReadError> {
-    let socket = timeout(SILENCE, TcpStream::connect(&balancer.address)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let socket = timeout(SILENCE, TcpStream::connect(&balancer.address))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     socket.set_nodelay(true)?;
     let (read_half, mut writer) = socket.into_split();
     let bytes_in = IntCounter::new("link_bytes_in", "not registered").map_err(io::Error::other)?;

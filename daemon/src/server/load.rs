@@ -55,7 +55,13 @@ pub(crate) struct BadTicket;
 impl LoadMeter {
     /// Nothing yet; the gauge follows the count.
     pub(crate) fn new(connections: IntGauge, bytes_in: IntCounter, bytes_out: IntCounter) -> Self {
-        Self { state: Mutex::default(), changed: watch::Sender::new(()), connections, bytes_in, bytes_out }
+        Self {
+            state: Mutex::default(),
+            changed: watch::Sender::new(()),
+            connections,
+            bytes_in,
+            bytes_out,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -138,7 +144,12 @@ impl LoadMeter {
             bytes_out: self.bytes_out.get(),
             bytes_in: self.bytes_in.get(),
             draining: state.draining,
-            reserved_elsewhere: state.reserved.iter().filter(|(name, _)| *name != balancer).map(|(_, count)| count).sum(),
+            reserved_elsewhere: state
+                .reserved
+                .iter()
+                .filter(|(name, _)| *name != balancer)
+                .map(|(_, count)| count)
+                .sum(),
             ..Load::default()
         };
         let mut told_now = 0;
@@ -177,7 +188,11 @@ mod tests {
     use fastchat_wire::Secret32;
 
     fn meter() -> LoadMeter {
-        LoadMeter::new(IntGauge::new("c", "c").unwrap(), IntCounter::new("i", "i").unwrap(), IntCounter::new("o", "o").unwrap())
+        LoadMeter::new(
+            IntGauge::new("c", "c").unwrap(),
+            IntCounter::new("i", "i").unwrap(),
+            IntCounter::new("o", "o").unwrap(),
+        )
     }
 
     #[test]

@@ -80,9 +80,17 @@ impl ServerMetrics {
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str| add(registry, IntCounter::new(format!("fastchat_server_{name}"), help)?);
         let gauge = |name: &str, help: &str| add(registry, IntGauge::new(format!("fastchat_server_{name}"), help)?);
-        let counters = |name: &str, help: &str, labels: &[&str]| add(registry, IntCounterVec::new(Opts::new(format!("fastchat_server_{name}"), help), labels)?);
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            add(
+                registry,
+                IntCounterVec::new(Opts::new(format!("fastchat_server_{name}"), help), labels)?,
+            )
+        };
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
-            add(registry, Histogram::with_opts(HistogramOpts::new(format!("fastchat_server_{name}"), help).buckets(buckets.to_vec()))?)
+            add(
+                registry,
+                Histogram::with_opts(HistogramOpts::new(format!("fastchat_server_{name}"), help).buckets(buckets.to_vec()))?,
+            )
         };
         let metrics = Self {
             connections: gauge("connections", "Connections past hello")?,
@@ -100,11 +108,20 @@ impl ServerMetrics {
             append_batch: histogram("append_batch_entries", "Entries of one transaction", &BATCH_ENTRIES)?,
             pushes: counter("pushes_total", "Entries queued for connections")?,
             pushes_dropped: counter("pushes_dropped_total", "Entries not queued because a connection reads too slowly")?,
-            holes_read: counter("holes_read_total", "Times that entries were read from a log because doorbells were late or lost")?,
+            holes_read: counter(
+                "holes_read_total",
+                "Times that entries were read from a log because doorbells were late or lost",
+            )?,
             bus_in: counter("bus_messages_in_total", "Messages received from other servers")?,
             bus_out: counter("bus_messages_out_total", "Messages queued for other servers")?,
-            bus_dropped: counter("bus_messages_dropped_total", "Messages dropped because another server reads too slowly")?,
-            bus_link_up: add(registry, IntGaugeVec::new(Opts::new("fastchat_server_bus_link_up", "1 where that server is heard"), &["peer"])?)?,
+            bus_dropped: counter(
+                "bus_messages_dropped_total",
+                "Messages dropped because another server reads too slowly",
+            )?,
+            bus_link_up: add(
+                registry,
+                IntGaugeVec::new(Opts::new("fastchat_server_bus_link_up", "1 where that server is heard"), &["peer"])?,
+            )?,
             sign_ins: counters("sign_ins_total", "Sign-ins, by method and outcome", &["method", "outcome"])?,
             generation: gauge("generation", "Generation of the spec in force")?,
         };

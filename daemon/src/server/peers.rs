@@ -37,7 +37,12 @@ pub(crate) struct Peers {
 impl Peers {
     /// Nobody heard of yet.
     pub(crate) fn new(hub: Arc<Hub>, bus: Arc<Mesh>) -> Self {
-        Self { hub, bus, presence: Mutex::default(), known: Notify::new() }
+        Self {
+            hub,
+            bus,
+            presence: Mutex::default(),
+            known: Notify::new(),
+        }
     }
 
     fn presence(&self) -> MutexGuard<'_, Presence> {
@@ -52,7 +57,11 @@ impl Peers {
     pub(crate) fn changed(&self, account: AccountId) -> u64 {
         let mut presence = self.presence();
         let seq = presence.announce();
-        let (came, went) = if self.hub.is_online(account) { (vec![account], vec![]) } else { (vec![], vec![account]) };
+        let (came, went) = if self.hub.is_online(account) {
+            (vec![account], vec![])
+        } else {
+            (vec![], vec![account])
+        };
         self.bus.broadcast(&Message::Delta { seq, came, went });
         seq
     }
@@ -105,9 +114,23 @@ impl Peers {
         let seq = presence.announced();
         let mut pieces = accounts.chunks(SNAPSHOT_PIECE);
         let first = pieces.next().unwrap_or_default().to_vec();
-        self.bus.send(server, &Message::Snapshot { seq, first: true, accounts: first });
+        self.bus.send(
+            server,
+            &Message::Snapshot {
+                seq,
+                first: true,
+                accounts: first,
+            },
+        );
         for piece in pieces {
-            self.bus.send(server, &Message::Snapshot { seq, first: false, accounts: piece.to_vec() });
+            self.bus.send(
+                server,
+                &Message::Snapshot {
+                    seq,
+                    first: false,
+                    accounts: piece.to_vec(),
+                },
+            );
         }
     }
 
@@ -155,7 +178,12 @@ impl Peers {
         match message {
             Message::Entry { entry, members_seq } => {
                 let log = entry.log;
-                let bell = Doorbell { seq: entry.seq, members_seq: Some(members_seq), entry: Some(entry), appender: None };
+                let bell = Doorbell {
+                    seq: entry.seq,
+                    members_seq: Some(members_seq),
+                    entry: Some(entry),
+                    appender: None,
+                };
                 delivery.ring(log, bell, Origin::Elsewhere).await;
             }
             Message::Bell { log, seq, members_seq } => delivery.ring(log, Doorbell::reference(seq, members_seq), Origin::Elsewhere).await,

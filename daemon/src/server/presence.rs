@@ -81,7 +81,11 @@ impl Presence {
     /// The servers on which at least one of these accounts is online.
     pub(crate) fn servers_of(&self, accounts: impl Iterator<Item = AccountId> + Clone) -> Vec<String> {
         let online = |peer: &Peer| !peer.accounts.is_empty() && accounts.clone().any(|account| peer.accounts.contains(&account));
-        self.peers.iter().filter(|(_, peer)| online(peer)).map(|(name, _)| name.clone()).collect()
+        self.peers
+            .iter()
+            .filter(|(_, peer)| online(peer))
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 }
 

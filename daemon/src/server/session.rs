@@ -86,7 +86,9 @@ impl Session {
                 _ => Err(Refusal::new(Code::Unauthenticated, "sign in first: register, login or resume")),
             },
             (Self::Ready(_), None) => Err(Refusal::new(Code::UnknownOp, "no such op")),
-            (Self::Ready(_), Some(Op::Assign | Op::Attach)) => Err(Refusal::new(Code::UnknownOp, "this is a chat server: that op is the balancer's")),
+            (Self::Ready(_), Some(Op::Assign | Op::Attach)) => {
+                Err(Refusal::new(Code::UnknownOp, "this is a chat server: that op is the balancer's"))
+            }
             (Self::Ready(identity), Some(op)) => match (sign_in_op(op), open_op(op)) {
                 (Some(_), _) => Err(Refusal::bad_request("signed in already: logout first")),
                 (_, Some(op)) => Ok(Admitted::Open(op)),
@@ -103,7 +105,11 @@ mod tests {
     use fastchat_wire::{AccountId, DeviceId};
 
     fn ready() -> Session {
-        Session::Ready(Identity { account: AccountId([1; 16]), device: DeviceId([2; 16]), session: SessionId([3; 16]) })
+        Session::Ready(Identity {
+            account: AccountId([1; 16]),
+            device: DeviceId([2; 16]),
+            session: SessionId([3; 16]),
+        })
     }
 
     fn code(session: Session, op: Option<Op>) -> Option<Code> {

@@ -3,6 +3,7 @@
 use super::{
     PARTIAL_BLOCKS_KIB, Server, Timing,
     appender::Appender,
+    blobs,
     context::Context,
     delivery::Delivery,
     hub::Hub,
@@ -20,8 +21,10 @@ use crate::{
 };
 use anyhow::Context as _;
 use fastchat_wire::control::{ServerSpec, Spec};
-use object_store::local::LocalFileSystem;
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, atomic::AtomicU64},
+};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -46,8 +49,14 @@ pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics
     let bus_listener = bind(&part.bus_listen, "other servers").await?;
     let store: Arc<dyn Store> = open_store(&part.database).await?;
     let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
-    anyhow::ensure!(store_id == spec.store, "the database is store {store_id}, the spec is for store {}: check --database of the control plane", spec.store);
-    let objects = open_objects(&part.blobs)?;
+    anyhow::ensure!(
+        store_id == spec.store,
+        "the database is store {store_id}, the spec is for store {}: check --database of the control plane",
+        spec.store
+    );
+    let objects = blobs::open(&part.blobs)?;
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let passwords = Passwords::new(cores).context("Argon2 does not start")?;
 
     let key = FleetKey::new(part.fleet_key.clone());
     let quit = CancellationToken::new();
@@ -72,8 +81,20 @@ pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics
         listening.run_until_cancelled(peers_of_bus.run(events, delivery_of_bus)).await;
     });
 
-    let load = Arc::new(LoadMeter::new(metrics.connections.clone(), metrics.bytes_in.clone(), metrics.bytes_out.clone()));
-    let context = Context { name: part.name.clone(), store_id, store, objects, passwords: Passwords::new(), fleet_key: key, announcer };
+    let load = Arc::new(LoadMeter::new(
+        metrics.connections.clone(),
+        metrics.bytes_in.clone(),
+        metrics.bytes_out.clone(),
+    ));
+    let context = Context {
+        name: part.name.clone(),
+        store_id,
+        store,
+        objects,
+        passwords,
+        fleet_key: key,
+        announcer,
+    };
     let server = Server {
         context,
         appender,
@@ -86,25 +107,32 @@ pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics
         partial_blocks: Arc::new(Semaphore::new(PARTIAL_BLOCKS_KIB)),
         connections_max: AtomicU64::new(part.connections_max),
     };
-    Ok(Started { server: Arc::new(server), listener, mesh, tasks, quit })
+    Ok(Started {
+        server: Arc::new(server),
+        listener,
+        mesh,
+        tasks,
+        quit,
+    })
 }
 
 /// How the server introduces itself to balancers.
 pub(super) fn introduction(part: &ServerSpec) -> Introduction {
-    Introduction { server: part.name.clone(), address: part.address.clone(), weight: part.weight, key: FleetKey::new(part.fleet_key.clone()) }
+    Introduction {
+        server: part.name.clone(),
+        address: part.address.clone(),
+        weight: part.weight,
+        key: FleetKey::new(part.fleet_key.clone()),
+    }
 }
 
 async fn bind(address: &str, whom: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("can't listen for {whom} on {address}: is the port in use? `ss -ltnp` says by whom"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("can't listen for {whom} on {address}: is the port in use? `ss -ltnp` says by whom"))
 }
 
 async fn open_store(url: &str) -> anyhow::Result<Arc<dyn Store>> {
     let database = fastchat_schema::Database::open(url).await?;
     Ok(Arc::new(SqliteStore::new(database)))
-}
-
-fn open_objects(folder: &str) -> anyhow::Result<Arc<dyn object_store::ObjectStore>> {
-    std::fs::create_dir_all(folder).with_context(|| format!("can't create the folder of the blobs, {folder}"))?;
-    let files = LocalFileSystem::new_with_prefix(folder).with_context(|| format!("can't use the folder of the blobs, {folder}"))?;
-    Ok(Arc::new(files.with_fsync(true)))
 }

@@ -16,13 +16,16 @@ use std::{
     path::PathBuf,
     pin::pin,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// What is left to do after the role's end takes no longer.
 const TIDY: Duration = Duration::from_millis(700);
+
+/// Signals within this time are one request: a Ctrl-C reaches a process from the terminal and from its supervisor.
+const SAME_STOP: Duration = Duration::from_secs(1);
 
 /// Runs a role until a signal says stop.
 ///
@@ -74,7 +77,7 @@ where
     };
     let ended = CancellationToken::new();
     let mut links = JoinSet::new();
-    links.spawn(systemd::run(shell.readiness.clone(), reports.clone(), shell.shutdown.clone()));
+    links.spawn(systemd::run(shell.readiness.clone(), reports.clone()));
     let mut tidy = JoinSet::new();
     match origin {
         Origin::Control(link) => {
@@ -146,10 +149,20 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
 /// Turns signals into `shutdown`; returns when the soft stop is over, and why.
 async fn hard_stop(signals: &mut Signals, shutdown: &CancellationToken) -> anyhow::Error {
     let signal = signals.next().await;
+    let asked_at = Instant::now();
     tracing::info!(signal, "stopping softly");
     shutdown.cancel();
+    systemd::stopping();
+    let again = async {
+        loop {
+            let signal = signals.next().await;
+            if asked_at.elapsed() >= SAME_STOP {
+                return signal;
+            }
+        }
+    };
     tokio::select! {
-        signal = signals.next() => anyhow!("stopped hard by a second signal ({signal})"),
+        signal = again => anyhow!("stopped hard by a second signal ({signal})"),
         () = tokio::time::sleep(Duration::from_millis(STOP_MS_MAX)) => anyhow!("stopped hard: the soft stop took more than {STOP_MS_MAX} ms"),
     }
 }

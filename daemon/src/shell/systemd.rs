@@ -8,7 +8,6 @@ use crate::probes::Readiness;
 use sd_notify::NotifyState;
 use std::{convert::Infallible, time::Duration};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 /// While there is no spec yet, a start may take so much longer, again and again.
 const EXTEND_US: u32 = 30_000_000;
@@ -47,25 +46,29 @@ pub(super) async fn wait_for_spec() -> Infallible {
     }
 }
 
+/// Says that the soft stop has begun.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
 /// Tells systemd how the role is doing. Never ends by itself: dropped with the role.
-pub(super) async fn run(readiness: Readiness, report: watch::Receiver<Report>, shutdown: CancellationToken) {
+pub(super) async fn run(readiness: Readiness, mut report: watch::Receiver<Report>) {
     if !listens() {
         return std::future::pending().await;
     }
     let mut due = tokio::time::interval(period());
-    let (mut told_ready, mut told_stopping, mut told_line) = (false, false, String::new());
+    let (mut told_ready, mut told_line) = (false, String::new());
     loop {
-        due.tick().await;
-        tell(&[NotifyState::Watchdog]);
+        tokio::select! {
+            _ = due.tick() => tell(&[NotifyState::Watchdog]),
+            // The shell keeps a sender.
+            _ = report.changed() => {}
+        }
         if !told_ready && readiness.is_ready() {
             tell(&[NotifyState::Ready]);
             told_ready = true;
         }
-        if !told_stopping && shutdown.is_cancelled() {
-            tell(&[NotifyState::Stopping]);
-            told_stopping = true;
-        }
-        let line = line(&report.borrow());
+        let line = line(&report.borrow_and_update());
         if line != told_line {
             tell(&[NotifyState::Status(&line)]);
             told_line = line;

@@ -11,6 +11,12 @@ use fastchat_wire::{
 /// SHA-256 of a session token: all that the store keeps of it.
 pub(crate) type TokenDigest = [u8; 32];
 
+/// A token is replaced after this time: ms.
+pub(crate) const TOKEN_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Sessions of one device; each login begins one.
+pub(crate) const SESSIONS_PER_DEVICE_MAX: usize = 16;
+
 /// A session: what a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId(pub(crate) [u8; 16]);
@@ -60,6 +66,18 @@ pub(crate) struct SignIn {
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resumption {
+    /// A living session.
+    Resumed(ResumedSession),
+    /// A token that died with the use of its successor: somebody has a copy, so
+    /// the session has just ended, and its connections are to end too.
+    Ended(SessionId),
+    /// A token of no session, or of one that ended before.
+    Unknown,
+}
+
+/// A session that a token opened again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ResumedSession {
     pub(crate) account: AccountId,
     pub(crate) device: DeviceId,
@@ -97,13 +115,16 @@ pub(crate) trait AccountStore {
     async fn credentials_of(&self, account: AccountId) -> Result<Option<Credentials>>;
 
     /// Begins a session; a new device gets its inbox. Denied: `not-found` for a
-    /// device that isn't the account's, `quota-exceeded` for a 17th device.
-    async fn sign_in(&self, sign_in: SignIn) -> Result<()>;
+    /// device that isn't the account's, `quota-exceeded` for a 17th device, `locked`.
+    /// Answers the sessions that it ended: the device's oldest ones beyond
+    /// [`SESSIONS_PER_DEVICE_MAX`].
+    async fn sign_in(&self, sign_in: SignIn) -> Result<Vec<SessionId>>;
 
-    /// Finds a token's session. A token older than a day is replaced by `fresh`:
-    /// the old one stays good until the first use of the new one; after that its
-    /// use ends the session. `None`: a dead token.
-    async fn resume(&self, token: TokenDigest, fresh: TokenDigest, at: u64) -> Result<Option<ResumedSession>>;
+    /// Finds a token's session. A session whose newest token is older than a day
+    /// ([`TOKEN_MS`]) gets `fresh` beside it: the old one stays good until the
+    /// first use of the new one; after that its use ends the session.
+    /// Denied: `locked`.
+    async fn resume(&self, token: TokenDigest, fresh: TokenDigest, at: u64) -> Result<Resumption>;
 
     /// Ends one session. Ending an ended one is fine.
     async fn end_session(&self, session: SessionId) -> Result<()>;
@@ -140,6 +161,9 @@ pub(crate) trait AccountStore {
     /// One package for each device of the accounts and each of the devices (each
     /// device once), handed out once, oldest first; the last-resort one where no
     /// other is left; devices without any are left out. Unknown ones are left out.
+    /// Denied, and nothing handed out: `quota-exceeded` where they are more than
+    /// `limits::KEYS_CLAIM_PACKAGES_MAX` or their sum is over
+    /// `limits::KEYS_CLAIM_BYTES_MAX`, so that an answer always fits a frame.
     async fn keys_claim(&self, accounts: &[AccountId], devices: &[DeviceId]) -> Result<Vec<(DeviceId, Bytes)>>;
 
     /// The accounts that share a conversation with an account, itself not among them.

@@ -44,16 +44,19 @@ pub(crate) struct Chunk {
 pub(crate) trait BlobStore {
     /// Announces a blob, or finds the one that the same account announced with
     /// the same size and conversation. Denied: `not-member`, `conflict` for an
-    /// id that stands for something else, `quota-exceeded` over the day's bytes.
+    /// id that stands for something else, `quota-exceeded` over the day's bytes
+    /// (what was announced in the 24 h before `at`).
     async fn blob_create(&self, new: NewBlob) -> Result<Blob>;
 
     /// A blob of a conversation that the account is a member of; else `not-found`.
     async fn blob(&self, blob: BlobId, account: AccountId) -> Result<Blob>;
 
     /// Counts a chunk whose bytes are on stable storage; answers the new state.
-    /// Denied: `conflict` where the blob isn't at `chunk.offset` any more.
+    /// Denied: `not-found` for a blob that the account did not announce,
+    /// `conflict` where the blob isn't at `chunk.offset` any more,
+    /// `bad-request` beyond its size, `quota-exceeded` over `limits::BLOB_CHUNKS_MAX`.
     async fn blob_advance(&self, blob: BlobId, account: AccountId, chunk: Chunk) -> Result<Blob>;
 
-    /// The chunks that overlap a range, in order.
+    /// The chunks that overlap a range, in order. No membership is checked.
     async fn blob_chunks(&self, blob: BlobId, offset: u64, length: u64) -> Result<Vec<Chunk>>;
 }

@@ -53,8 +53,14 @@ pub const KEYS_PUBLISH_MAX: usize = 256;
 pub const KEYS_PER_DEVICE_MAX: usize = 1_000;
 /// Largest MLS KeyPackage.
 pub const KEY_PACKAGE_BYTES_MAX: usize = 16 << 10;
-/// Largest device credential.
-pub const CREDENTIAL_BYTES_MAX: usize = 1_024;
+/// Packages that one `keys-claim` hands out: their lengths stand in one header.
+pub const KEYS_CLAIM_PACKAGES_MAX: usize = 1_024;
+/// Their sum: with the list of their devices it fits a block.
+pub const KEYS_CLAIM_BYTES_MAX: usize = BLOCK_BYTES_MAX - (64 << 10);
+/// Largest public identity key.
+pub const IDENTITY_BYTES_MAX: usize = 64;
+/// Largest device credential: those of all devices stand in one header (`lookup`).
+pub const CREDENTIAL_BYTES_MAX: usize = 448;
 /// Largest page of `fetch`, `conversations` and `members`.
 pub const PAGE_MAX: u32 = 500;
 /// Page of `fetch` where no limit is given.
@@ -67,6 +73,8 @@ pub const SIGNAL_BYTES_MAX: usize = 4 << 10;
 pub const MARK_EVENT_MEMBERS_MAX: usize = 32;
 /// Largest block of one `blob-put` (announced as `chunk`).
 pub const BLOB_CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Pieces in which one blob may be put: each is an object of its own.
+pub const BLOB_CHUNKS_MAX: usize = 4_096;
 /// Largest blob (default).
 pub const BLOB_BYTES_MAX: u64 = 64 << 20;
 /// Blob bytes of one account and day (default).

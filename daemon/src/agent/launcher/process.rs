@@ -53,8 +53,10 @@ pub(crate) struct ProcessLauncher {
     log: Log,
     live: BTreeMap<String, Live>,
     exits: BTreeMap<String, String>,
-    /// One task for each process, which ends with it.
+    /// One task for each process that has a handle, which ends with it.
     watches: JoinSet<()>,
+    /// Some process has no handle: its lock has to be looked at.
+    blind: bool,
     end_with_agent: bool,
 }
 
@@ -68,6 +70,7 @@ impl ProcessLauncher {
             live: BTreeMap::new(),
             exits: BTreeMap::new(),
             watches: JoinSet::new(),
+            blind: false,
             end_with_agent: false,
         }
     }
@@ -123,13 +126,12 @@ impl ProcessLauncher {
                 .inspect_err(|error| tracing::warn!(name, pid, %error, "no pidfd for the process"))
                 .ok()
         });
-        match handle.clone() {
-            Some(handle) => self.watches.spawn(async move {
+        if let Some(handle) = handle.clone() {
+            self.watches.spawn(async move {
                 // Readable or broken: either way it is time to look.
                 let _ = handle.readable().await;
-            }),
-            None => self.watches.spawn(tokio::time::sleep(LOOK_AGAIN)),
-        };
+            });
+        }
         self.live.insert(name.to_owned(), Live { pid, handle, child });
     }
 
@@ -244,12 +246,15 @@ impl Launcher for ProcessLauncher {
             };
             world.insert(name.clone(), seen);
         }
+        self.blind = self.live.values().any(|live| live.handle.is_none());
         world
     }
 
     async fn changed(&mut self) {
-        if self.watches.join_next().await.is_none() {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            Some(_) = self.watches.join_next() => {}
+            () = tokio::time::sleep(LOOK_AGAIN), if self.blind => {}
+            else => std::future::pending::<()>().await,
         }
     }
 

@@ -233,6 +233,23 @@ async fn a_client_that_never_reads_is_closed() {
 }
 
 #[tokio::test]
+async fn a_client_that_hoards_tickets_is_told_to_wait() {
+    let limits = Limits {
+        tickets_max: 3,
+        ..limits()
+    };
+    let balancer = Balancer::start_with("random", limits).await;
+    let _s1 = balancer.server("s1", 0).await;
+    let mut client = balancer.client().await;
+    for _ in 0..3 {
+        client.assign().await;
+    }
+    let failure = client.ask(&Assign::default()).await.failure().unwrap();
+    assert_eq!(failure.code, Code::Overloaded);
+    assert!(failure.retry_after_ms.is_some());
+}
+
+#[tokio::test]
 async fn a_client_beyond_the_bound_is_refused_and_served_once_there_is_room() {
     let limits = Limits {
         clients_max: 1,

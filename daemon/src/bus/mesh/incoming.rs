@@ -88,7 +88,9 @@ async fn hello(mesh: &Mesh, reader: &mut FrameReader<TcpStream>) -> Result<Strin
 async fn messages(mesh: &Mesh, peer: &str, reader: &mut FrameReader<TcpStream>, end: &CancellationToken) -> Result<(), ReadError> {
     let mut received = 0u64;
     loop {
-        let Some(frame) = end.run_until_cancelled(next(reader)).await else { return Ok(()) };
+        let Some(frame) = end.run_until_cancelled(next(reader)).await else {
+            return Ok(());
+        };
         let frame = frame?;
         if let Ok(Control::Heartbeat { sent }) = serde_json::from_slice(&frame.header) {
             if sent > received {

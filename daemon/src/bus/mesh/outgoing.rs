@@ -38,7 +38,11 @@ pub(super) async fn run(mesh: Arc<Mesh>, peer: Peer, shared: Arc<Shared>, stop: 
         if was_up {
             tracing::info!(peer = peer.name, %error, "bus link ended");
         }
-        wait = if began.elapsed() > DIAL_WAIT.1 { DIAL_WAIT.0 } else { (wait * 2).min(DIAL_WAIT.1) };
+        wait = if began.elapsed() > DIAL_WAIT.1 {
+            DIAL_WAIT.0
+        } else {
+            (wait * 2).min(DIAL_WAIT.1)
+        };
         if stop.run_until_cancelled(sleep(wait)).await.is_none() {
             return;
         }
@@ -51,10 +55,17 @@ fn control(control: &Control) -> io::Result<Bytes> {
 
 /// One life of the link; it ends with an error only.
 async fn link(mesh: &Mesh, peer: &Peer, shared: &Shared) -> io::Result<()> {
-    let socket = timeout(LINK_SILENCE, TcpStream::connect(&peer.address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let socket = timeout(LINK_SILENCE, TcpStream::connect(&peer.address))
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)??;
     socket.set_nodelay(true)?;
     let (mut reader, mut writer) = socket.into_split();
-    writer.write_all(&control(&Control::Hello { from: mesh.name.clone(), token: mesh.key.bus_token(&mesh.name) })?).await?;
+    writer
+        .write_all(&control(&Control::Hello {
+            from: mesh.name.clone(),
+            token: mesh.key.bus_token(&mesh.name),
+        })?)
+        .await?;
 
     let outbox = Arc::new(Outbox::with_bounds(LINK_BYTES_MAX, LINK_MESSAGES_MAX));
     let dropped_before = shared.dropped.load(Ordering::Relaxed);
@@ -83,6 +94,8 @@ async fn link(mesh: &Mesh, peer: &Peer, shared: &Shared) -> io::Result<()> {
             },
         };
         let bytes = frames.concat();
-        timeout(LINK_SILENCE, writer.write_all(&bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        timeout(LINK_SILENCE, writer.write_all(&bytes))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??;
     }
 }

@@ -54,7 +54,10 @@ struct Encoded {
 
 impl Shard {
     pub(super) fn new(parts: Parts) -> Self {
-        Self { parts, logs: HashMap::new() }
+        Self {
+            parts,
+            logs: HashMap::new(),
+        }
     }
 
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -81,7 +84,10 @@ impl Shard {
             Command::Ring { log, bell, origin } => self.ring(log, bell, origin).await,
             Command::Activate(logs) => {
                 for (log, last_seq) in logs {
-                    self.logs.entry(log).or_insert_with(|| Active { feed: Feed::new(last_seq), roster: None });
+                    self.logs.entry(log).or_insert_with(|| Active {
+                        feed: Feed::new(last_seq),
+                        roster: None,
+                    });
                 }
                 None
             }
@@ -95,7 +101,10 @@ impl Shard {
 
     async fn ring(&mut self, log: LogId, bell: Doorbell, origin: Origin) -> Option<Instant> {
         let now = Instant::now();
-        self.logs.entry(log).or_insert_with(|| Active { feed: Feed::new(bell.seq - 1), roster: None });
+        self.logs.entry(log).or_insert_with(|| Active {
+            feed: Feed::new(bell.seq - 1),
+            roster: None,
+        });
         if origin == Origin::Here {
             self.tell_others(log, &bell).await;
         }
@@ -114,11 +123,24 @@ impl Shard {
         if self.parts.peers.nobody_elsewhere() {
             return;
         }
-        let Some(roster) = self.roster(log, bell.members_seq).await else { return };
-        let readers = roster.members.iter().filter(|member| member.reads(bell.seq)).map(|member| member.account);
+        let Some(roster) = self.roster(log, bell.members_seq).await else {
+            return;
+        };
+        let readers = roster
+            .members
+            .iter()
+            .filter(|member| member.reads(bell.seq))
+            .map(|member| member.account);
         let message = match (&bell.entry, bell.members_seq) {
-            (Some(entry), Some(members_seq)) => Message::Entry { entry: entry.clone(), members_seq },
-            _ => Message::Bell { log, seq: bell.seq, members_seq: bell.members_seq },
+            (Some(entry), Some(members_seq)) => Message::Entry {
+                entry: entry.clone(),
+                members_seq,
+            },
+            _ => Message::Bell {
+                log,
+                seq: bell.seq,
+                members_seq: bell.members_seq,
+            },
         };
         self.parts.peers.forward(readers, &message);
     }
@@ -147,7 +169,9 @@ impl Shard {
     }
 
     async fn push(&mut self, log: LogId, ready: Ready) {
-        let Some(roster) = self.roster(log, ready.members_seq).await else { return };
+        let Some(roster) = self.roster(log, ready.members_seq).await else {
+            return;
+        };
         let encoded = match encode(&ready.entry) {
             Ok(encoded) => encoded,
             Err(error) => {
@@ -172,7 +196,11 @@ impl Shard {
     /// Reads the holes whose time has come; answers when the next one is due.
     async fn read_holes(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        let holes: Vec<_> = self.logs.iter().filter_map(|(log, active)| active.feed.hole(now).map(|hole| (*log, hole))).collect();
+        let holes: Vec<_> = self
+            .logs
+            .iter()
+            .filter_map(|(log, active)| active.feed.hole(now).map(|hole| (*log, hole)))
+            .collect();
         let mut retry = None;
         for (log, (first, last)) in holes {
             let last = last.min(first + HOLE_CHUNK - 1);
@@ -218,8 +246,15 @@ impl Shard {
     }
 
     async fn mark(&mut self, mark: &MarkEvent, origin: Origin) {
-        let Some(roster) = self.roster(mark.conversation, Some(0)).await else { return };
-        let members: Vec<AccountId> = roster.members.iter().filter(|m| m.through_seq.is_none()).map(|m| m.account).collect();
+        let Some(roster) = self.roster(mark.conversation, Some(0)).await else {
+            return;
+        };
+        let members: Vec<AccountId> = roster
+            .members
+            .iter()
+            .filter(|m| m.through_seq.is_none())
+            .map(|m| m.account)
+            .collect();
         if members.len() > MARK_EVENT_MEMBERS_MAX || !members.contains(&mark.account) {
             return;
         }
@@ -227,7 +262,9 @@ impl Shard {
         if origin == Origin::Here {
             self.parts.peers.forward(others.clone(), &Message::Mark(mark.clone()));
         }
-        let Ok(frame) = encode_event(None, mark, &Block::none()) else { return };
+        let Ok(frame) = encode_event(None, mark, &Block::none()) else {
+            return;
+        };
         for account in others {
             self.parts.hub.push(account, |_| Some(frame.clone()));
         }
@@ -253,7 +290,11 @@ fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 /// An entry as an event of a log; `hashed` leaves out the block of a Welcome.
 pub(crate) fn event(entry: &Entry, hashed: bool) -> (EntryEvent, Block) {
     let sha256 = hashed.then(|| Bytes64(Sha256::digest(&entry.block).to_vec()));
-    let block = if hashed { Block::none() } else { Block::binary(entry.block.clone()) };
+    let block = if hashed {
+        Block::none()
+    } else {
+        Block::binary(entry.block.clone())
+    };
     let event = EntryEvent {
         log: entry.log,
         seq: entry.seq,
@@ -274,7 +315,11 @@ fn encode(entry: &Entry) -> Result<Encoded, EncodeError> {
         encode_event(None, &event, &block)
     };
     let is_welcome = entry.kind.as_ref() == fastchat_wire::chat::server_kind::WELCOME;
-    Ok(Encoded { whole: one(false)?, hashed: is_welcome.then(|| one(true)).transpose()?, welcome_to: Arc::clone(&entry.welcome_to) })
+    Ok(Encoded {
+        whole: one(false)?,
+        hashed: is_welcome.then(|| one(true)).transpose()?,
+        welcome_to: Arc::clone(&entry.welcome_to),
+    })
 }
 
 impl Encoded {

@@ -39,7 +39,13 @@ pub(crate) async fn start(
         at: now_ms(),
         block: call.frame.block.clone(),
     };
-    let job = AppendJob { append, id: call.id, source: Arc::clone(source), received: Instant::now(), room };
+    let job = AppendJob {
+        append,
+        id: call.id,
+        source: Arc::clone(source),
+        received: Instant::now(),
+        room,
+    };
     let queued = server.appender.append(job).await;
     if let Err(refusal) = &queued {
         source.gate.refused(log, entry, refusal);
@@ -52,7 +58,12 @@ fn check_kind(kind: &str) -> Result<(), Refusal> {
     if !shape {
         return Err(Refusal::bad_request(format!("kind is 1 to {KIND_BYTES_MAX} of a-z and -")));
     }
-    let reserved = [server_kind::COMMIT, server_kind::WELCOME, server_kind::MEMBER, server_kind::WELCOMED];
+    let reserved = [
+        server_kind::COMMIT,
+        server_kind::WELCOME,
+        server_kind::MEMBER,
+        server_kind::WELCOMED,
+    ];
     if reserved.contains(&kind) {
         return Err(Refusal::bad_request(format!("only the server writes entries of kind {kind}")));
     }
@@ -67,7 +78,17 @@ mod tests {
     fn kinds_are_short_tokens_that_the_server_does_not_write_itself() {
         assert_eq!(check_kind("app"), Ok(()));
         assert_eq!(check_kind(&"a".repeat(KIND_BYTES_MAX)), Ok(()));
-        for bad in ["", "App", "a1", "a b", "commit", "welcome", "member", "welcomed", &"a".repeat(KIND_BYTES_MAX + 1)] {
+        for bad in [
+            "",
+            "App",
+            "a1",
+            "a b",
+            "commit",
+            "welcome",
+            "member",
+            "welcomed",
+            &"a".repeat(KIND_BYTES_MAX + 1),
+        ] {
             assert!(check_kind(bad).is_err(), "{bad}");
         }
     }

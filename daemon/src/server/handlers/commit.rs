@@ -28,7 +28,8 @@ pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call, co
         .try_into()
         .map_err(|_| Refusal::bad_request("the block has four parts: lists, commit, Welcome (may be empty), group info"))?;
     let [lists, commit, welcome, group_info] = pieces;
-    let lists: CommitLists = serde_json::from_slice(&lists).map_err(|e| Refusal::bad_request(format!("the lists are not what they should be: {e}")))?;
+    let lists: CommitLists =
+        serde_json::from_slice(&lists).map_err(|e| Refusal::bad_request(format!("the lists are not what they should be: {e}")))?;
     if commit.is_empty() {
         return Err(Refusal::bad_request("the commit is empty"));
     }
@@ -55,5 +56,12 @@ pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call, co
         at: now_ms(),
     };
     let appended = server.appender.commit(commit, connection).await?.appended;
-    call.answer(&Appended { seq: appended.seq, at: appended.at, duplicate: appended.duplicate }, &Block::none())
+    call.answer(
+        &Appended {
+            seq: appended.seq,
+            at: appended.at,
+            duplicate: appended.duplicate,
+        },
+        &Block::none(),
+    )
 }

@@ -14,8 +14,18 @@ pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) ->
     let store = &server.context.store;
     let page = store.conversations(identity.account, arguments.after, limit).await?;
     let (inbox, archive) = match arguments.after {
-        None => store.own_logs(identity.actor()).await.map(|(inbox, archive)| (Some(inbox), Some(archive)))?,
+        None => store
+            .own_logs(identity.actor())
+            .await
+            .map(|(inbox, archive)| (Some(inbox), Some(archive)))?,
         Some(_) => (None, None),
     };
-    call.answer(&ConversationsPage { more: page.more, inbox, archive }, &Block::json(&page.conversations))
+    call.answer(
+        &ConversationsPage {
+            more: page.more,
+            inbox,
+            archive,
+        },
+        &Block::json(&page.conversations),
+    )
 }

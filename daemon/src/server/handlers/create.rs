@@ -20,7 +20,9 @@ pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) ->
     let arguments: create::Create = call.arguments()?;
     let mut members = arguments.members;
     if members.len() > CREATE_MEMBERS_MAX {
-        return Err(Refusal::bad_request(format!("more than {CREATE_MEMBERS_MAX} members: add the others by commit")));
+        return Err(Refusal::bad_request(format!(
+            "more than {CREATE_MEMBERS_MAX} members: add the others by commit"
+        )));
     }
     members.sort_unstable();
     members.dedup();
@@ -37,5 +39,11 @@ pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) ->
         at: now_ms(),
     };
     let created = server.appender.create(create).await?;
-    call.answer(&Created { conversation: created.conversation, created: created.created }, &Block::none())
+    call.answer(
+        &Created {
+            conversation: created.conversation,
+            created: created.created,
+        },
+        &Block::none(),
+    )
 }

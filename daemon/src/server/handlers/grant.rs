@@ -12,6 +12,16 @@ use uuid::Uuid;
 pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) -> Handled {
     let arguments: Grant = call.arguments()?;
     let entry = EntryId::from(Uuid::now_v7());
-    server.appender.grant(arguments.conversation, identity.actor(), arguments.account, arguments.role, entry, now_ms()).await?;
+    server
+        .appender
+        .grant(
+            arguments.conversation,
+            identity.actor(),
+            arguments.account,
+            arguments.role,
+            entry,
+            now_ms(),
+        )
+        .await?;
     call.answer(&Empty {}, &Block::none())
 }

@@ -39,6 +39,11 @@ pub(crate) fn handle(server: &Server, call: &Call) -> Handled {
     server
         .load
         .opened(&server.context.fleet_key, &server.context.name, hello.ticket.as_ref(), now_ms())
-        .map_err(|_| Refusal::new(Code::BadTicket, "the ticket is forged, foreign, expired or used: say hello without it"))?;
+        .map_err(|_| {
+            Refusal::new(
+                Code::BadTicket,
+                "the ticket is forged, foreign, expired or used: say hello without it",
+            )
+        })?;
     Ok(answer)
 }

@@ -11,6 +11,9 @@ use uuid::Uuid;
 /// Leaves.
 pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) -> Handled {
     let arguments: Leave = call.arguments()?;
-    server.appender.leave(arguments.conversation, identity.actor(), EntryId::from(Uuid::now_v7()), now_ms()).await?;
+    server
+        .appender
+        .leave(arguments.conversation, identity.actor(), EntryId::from(Uuid::now_v7()), now_ms())
+        .await?;
     call.answer(&Empty {}, &Block::none())
 }

@@ -13,9 +13,18 @@ pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) ->
     if arguments.delivered.is_none() && arguments.read.is_none() {
         return Err(Refusal::bad_request("give delivered, read or both"));
     }
-    let moved = server.context.store.mark(arguments.conversation, identity.account, arguments.delivered, arguments.read).await?;
+    let moved = server
+        .context
+        .store
+        .mark(arguments.conversation, identity.account, arguments.delivered, arguments.read)
+        .await?;
     if moved.delivered.is_some() || moved.read.is_some() {
-        let mark = MarkEvent { conversation: arguments.conversation, account: identity.account, delivered: moved.delivered, read: moved.read };
+        let mark = MarkEvent {
+            conversation: arguments.conversation,
+            account: identity.account,
+            delivered: moved.delivered,
+            read: moved.read,
+        };
         server.context.announcer.announce(News::Mark(arguments.conversation, mark)).await;
     }
     call.answer(&Empty {}, &Block::none())

@@ -11,6 +11,10 @@ use fastchat_wire::{
 pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) -> Handled {
     let arguments: Members = call.arguments()?;
     let limit = page_limit(arguments.limit)?;
-    let page = server.context.store.members(arguments.conversation, identity.account, arguments.after, limit).await?;
+    let page = server
+        .context
+        .store
+        .members(arguments.conversation, identity.account, arguments.after, limit)
+        .await?;
     call.answer(&MembersPage { more: page.more }, &Block::json(&page.members))
 }

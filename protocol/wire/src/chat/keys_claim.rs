@@ -24,3 +24,23 @@ pub struct KeysClaimLists {
     #[serde(default)]
     pub devices: Vec<DeviceId>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Block, encode_response,
+        limits::{BLOCK_BYTES_MAX, INTEGER_MAX, KEYS_CLAIM_BYTES_MAX, KEYS_CLAIM_PACKAGES_MAX},
+    };
+
+    #[test]
+    fn the_largest_answer_fits_a_frame() {
+        let devices = Block::json(&vec![DeviceId([0xff; 16]); KEYS_CLAIM_PACKAGES_MAX]).bytes;
+        let package = vec![0; KEYS_CLAIM_BYTES_MAX / KEYS_CLAIM_PACKAGES_MAX];
+        let mut pieces = vec![devices.as_ref()];
+        pieces.extend(std::iter::repeat_n(package.as_slice(), KEYS_CLAIM_PACKAGES_MAX));
+        let block = Block::pieces(&pieces);
+        assert!(block.bytes.len() <= BLOCK_BYTES_MAX);
+        encode_response(INTEGER_MAX, &Empty {}, &block).unwrap();
+    }
+}

@@ -49,3 +49,30 @@ pub struct DeviceInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Bytes64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Block, encode_response,
+        limits::{CREDENTIAL_BYTES_MAX, DEVICES_PER_ACCOUNT_MAX, IDENTITY_BYTES_MAX, INTEGER_MAX, LABEL_BYTES_MAX, USERNAME_CHARS_MAX},
+    };
+
+    #[test]
+    fn the_largest_account_fits_a_header() {
+        let device = DeviceInfo {
+            device: DeviceId([0xff; 16]),
+            // JSON escapes it, and with it doubles it.
+            name: "\"".repeat(LABEL_BYTES_MAX),
+            created_at: INTEGER_MAX,
+            credential: Some(Bytes64(vec![0xff; CREDENTIAL_BYTES_MAX])),
+        };
+        let account = LookedUp {
+            account: AccountId([0xff; 16]),
+            username: "a".repeat(USERNAME_CHARS_MAX).parse().unwrap(),
+            identity: Some(Bytes64(vec![0xff; IDENTITY_BYTES_MAX])),
+            devices: vec![device; DEVICES_PER_ACCOUNT_MAX],
+        };
+        encode_response(INTEGER_MAX, &account, &Block::none()).unwrap();
+    }
+}

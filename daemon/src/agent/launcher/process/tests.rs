@@ -4,18 +4,8 @@ use super::*;
 use fastchat_wire::{Secret, control::Role};
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
-/// Takes the lock in `--state DIR`, writes its pid into it and stays; `--name stubborn` ignores a soft stop,
-/// `--name broken` can't start.
-const SCRIPT: &str = r#"#!/bin/sh
-name=$3
-while [ $# -gt 0 ]; do [ "$1" = --state ] && state=$2; shift; done
-[ "$name" = broken ] && { echo "broken: the port is in use" >&2; exit 1; }
-[ "$name" = stubborn ] && trap '' TERM
-exec 9>>"$state/lock"
-flock --nonblock 9 || exit 1
-echo $$ >"$state/lock"
-exec sleep 60
-"#;
+/// Takes the lock in its `--state` and stays. `stubborn` ignores a soft stop, `broken` can't start.
+const STAND_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/agent/launcher/process/stand_in.sh");
 
 struct Host {
     folder: tempfile::TempDir,
@@ -25,9 +15,6 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("child");
-        std::fs::write(&program, SCRIPT).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
         let mut launcher = launcher(folder.path());
         // A test leaves no process behind, however it ends.
         launcher.end_with_agent();
@@ -66,7 +53,7 @@ fn launcher(folder: &Path) -> ProcessLauncher {
         format: crate::config::LogFormat::Text,
         level: "info".into(),
     };
-    ProcessLauncher::new(folder.join("child"), folder.to_owned(), log)
+    ProcessLauncher::new(STAND_IN.into(), folder.to_owned(), log)
 }
 
 fn instance(name: &str) -> InstanceSpec {

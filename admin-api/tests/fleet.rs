@@ -1,0 +1,21 @@
+//! A whole fleet: real processes, real sockets, started as a user starts it.
+//!
+//! Each test has a fleet of its own on ports of its own. The binaries are those
+//! that `cargo build --workspace --bins` left beside this test's.
+
+mod fleet {
+    pub(crate) mod client;
+    pub(crate) mod harness;
+    pub(crate) mod rest;
+    pub(crate) mod user;
+
+    mod bad_frames;
+    mod bad_sessions;
+    mod bad_writes;
+    mod example;
+    mod journey;
+    mod observability;
+    mod restarts;
+    mod start;
+    mod strategy;
+}

@@ -1,0 +1,148 @@
+//! Blobs' metadata.
+
+use super::{
+    SqliteStore,
+    values::{bindable, id, number},
+};
+use crate::store::{
+    BlobStore, Denied, Result,
+    blobs::{Blob, Chunk, NewBlob},
+};
+use async_trait::async_trait;
+use fastchat_wire::{AccountId, BlobId, limits::BLOB_CHUNKS_MAX};
+use sqlx::{SqliteExecutor, sqlite::SqliteRow};
+
+/// The span of the quota.
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+#[async_trait]
+impl BlobStore for SqliteStore {
+    async fn blob_create(&self, new: NewBlob) -> Result<Blob> {
+        let mut tx = self.database.write().await?;
+        let member = sqlx::query("SELECT 1 FROM members WHERE log_id = ? AND account_id = ? AND through_seq IS NULL")
+            .bind(new.conversation.as_bytes().as_slice())
+            .bind(new.account.as_bytes().as_slice())
+            .fetch_optional(&mut *tx)
+            .await?;
+        if member.is_none() {
+            return Err(Denied::NotMember.into());
+        }
+        let existing = sqlx::query("SELECT log_id, account_id, size, offset FROM blobs WHERE id = ?")
+            .bind(new.blob.as_bytes().as_slice())
+            .fetch_optional(&mut *tx)
+            .await?;
+        if let Some(row) = existing {
+            let existing = decoded(&row)?;
+            let same = (existing.conversation, existing.account, existing.size) == (new.conversation, new.account, new.size);
+            return if same {
+                Ok(existing)
+            } else {
+                Err(Denied::Conflict("that id stands for another blob: choose a new one").into())
+            };
+        }
+        let row = sqlx::query("SELECT coalesce(sum(size), 0) AS bytes FROM blobs WHERE account_id = ? AND created_at > ?")
+            .bind(new.account.as_bytes().as_slice())
+            .bind(bindable(new.at.saturating_sub(DAY_MS)))
+            .fetch_one(&mut *tx)
+            .await?;
+        if number(&row, "bytes")?.saturating_add(new.size) > new.bytes_per_day_max {
+            return Err(Denied::QuotaExceeded("the account has announced too many bytes of blobs today: try again tomorrow").into());
+        }
+        sqlx::query("INSERT INTO blobs (id, log_id, account_id, size, created_at) VALUES (?, ?, ?, ?, ?)")
+            .bind(new.blob.as_bytes().as_slice())
+            .bind(new.conversation.as_bytes().as_slice())
+            .bind(new.account.as_bytes().as_slice())
+            .bind(bindable(new.size))
+            .bind(bindable(new.at))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Blob {
+            conversation: new.conversation,
+            account: new.account,
+            size: new.size,
+            offset: 0,
+        })
+    }
+
+    async fn blob(&self, blob: BlobId, account: AccountId) -> Result<Blob> {
+        readable(self.database.readers(), blob, account).await
+    }
+
+    async fn blob_advance(&self, blob: BlobId, account: AccountId, chunk: Chunk) -> Result<Blob> {
+        let mut tx = self.database.write().await?;
+        let found = readable(&mut *tx, blob, account).await?;
+        if found.account != account {
+            return Err(Denied::NotFound(NO_BLOB).into());
+        }
+        if found.offset != chunk.offset {
+            return Err(Denied::Conflict("the blob goes on elsewhere: blob-create again says where").into());
+        }
+        let offset = chunk.offset.saturating_add(chunk.length);
+        if chunk.length == 0 || offset > found.size {
+            return Err(Denied::BadRequest("the chunk is empty, or the blob was announced with fewer bytes").into());
+        }
+        let row = sqlx::query("SELECT count(*) AS chunks FROM blob_chunks WHERE blob_id = ?")
+            .bind(blob.as_bytes().as_slice())
+            .fetch_one(&mut *tx)
+            .await?;
+        if number(&row, "chunks")? >= BLOB_CHUNKS_MAX as u64 {
+            return Err(Denied::QuotaExceeded("the blob came in too many pieces: put larger ones").into());
+        }
+        sqlx::query("INSERT INTO blob_chunks (blob_id, offset, length) VALUES (?, ?, ?)")
+            .bind(blob.as_bytes().as_slice())
+            .bind(bindable(chunk.offset))
+            .bind(bindable(chunk.length))
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("UPDATE blobs SET offset = ? WHERE id = ?")
+            .bind(bindable(offset))
+            .bind(blob.as_bytes().as_slice())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Blob { offset, ..found })
+    }
+
+    async fn blob_chunks(&self, blob: BlobId, offset: u64, length: u64) -> Result<Vec<Chunk>> {
+        let rows =
+            sqlx::query("SELECT offset, length FROM blob_chunks WHERE blob_id = ? AND offset < ? AND offset + length > ? ORDER BY offset")
+                .bind(blob.as_bytes().as_slice())
+                .bind(bindable(offset.saturating_add(length)))
+                .bind(bindable(offset))
+                .fetch_all(self.database.readers())
+                .await?;
+        let chunk = |row: &SqliteRow| {
+            Ok(Chunk {
+                offset: number(row, "offset")?,
+                length: number(row, "length")?,
+            })
+        };
+        rows.iter().map(chunk).collect()
+    }
+}
+
+const NO_BLOB: &str = "no such blob";
+
+/// A blob of a conversation that the account is a member of.
+async fn readable(executor: impl SqliteExecutor<'_>, blob: BlobId, account: AccountId) -> Result<Blob> {
+    let row = sqlx::query(
+        "SELECT b.log_id, b.account_id, b.size, b.offset
+         FROM blobs b JOIN members m ON m.log_id = b.log_id AND m.account_id = ? AND m.through_seq IS NULL
+         WHERE b.id = ?",
+    )
+    .bind(account.as_bytes().as_slice())
+    .bind(blob.as_bytes().as_slice())
+    .fetch_optional(executor)
+    .await?;
+    decoded(&row.ok_or(Denied::NotFound(NO_BLOB))?)
+}
+
+fn decoded(row: &SqliteRow) -> Result<Blob> {
+    Ok(Blob {
+        conversation: id(row, "log_id")?,
+        account: id(row, "account_id")?,
+        size: number(row, "size")?,
+        offset: number(row, "offset")?,
+    })
+}

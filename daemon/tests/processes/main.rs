@@ -1,0 +1,7 @@
+//! `fastchatd` as its users meet it: real processes, signals, ports and folders.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod agent;
+mod fleet;
+mod start_up;
