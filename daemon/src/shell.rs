@@ -30,7 +30,7 @@ pub(crate) use instance_lock::LOCK_FILE;
 pub(crate) use run::run;
 
 use crate::probes::Readiness;
-use fastchat_wire::control::{ProcessState, Role, Spec, StatusPart};
+use fastchat_wire::control::{ProcessState, Spec, StatusPart};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -52,8 +52,6 @@ pub(crate) struct Report {
 pub(crate) struct Shell {
     /// The process's name in the fleet.
     pub(crate) name: String,
-    /// Its role.
-    pub(crate) role: Role,
     /// The newest spec of this role and store; only ever replaced by a newer generation.
     pub(crate) spec: watch::Receiver<Arc<Spec>>,
     /// What the role reports; posted on change.

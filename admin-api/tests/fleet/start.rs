@@ -67,15 +67,11 @@ async fn a_schema_that_is_not_known_is_refused_with_both_versions() {
     let (folder, ports, _) = fleet.stop();
     let url = format!("sqlite:{}", folder.path().join("fastchat.db").display());
     let pool = sqlx::SqlitePool::connect(&url).await.expect("the database");
-    // As a later release would leave it: a migration that this one doesn't have.
-    sqlx::query("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'from the future', TRUE, X'00', 0)")
+    // As a later release would leave it.
+    sqlx::query("INSERT INTO schema_migrations (version, name, compatible_from) VALUES (9999, 'from the future', 9999)")
         .execute(&pool)
         .await
-        .expect("a row more");
-    sqlx::query("UPDATE schema_info SET version = 9999, compatible_from = 9999")
-        .execute(&pool)
-        .await
-        .expect("a later schema");
+        .expect("a migration more");
     pool.close().await;
     let output = refused(folder.path(), ports, &[]);
     assert!(last_line(&output).contains("9999"), "{}", last_line(&output));

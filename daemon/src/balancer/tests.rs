@@ -10,7 +10,7 @@ use super::*;
 use crate::{fleet_key::FleetKey, probes::Readiness};
 use fastchat_wire::{
     Secret32,
-    control::{BalancerServer, Balancing, Role},
+    control::{BalancerServer, Balancing},
 };
 use peer::{Peer, attach_as};
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -71,7 +71,6 @@ fn shell(first: Arc<Spec>) -> (Shell, watch::Sender<Arc<Spec>>, watch::Receiver<
     });
     let shell = Shell {
         name: "b1".into(),
-        role: Role::Balancer,
         spec,
         report,
         shutdown: CancellationToken::new(),

@@ -126,10 +126,9 @@ impl Hub {
         if let Some(connections) = self.shard(account).get(&account) {
             for online in connections {
                 if let Some(frame) = frame(online) {
-                    if online.outbox.push(frame) {
-                        pushed.queued += 1
-                    } else {
-                        pushed.dropped += 1
+                    match online.outbox.push(frame) {
+                        true => pushed.queued += 1,
+                        false => pushed.dropped += 1,
                     }
                 }
             }

@@ -96,7 +96,7 @@ impl Peers {
     }
 
     /// Tells the servers on which one of these accounts is online.
-    pub(crate) fn forward(&self, accounts: impl Iterator<Item = AccountId> + Clone, message: &Message) {
+    pub(crate) fn forward(&self, accounts: &(impl Iterator<Item = AccountId> + Clone), message: &Message) {
         let servers = self.presence().servers_of(accounts);
         for server in servers {
             self.bus.send(&server, message);

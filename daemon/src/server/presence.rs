@@ -79,7 +79,7 @@ impl Presence {
     }
 
     /// The servers on which at least one of these accounts is online.
-    pub(crate) fn servers_of(&self, accounts: impl Iterator<Item = AccountId> + Clone) -> Vec<String> {
+    pub(crate) fn servers_of(&self, accounts: &(impl Iterator<Item = AccountId> + Clone)) -> Vec<String> {
         let online = |peer: &Peer| !peer.accounts.is_empty() && accounts.clone().any(|account| peer.accounts.contains(&account));
         self.peers
             .iter()
@@ -119,13 +119,13 @@ mod tests {
         let mut presence = Presence::default();
         presence.apply("s2", &[account(1), account(2)], &[]);
         presence.apply("s3", &[account(1)], &[]);
-        let mut servers = presence.servers_of([account(1)].into_iter());
+        let mut servers = presence.servers_of(&[account(1)].into_iter());
         servers.sort();
         assert_eq!(servers, ["s2", "s3"]);
         presence.apply("s2", &[], &[account(1)]);
-        assert_eq!(presence.servers_of([account(1)].into_iter()), ["s3"]);
+        assert_eq!(presence.servers_of(&[account(1)].into_iter()), ["s3"]);
         presence.reset("s3");
-        assert!(presence.servers_of([account(1)].into_iter()).is_empty());
-        assert_eq!(presence.servers_of([account(9), account(2)].into_iter()), ["s2"]);
+        assert!(presence.servers_of(&[account(1)].into_iter()).is_empty());
+        assert_eq!(presence.servers_of(&[account(9), account(2)].into_iter()), ["s2"]);
     }
 }

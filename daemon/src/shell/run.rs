@@ -61,7 +61,6 @@ where
     let (problem, problems) = watch::channel(None);
     let shell = Shell {
         name: process.name.clone(),
-        role: process.role,
         spec: specs,
         report: report.clone(),
         shutdown: CancellationToken::new(),

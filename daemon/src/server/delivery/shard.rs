@@ -142,7 +142,7 @@ impl Shard {
                 members_seq: bell.members_seq,
             },
         };
-        self.parts.peers.forward(readers, &message);
+        self.parts.peers.forward(&readers, &message);
     }
 
     /// The log's roster of that version or a later one; of now, where the version isn't known.
@@ -260,7 +260,7 @@ impl Shard {
         }
         let others = members.iter().copied().filter(|account| *account != mark.account);
         if origin == Origin::Here {
-            self.parts.peers.forward(others.clone(), &Message::Mark(mark.clone()));
+            self.parts.peers.forward(&others, &Message::Mark(mark.clone()));
         }
         let Ok(frame) = encode_event(None, mark, &Block::none()) else {
             return;
