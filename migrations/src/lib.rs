@@ -1,1 +1,32 @@
-//! Stub.
+//! FastChat's database: which schema it has, and how its processes share it.
+//!
+//! ```text
+//!  migrate(url)          creates the file, brings the schema up to date (control plane, `fastchatd migrate`)
+//!  Database::open(url)   refuses a schema that this program doesn't know
+//!     ├─ readers()       a small pool; never blocked by writers (WAL)
+//!     ├─ write()         in-process queue → advisory file lock → BEGIN IMMEDIATE
+//!     └─ checkpoints     a task of its own, under the same lock
+//! ```
+//!
+//! SQLite lets one writer at a time in, and its own way of waiting is to sleep
+//! and try again, which starves. So the writers of all processes on a host take
+//! turns on an advisory lock of `PATH.lock` first, and whoever has it finds the
+//! database free. A transaction whose future is dropped is rolled back before
+//! the next one begins.
+
+mod checkpoint;
+mod connect;
+mod database;
+mod error;
+mod migrate;
+mod migrations;
+mod turn;
+mod url;
+mod version;
+mod write;
+
+pub use database::Database;
+pub use error::{DatabaseError, OpenError};
+pub use migrate::{Migrated, migrate};
+pub use migrations::{MIGRATIONS, Migration, known_version};
+pub use write::WriteTransaction;

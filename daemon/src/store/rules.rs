@@ -1,0 +1,1 @@
+//! Who may do what to a conversation: pure decisions over its roster.

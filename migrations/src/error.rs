@@ -1,0 +1,109 @@
+//! Why a database could not be opened or used.
+
+use std::{io, path::PathBuf};
+
+/// Why a database could not be opened or migrated. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Not a URL of a kind that is known.
+    #[error("the database must be given as sqlite:PATH, with the path of a file")]
+    BadUrl,
+    /// A PostgreSQL URL.
+    #[error("PostgreSQL is not supported yet by this version: use sqlite:PATH")]
+    PostgresNotSupported,
+    /// No such file.
+    #[error("there is no database at {}: start the control plane, or run `fastchatd migrate`, to create it", .0.display())]
+    Missing(PathBuf),
+    /// The folder, the database or its lock file can't be written.
+    #[error("can't write {}: {source}; give this user the right to write there, or choose another place", .path.display())]
+    NotWritable {
+        /// What can't be written.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Some other file, or somebody else's database.
+    #[error("{} is not a FastChat database: move it away, or choose another place", .0.display())]
+    NotFastChat(PathBuf),
+    /// The schema is older than this program.
+    #[error(
+        "the database has schema {found}, and this program needs schema {known}: start the control plane of this version, or run `fastchatd migrate`"
+    )]
+    TooOld {
+        /// The database's version; 0 for an empty one.
+        found: i64,
+        /// This program's.
+        known: i64,
+    },
+    /// The schema is newer, and says that this program is too old for it.
+    #[error(
+        "the database has schema {found}, which needs a program that knows schema {compatible_from}, and this one knows schema {known}: install a newer version of this program"
+    )]
+    TooNew {
+        /// The database's version.
+        found: i64,
+        /// The oldest version that works on it.
+        compatible_from: i64,
+        /// This program's.
+        known: i64,
+    },
+    /// Busy, or worse.
+    #[error("can't open the database: {0}")]
+    Database(#[from] DatabaseError),
+}
+
+/// Why a statement or a transaction failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// Busy, disconnected, out of space or timed out: try again. Where a commit
+    /// failed so, its outcome is unknown.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It holds or answers what it should not, or we asked what we should not.
+    #[error("the database is inconsistent: {0}")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl DatabaseError {
+    /// True where trying again may help.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<io::Error> for DatabaseError {
+    fn from(error: io::Error) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<sqlx::Error> for DatabaseError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_unavailable(&error) {
+            Self::Unavailable(error.into())
+        } else {
+            Self::Internal(error.into())
+        }
+    }
+}
+
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => sqlite_code(error.as_ref()).is_some_and(|code| UNAVAILABLE.contains(&code)),
+        _ => false,
+    }
+}
+
+/// SQLite's primary result code.
+pub(crate) fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<i32> {
+    error.code()?.parse::<i32>().ok().map(|code| code & 0xff)
+}
+
+/// A file that is no SQLite database.
+pub(crate) const SQLITE_NOTADB: i32 = 26;
+
+/// NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, BUSY and LOCKED: states of
+/// the machine, not of the data.
+const UNAVAILABLE: [i32; 8] = [7, 8, 9, 10, 13, 14, 5, 6];

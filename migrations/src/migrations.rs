@@ -1,0 +1,54 @@
+//! The migrations, embedded, in order. A new one is one SQL file for each kind
+//! of database and one line here.
+
+/// One step of the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// Counts 1, 2, 3 …; the schema's version once it is applied.
+    pub version: i64,
+    /// Its file's name without number and ending.
+    pub name: &'static str,
+    /// The oldest version that a program may know to work on this schema.
+    pub compatible_from: i64,
+    /// What it does to SQLite.
+    pub sqlite: &'static str,
+}
+
+/// All of them.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "chat",
+    compatible_from: 1,
+    sqlite: include_str!("../sqlite/0001_chat.sql"),
+}];
+
+/// The schema that this program knows.
+#[must_use]
+pub fn known_version() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_count_up_and_compatibility_never_points_forward() {
+        for (index, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(usize::try_from(migration.version), Ok(index + 1), "{}", migration.name);
+            assert!((1..=migration.version).contains(&migration.compatible_from), "{}", migration.name);
+        }
+    }
+
+    #[test]
+    fn every_file_is_embedded_under_its_own_name() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sqlite");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let embedded: Vec<String> = MIGRATIONS.iter().map(|m| format!("{:04}_{}.sql", m.version, m.name)).collect();
+        assert_eq!(files, embedded);
+    }
+}
