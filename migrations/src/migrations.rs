@@ -15,12 +15,20 @@ pub struct Migration {
 }
 
 /// All of them.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "chat",
-    compatible_from: 1,
-    sqlite: include_str!("../sqlite/0001_chat.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "chat",
+        compatible_from: 1,
+        sqlite: include_str!("../sqlite/0001_chat.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "control",
+        compatible_from: 1,
+        sqlite: include_str!("../sqlite/0002_control.sql"),
+    },
+];
 
 /// The schema that this program knows.
 #[must_use]

@@ -1,0 +1,196 @@
+//! Calls of REST, for the verbs and for `up`.
+
+use crate::problem::{self, Problem};
+use fastchat_wire::Secret;
+use reqwest::{Method, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Longest wait for an answer; above every long poll.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(95);
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Why a call came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// Exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit code 3.
+    #[error("can't connect to {url}: {reason}; is the control plane running there? Give --url otherwise")]
+    CantConnect {
+        /// Where.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// Exit code 1.
+    #[error("{}", describe(.0))]
+    Refused(Box<Problem>),
+    /// Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CallError {
+    /// The process's exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(_) | Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::CantConnect { .. } => 3,
+        }
+    }
+}
+
+fn describe(problem: &Problem) -> String {
+    let mut text = format!("{} ({}): {}", problem.title, problem.status, problem.detail);
+    for fault in problem.errors.iter().filter(|fault| fault.detail != problem.detail) {
+        text.push_str(&format!(
+            "\n  {}: {}",
+            if fault.pointer.is_empty() { "body" } else { &fault.pointer },
+            fault.detail
+        ));
+    }
+    if let Some(id) = problem.request_id.as_ref().filter(|_| problem.status >= 500) {
+        text.push_str(&format!("\n  request {id}"));
+    }
+    text
+}
+
+/// The control plane, seen from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Secret,
+}
+
+impl Client {
+    /// Of a URL such as `http://127.0.0.1:7100`.
+    pub(crate) fn new(url: &str, token: Secret) -> Result<Self, CallError> {
+        let http = reqwest::Client::builder()
+            .timeout(ANSWER_TIME_MAX)
+            .connect_timeout(CONNECT_TIME_MAX)
+            .no_proxy()
+            .build();
+        let http = http.map_err(|error| CallError::Failed(error.to_string()))?;
+        Ok(Self {
+            http,
+            url: url.trim_end_matches('/').to_owned(),
+            token,
+        })
+    }
+
+    /// GET.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
+        self.call(Method::GET, path, None, None).await
+    }
+
+    /// POST of JSON.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, CallError> {
+        self.call(Method::POST, path, Some(body), None).await
+    }
+
+    /// PUT of JSON, on a condition.
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str, body: &Value, if_match: &str) -> Result<T, CallError> {
+        self.call(Method::PUT, path, Some(body), Some(if_match)).await
+    }
+
+    /// DELETE.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
+        self.call(Method::DELETE, path, None, None).await
+    }
+
+    /// All pages of a list.
+    pub(crate) async fn list(&self, path: &str) -> Result<Vec<Value>, CallError> {
+        #[derive(serde::Deserialize)]
+        struct Page {
+            items: Vec<Value>,
+            next_page_token: Option<String>,
+        }
+        let mut items = Vec::new();
+        let mut token = None;
+        loop {
+            let query = token.map_or_else(String::new, |token: String| format!("?page_token={token}"));
+            let page: Page = self.get(&format!("{path}{query}")).await?;
+            items.extend(page.items);
+            token = page.next_page_token;
+            if token.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        if_match: Option<&str>,
+    ) -> Result<T, CallError> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(self.token.expose());
+        if let Some(condition) = if_match {
+            request = request.header(header::IF_MATCH, condition);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(|error| self.cant_connect(&error))?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|error| self.cant_connect(&error))?;
+        if status.is_success() {
+            return serde_json::from_slice(&bytes)
+                .map_err(|error| CallError::Failed(format!("{path} answered something else than expected: {error}")));
+        }
+        Err(refusal(status, &bytes))
+    }
+
+    fn cant_connect(&self, error: &reqwest::Error) -> CallError {
+        let cause = std::iter::successors(std::error::Error::source(error), |error| error.source()).last();
+        let reason = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        CallError::CantConnect {
+            url: self.url.clone(),
+            reason,
+        }
+    }
+}
+
+fn refusal(status: StatusCode, bytes: &[u8]) -> CallError {
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => CallError::Refused(Box::new(problem)),
+        Err(_) => CallError::Failed(format!(
+            "the answer was {status} without {}; is this a control plane?",
+            problem::MEDIA_TYPE
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_with_all_its_faults() {
+        let problem = Problem::invalid_at("/strategy", "there is no strategy \"best\"");
+        assert_eq!(
+            describe(&problem),
+            "The request is not possible (422): there is no strategy \"best\""
+        );
+        let bytes = serde_json::to_vec(&problem).unwrap();
+        assert_eq!(refusal(StatusCode::UNPROCESSABLE_ENTITY, &bytes).exit_code(), 1);
+        assert!(refusal(StatusCode::BAD_GATEWAY, b"<html>").to_string().contains("502"));
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_exit_code_3() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = Client::new(&format!("http://{free}"), Secret::new("x".into())).unwrap();
+        let error = client.get::<Value>("/v1/servers").await.unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+    }
+}

@@ -1,0 +1,184 @@
+//! `/v1/balancing`: the strategy, changed while clients are served.
+
+use crate::app::{App, Decision};
+use crate::auth::Caller;
+use crate::desired::{Edit, Fleet};
+use crate::extract::{JsonBody, Params, Span};
+use crate::problem::{Fault, Problem};
+use crate::view::{self, BalancingView};
+use axum::{
+    Extension, Json, Router,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use fastchat_wire::control::strategies;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// How long `?wait=applied` waits where nothing else is said.
+const WAIT: Duration = Duration::from_secs(5);
+/// The longest that it waits.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/v1/balancing", get(show).put(replace))
+}
+
+async fn show(State(app): State<Arc<App>>) -> Response {
+    answer(view::balancing(&app.fleet(), &app.observed.snapshot()))
+}
+
+fn answer(view: BalancingView) -> Response {
+    ([(header::ETAG, etag(view.generation))], Json(view)).into_response()
+}
+
+fn etag(generation: u64) -> String {
+    format!("\"{generation}\"")
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewBalancing {
+    strategy: String,
+    #[serde(default)]
+    parameters: BTreeMap<String, Value>,
+    /// Not supported yet, and not to be ignored either.
+    confirm_within_s: Option<Value>,
+    /// Not supported yet, and not to be ignored either.
+    guard: Option<Value>,
+}
+
+impl NewBalancing {
+    fn check(&self) -> Result<(), Problem> {
+        let known = strategies::check(&self.strategy, &self.parameters).err().unwrap_or_default();
+        let mut faults: Vec<_> = known
+            .into_iter()
+            .map(|fault| Fault {
+                pointer: fault.pointer,
+                detail: fault.detail,
+            })
+            .collect();
+        for (pointer, given) in [("/confirm_within_s", &self.confirm_within_s), ("/guard", &self.guard)] {
+            if given.is_some() {
+                let detail = "not supported yet; leave it away: the change then stands until the next one";
+                faults.push(Fault {
+                    pointer: pointer.to_owned(),
+                    detail: detail.to_owned(),
+                });
+            }
+        }
+        let Some(first) = faults.first() else { return Ok(()) };
+        Err(Problem::invalid(first.detail.clone(), faults))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Query {
+    /// `applied`: answer when the balancers have it.
+    wait: Option<Wait>,
+    /// At most this long.
+    timeout: Option<Span>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wait {
+    Applied,
+}
+
+async fn replace(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Params(query): Params<Query>,
+    headers: HeaderMap,
+    JsonBody { value: new, .. }: JsonBody<NewBalancing>,
+) -> Result<Response, Problem> {
+    let condition = IfMatch::read(&headers)?;
+    new.check()?;
+    let generation = app
+        .change(|fleet: &Fleet| {
+            let current = &fleet.balancing;
+            condition.check(current.generation)?;
+            let change = json!({
+                "before": {"strategy": current.strategy, "parameters": current.parameters, "generation": current.generation},
+                "after": {"strategy": new.strategy, "parameters": new.parameters, "generation": current.generation + 1},
+            });
+            let edit = Edit::SetBalancing {
+                strategy: new.strategy.clone(),
+                parameters: new.parameters.clone(),
+            };
+            let audit = Some(caller.changed(200, change));
+            Ok(Decision {
+                edits: vec![edit],
+                audit,
+                receipt: None,
+                value: current.generation + 1,
+            })
+        })
+        .await?;
+    if matches!(query.wait, Some(Wait::Applied)) {
+        let timeout = query.timeout.map_or(WAIT, |Span(timeout)| timeout.min(WAIT_MAX));
+        // Answered either way: the document says how far each balancer is.
+        let _ = tokio::time::timeout(timeout, applied(&app, generation)).await;
+    }
+    let document = view::balancing(&app.fleet(), &app.observed.snapshot());
+    Ok(answer(document))
+}
+
+/// Waits until every balancer has that generation of the document.
+async fn applied(app: &App, generation: u64) {
+    let mut statuses = app.observed.changes();
+    loop {
+        let view = view::balancing(&app.fleet(), &app.observed.snapshot());
+        if view.balancers.iter().all(|balancer| balancer.applied_generation >= generation) {
+            return;
+        }
+        tokio::select! {
+            () = app.shutdown.cancelled() => return,
+            // The sender lives as long as the app does.
+            _ = statuses.changed() => {}
+        }
+    }
+}
+
+/// What a write demands of the document that it replaces.
+#[derive(Debug, PartialEq, Eq)]
+enum IfMatch {
+    /// `*`
+    Any,
+    /// Strong ETags; weak ones never match.
+    Tags(Vec<String>),
+}
+
+impl IfMatch {
+    fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut values = headers.get_all(header::IF_MATCH).iter().peekable();
+        if values.peek().is_none() {
+            return Err(Problem::precondition_required(
+                "send If-Match with the ETag of GET /v1/balancing, or * to replace whatever is there",
+            ));
+        }
+        let mut tags = Vec::new();
+        for value in values {
+            let text = value
+                .to_str()
+                .map_err(|_| Problem::bad_request("If-Match is an ETag such as \"3\", or *"))?;
+            tags.extend(text.split(',').map(|tag| tag.trim().to_owned()));
+        }
+        Ok(if tags == ["*"] { Self::Any } else { Self::Tags(tags) })
+    }
+
+    fn check(&self, generation: u64) -> Result<(), Problem> {
+        match self {
+            Self::Any => Ok(()),
+            Self::Tags(tags) if tags.contains(&etag(generation)) => Ok(()),
+            Self::Tags(_) => Err(Problem::stale(format!(
+                "the document is at ETag {}; read it again (GET /v1/balancing) and decide anew",
+                etag(generation)
+            ))),
+        }
+    }
+}

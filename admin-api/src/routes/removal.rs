@@ -1,0 +1,89 @@
+//! DELETE of a server or balancer: drain, stop, forget. Asked twice is done once.
+
+use crate::app::{App, Decision};
+use crate::auth::Caller;
+use crate::clock;
+use crate::desired::{Edit, Fleet, Goal, Instance};
+use crate::idempotency::accepted;
+use crate::observed::Sightings;
+use crate::operation::{self, Kind, Operation, STOP_MS_MAX, Target};
+use crate::problem::Problem;
+use crate::specs::DRAIN_MS;
+use crate::view::{self, State};
+use axum::response::Response;
+use fastchat_wire::control::Role;
+use serde::Deserialize;
+use serde_json::json;
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct Query {
+    /// Without drain, and even if it is the last one.
+    #[serde(default)]
+    force: bool,
+}
+
+/// Sets the goal of what is to go, and answers with the operation that follows it.
+pub(super) async fn remove(
+    app: &App,
+    caller: &Caller,
+    target: Target,
+    query: Query,
+    unknown: impl Fn() -> Problem,
+) -> Result<Response, Problem> {
+    let open = app.store.open_operations().await?;
+    let under_way = open
+        .into_iter()
+        .find(|operation| operation.kind == Kind::Remove && operation.target == target);
+    let id = operation::new_id();
+    let decide = |fleet: &Fleet| {
+        let instance = fleet.instance(target.role, &target.name).ok_or_else(&unknown)?;
+        let now = clock::now_ms();
+        let goal = next_goal(fleet, &app.observed.snapshot(), instance, query.force, now)?;
+        let mut edits: Vec<_> = goal
+            .map(|goal| Edit::SetGoal {
+                name: target.name.clone(),
+                goal,
+            })
+            .into_iter()
+            .collect();
+        let operation = under_way.clone().unwrap_or_else(|| {
+            let new = Operation::new(id.clone(), Kind::Remove, target.clone(), now, now + DRAIN_MS + STOP_MS_MAX);
+            edits.push(Edit::PutOperation(new.clone()));
+            new
+        });
+        let change = json!({"remove": target.name, "force": query.force});
+        let audit = (!edits.is_empty()).then(|| caller.changed(202, change));
+        Ok(Decision {
+            edits,
+            audit,
+            receipt: None,
+            value: operation,
+        })
+    };
+    accepted(&app.change(decide).await?)
+}
+
+/// The next goal; `None` where it is on its way already.
+fn next_goal(fleet: &Fleet, seen: &Sightings, instance: &Instance, force: bool, now: u64) -> Result<Option<Goal>, Problem> {
+    match instance.goal {
+        Goal::Run if !force && is_last_ready(fleet, seen, instance) => Err(Problem::conflict(
+            "last-one",
+            format!(
+                "{} is the last ready {}; add another one first, or delete it with ?force=true",
+                instance.name, instance.role
+            ),
+        )),
+        Goal::Run if force || instance.role != Role::Server => Ok(Some(Goal::Stop)),
+        Goal::Run => Ok(Some(Goal::Drain { until: now + DRAIN_MS })),
+        Goal::Drain { .. } if force => Ok(Some(Goal::Stop)),
+        Goal::Drain { .. } | Goal::Stop | Goal::Gone => Ok(None),
+    }
+}
+
+fn is_last_ready(fleet: &Fleet, seen: &Sightings, instance: &Instance) -> bool {
+    let ready = |instance: &Instance| view::look(fleet, seen, instance).state == State::Ready;
+    ready(instance)
+        && !fleet
+            .of_role(instance.role)
+            .any(|other| other.name != instance.name && ready(other))
+}

@@ -1,0 +1,8 @@
+//! Every route over a real database, without sockets.
+
+mod balancing;
+mod control;
+mod errors;
+mod fleet;
+mod harness;
+mod operations;
