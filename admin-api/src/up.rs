@@ -243,8 +243,6 @@ impl Plan {
                 self.agent_token.clone().into(),
                 "--data".into(),
                 self.data.path().into(),
-                "--state".into(),
-                state.clone().into(),
                 "--stop-children".into(),
             ],
             log: state.join("log"),

@@ -3,6 +3,13 @@
 //! Each test has a fleet of its own on ports of its own. The binaries are those
 //! that `cargo build --workspace --bins` left beside this test's.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test's panic is its failure"
+)]
+
 mod fleet {
     pub(crate) mod client;
     pub(crate) mod harness;

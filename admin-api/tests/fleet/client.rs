@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fastchat_wire::{
-    AccountId, Block, Deframer, DeviceId, EntryId, ErrorBody, Event, EventName, Frame, FrameLimits, Kind, LogId, Request, Secret, Secret32,
+    AccountId, Block, Deframer, EntryId, ErrorBody, Event, EventName, Frame, FrameLimits, Kind, LogId, Request, Secret, Secret32,
     chat::{
         append::Append,
         assign::{Assign, Assigned},
@@ -40,7 +40,7 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) enum Failure {
     Refused(ErrorBody),
-    Gone(io::Error),
+    Gone(#[expect(dead_code, reason = "shown by Debug")] io::Error),
 }
 
 impl Failure {
@@ -309,7 +309,6 @@ pub(crate) async fn assign(balancer: &str, request: &Assign) -> Outcome<Assigned
 #[derive(Debug, Clone)]
 pub(crate) struct Me {
     pub(crate) account: AccountId,
-    pub(crate) device: DeviceId,
     pub(crate) token: Secret,
 }
 
@@ -317,7 +316,6 @@ impl From<Registered> for Me {
     fn from(registered: Registered) -> Self {
         Self {
             account: registered.account,
-            device: registered.device,
             token: registered.token,
         }
     }

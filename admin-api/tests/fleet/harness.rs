@@ -160,15 +160,6 @@ impl Fleet {
         Rest::new(&self.line.admin, token.trim())
     }
 
-    /// The process that plays a role, as `up` said.
-    pub(crate) fn process(&self, name: &str) -> &UpProcess {
-        self.line
-            .processes
-            .iter()
-            .find(|process| process.name == name || process.role == name)
-            .expect("a process of that name")
-    }
-
     /// SIGTERM to `up` alone; answers the folder and how long everything took to end.
     pub(crate) fn stop(mut self) -> (tempfile::TempDir, Ports, Duration) {
         let began = Instant::now();

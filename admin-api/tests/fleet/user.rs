@@ -119,7 +119,7 @@ impl User {
                     self.losses += 1;
                 }
                 Err(Failure::Refused(error)) if error.code.is_retryable() => {
-                    sleep(Duration::from_millis(error.retry_after_ms.unwrap_or(50))).await
+                    sleep(Duration::from_millis(error.retry_after_ms.unwrap_or(50))).await;
                 }
                 Err(Failure::Refused(error)) => panic!("refused: {error}"),
             }
