@@ -118,7 +118,12 @@ async fn strangers_removed_members_and_stale_epochs_append_nothing() {
     alice.call(&request, &block).await.expect("the admin removes bob");
     let last = alice.append(group, "without bob").await.expect("alice is a member");
     assert_refused(bob.append(group, "still here?").await, "not-member");
-    assert_refused(bob.fetch(group, 0).await, "not-member");
+    let (old, fetched) = bob.fetch(group, 0).await.expect("what he was a member for stays readable");
+    assert_eq!(
+        old.last().map(|(entry, _)| (entry.kind.as_str(), entry.seq)),
+        Some(("member", fetched.last_seq))
+    );
+    assert!(fetched.last_seq < last && !fetched.more, "and nothing after his removal");
     let told = loop {
         let (event, _) = bob.event::<EntryEvent>().await.expect("bob hears of his removal");
         assert!(event.seq < last, "nothing after the removal reaches bob");

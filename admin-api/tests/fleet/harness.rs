@@ -170,6 +170,9 @@ impl Fleet {
     }
 
     fn terminate(&mut self) {
+        if matches!(self.up.try_wait(), Ok(Some(_))) {
+            return;
+        }
         signal(self.up.id(), "TERM");
         let deadline = Instant::now() + Duration::from_secs(15);
         while Instant::now() < deadline {

@@ -95,6 +95,11 @@ async fn what_three_people_on_three_servers_say_reaches_everybody_in_order_exact
     );
 
     assert_eq!([alice.losses, bob.losses, carol.losses], [0; 3], "nobody was disconnected");
+    assert_eq!(
+        [alice.hole_fetches, bob.hole_fetches, carol.hole_fetches],
+        [0; 3],
+        "everything was pushed, nothing had to be fetched"
+    );
     let mut reader = alice.client.take().expect("alice is online");
     check_log(&mut reader, direct, &[&alice, &bob], 2 * DIRECT).await;
     check_log(&mut reader, group, &[&alice, &bob, &carol], 3 * GROUP).await;
