@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 /// Ports that a process has: clients, internal, probes.
 const PORTS: u16 = 3;
 /// Ports between two processes of a host.
-const STRIDE: u64 = 10;
+pub(crate) const STRIDE: u64 = 10;
 
 /// Why a process has no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,12 +79,12 @@ pub(crate) fn instance(fleet: &Fleet, host: &Host, role: Role) -> Result<Instanc
     })
 }
 
-/// Server i has base + 10·(i−1), the first balancer its base; where that is taken, the lowest free slot of servers.
+/// Server i has base + 10·(i−1), a balancer its base; where that is taken, a free slot of servers.
 fn port(fleet: &Fleet, host: &Host, role: Role, base: u16, ordinal: u64) -> Option<u16> {
     let taken = taken_ports(fleet, host);
     let free = |port: &u16| (0..PORTS).all(|offset| port.checked_add(offset).is_some_and(|port| !taken.contains(&port)));
     let own_slot = match role {
-        Role::Balancer => (ordinal == 1).then_some(base),
+        Role::Balancer => Some(base),
         Role::Server | Role::Agent => slot(base, ordinal - 1),
     };
     let slots = || (0..).map_while(|index| slot(host.server_port_base, index));

@@ -42,6 +42,8 @@ const START_TIME_MAX: Duration = Duration::from_secs(60);
 const AGENT_STOP_TIME_MAX: Duration = Duration::from_millis(8_700);
 /// The control plane gets this long at the end.
 const CONTROL_STOP_TIME_MAX: Duration = Duration::from_millis(900);
+/// A signal that comes so long after the first one means: at once.
+const INSISTENCE: Duration = Duration::from_secs(1);
 /// The balancer of a new fleet.
 const BALANCER_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7101);
 /// The agent's probes are at this distance from the control plane's port.
@@ -123,12 +125,22 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     };
     tokio::select! {
         () = stop => {}
-        // Asked again: at once.
-        () = signals.next() => {}
+        () = asked_again(&mut signals) => {}
     }
     drop((agent, control));
     leftovers::end_instances(&plan.data).await;
     outcome
+}
+
+/// Waits until somebody insists. Shells and supervisors often send a signal twice; that is one wish.
+async fn asked_again(signals: &mut Signals) {
+    let first = Instant::now();
+    loop {
+        signals.next().await;
+        if first.elapsed() > INSISTENCE {
+            return;
+        }
+    }
 }
 
 /// Starts the agent once the control plane answers, and waits until the fleet does.
@@ -229,7 +241,6 @@ impl Plan {
     }
 
     fn agent(&self, args: &Args) -> anyhow::Result<Program> {
-        let state = self.data.process(&self.host.name)?;
         Ok(Program {
             what: "agent",
             path: self.fastchatd.clone(),
@@ -245,7 +256,7 @@ impl Plan {
                 self.data.path().into(),
                 "--stop-children".into(),
             ],
-            log: state.join("log"),
+            log: self.data.process(&self.host.name)?.join("log"),
         })
     }
 }

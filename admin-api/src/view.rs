@@ -97,7 +97,7 @@ pub(crate) fn look<'a>(fleet: &Fleet, seen: &'a Sightings, instance: &Instance) 
 
 /// Whether a status is of the process that the agent speaks of: the newer of the two knows.
 fn is_of_the_running_process(own: &Sighting, agent: &Sighting, by_agent: &InstanceStatus) -> bool {
-    own.sequence > agent.sequence || by_agent.pid.is_none_or(|pid| pid == own.status.pid)
+    own.sequence > agent.sequence || by_agent.pid == Some(own.status.pid)
 }
 
 fn running_state(seen: &Sightings, instance: &Instance, own: Option<&Sighting>, by_agent: Option<(&Sighting, &InstanceStatus)>) -> State {

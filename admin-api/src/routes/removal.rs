@@ -80,9 +80,11 @@ fn next_goal(fleet: &Fleet, seen: &Sightings, instance: &Instance, force: bool, 
     }
 }
 
+/// Whether nobody would be left. Just after a start, before all could report, whoever was not heard of may be ready.
 fn is_last_ready(fleet: &Fleet, seen: &Sightings, instance: &Instance) -> bool {
     let ready = |instance: &Instance| view::look(fleet, seen, instance).state == State::Ready;
-    ready(instance)
+    let may_be_ready = ready(instance) || (!seen.settled && seen.of(instance.role, &instance.name).is_none());
+    may_be_ready
         && !fleet
             .of_role(instance.role)
             .any(|other| other.name != instance.name && ready(other))

@@ -69,6 +69,17 @@ fn instances(fleet: &Fleet, host: &Host, servers: usize) -> anyhow::Result<Vec<I
     let mut fleet = fleet.clone();
     let add = |fleet: &mut Fleet, role: Role| {
         let instance = plan::instance(fleet, host, role).map_err(|error| anyhow!(error))?;
+        let port = match role {
+            Role::Balancer => u64::from(host.balancer_port),
+            Role::Server | Role::Agent => u64::from(host.server_port_base) + plan::STRIDE * (instance.ordinal - 1),
+        };
+        // Over REST it may go elsewhere; here the operator counts on the ports that the options say.
+        if !instance.listen.ends_with(&format!(":{port}")) {
+            bail!(
+                "{} can't have the ports from {port} on: another process of this fleet has some of them; give other --admin-listen, --balancer-listen or --server-port-base",
+                instance.name
+            );
+        }
         match role {
             Role::Balancer => fleet.ordinals.balancer = instance.ordinal,
             Role::Server | Role::Agent => fleet.ordinals.server = instance.ordinal,
@@ -125,6 +136,19 @@ mod tests {
             ports,
             [7100, 7104, 7101, 7102, 7103, 7110, 7111, 7112, 7120, 7121, 7122, 7130, 7131, 7132]
         );
+    }
+
+    #[test]
+    fn ports_that_run_into_each_other_are_refused_before_anything_starts() {
+        let mut fleet = fleet(0);
+        fleet.instances.clear();
+        let mut host = host("h1");
+        host.balancer_port = 7102;
+        let error = needed(&fleet, &host, admin(), 1).unwrap_err().to_string();
+        assert!(error.contains("b2") && error.contains("7102"), "{error}");
+        host.balancer_port = 7109;
+        let error = needed(&fleet, &host, admin(), 1).unwrap_err().to_string();
+        assert!(error.contains("s1") && error.contains("7110"), "{error}");
     }
 
     #[test]

@@ -27,8 +27,10 @@ fn a_server_is_requested_until_its_agent_starts_it_and_ready_by_its_own_word() {
 
 #[test]
 fn a_crashed_server_is_crashed_whatever_it_said_before() {
+    let fleet = fleet(1);
     let seen = sightings([server_status("s1", 11), agent_sees(InstanceState::Crashed, None)]);
-    assert_eq!(state(&seen), State::Crashed);
+    let view = server(&fleet, &seen, &fleet.instances[0]);
+    assert_eq!((view.process.state, view.process.pid), (State::Crashed, None));
 }
 
 #[test]

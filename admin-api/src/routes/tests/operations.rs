@@ -146,3 +146,11 @@ async fn a_restarted_control_plane_continues_an_operation() {
     assert_eq!(state(&plane, &removal).await, "succeeded");
     assert_eq!(state(&plane, &launch).await, "succeeded");
 }
+
+#[tokio::test]
+async fn a_control_plane_that_has_not_heard_of_anybody_yet_removes_nobody_without_force() {
+    let plane = with_servers(&["s1", "s2"]).await.restart().await;
+    plane.delete("/v1/servers/s1").await.problem(409);
+    plane.report(Role::Server, server_status("s2", 11)).await;
+    assert_eq!(plane.delete("/v1/servers/s1").await.status, 202);
+}
