@@ -22,10 +22,10 @@ pub(crate) trait Bus: Send + Sync {
 /// What the bus tells.
 #[derive(Debug)]
 pub(crate) enum BusEvent {
-    /// That server receives from us from now on.
-    Listening(String),
-    /// It receives no more.
-    Deaf(String),
+    /// That server receives from us from now on, on the link of that number.
+    Listening(String, u64),
+    /// On that link it receives no more; there may be another by now.
+    Deaf(String, u64),
     /// We receive from that server from now on; what it sent before is unknown.
     Hears(String),
     /// We receive from it no more.

@@ -21,19 +21,22 @@ mod handlers;
 mod hub;
 mod link;
 mod load;
+mod mend;
 mod metrics;
 mod news;
 mod password;
 mod peers;
-mod presence;
+pub(crate) mod presence;
 mod session;
 mod start;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use crate::shell::{Report, Shell};
 use context::Context;
 use fastchat_wire::{
-    control::{Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
+    control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
     limits::{FRAME_MS_MAX, PARTIAL_BLOCKS_BYTES_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
 };
 use hub::{ConnectionId, Hub};
@@ -50,7 +53,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     sync::Semaphore,
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -80,6 +83,8 @@ struct Timing {
     frame: Duration,
     /// Two of these without a frame, and the connection is closed.
     ping_interval: Duration,
+    /// From the `move` of a soft stop to the end of those that stay.
+    soft_stop: Duration,
 }
 
 impl Default for Timing {
@@ -88,12 +93,11 @@ impl Default for Timing {
             sign_in: Duration::from_millis(SIGN_IN_MS_MAX),
             frame: Duration::from_millis(FRAME_MS_MAX),
             ping_interval: Duration::from_millis(PING_INTERVAL_MS),
+            soft_stop: Duration::from_secs(3),
         }
     }
 }
 
-/// A soft stop asks the clients to move, and closes those that stay after this time.
-const SOFT_STOP: Duration = Duration::from_secs(3);
 /// Clients asked per second at a soft stop: all of them at once, or nearly.
 const SOFT_STOP_CLIENTS_PER_S: u32 = 20_000;
 const PARTIAL_BLOCKS_KIB: usize = PARTIAL_BLOCKS_BYTES_MAX >> 10;
@@ -105,32 +109,47 @@ impl Server {
     }
 }
 
+/// Sockets that are open, so that a port in use starts nothing.
+struct Listeners {
+    clients: TcpListener,
+    bus: TcpListener,
+}
+
 /// Runs the server until the shell says stop.
 ///
 /// # Errors
 /// It can't start: a port in use, a store that can't be opened, a broken spec.
-pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
+pub(crate) async fn run(shell: Shell) -> anyhow::Result<()> {
+    let spec = shell.spec.borrow().clone();
+    let part = server_part(&spec)?;
+    let listeners = Listeners {
+        clients: start::bind(&part.listen, "clients").await?,
+        bus: start::bind(&part.bus_listen, "other servers").await?,
+    };
+    serve(shell, listeners, Timing::default()).await
+}
+
+/// The role on sockets that are open.
+async fn serve(mut shell: Shell, listeners: Listeners, timing: Timing) -> anyhow::Result<()> {
     let spec = shell.spec.borrow_and_update().clone();
     let part = server_part(&spec)?.clone();
     let metrics = ServerMetrics::register(&shell.registry)?;
-    let started = start::start(&spec, &part, metrics, &shell.shutdown).await?;
-    let start::Started {
-        server,
-        listener,
-        mesh,
-        tasks,
-        quit,
-    } = started;
+    anyhow::ensure!(!shell.shutdown.is_cancelled(), "stopped before it had started");
+    let start::Started { server, mesh, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, timing).await?;
+    // However this ends, connections and links end with it.
+    let _quit_on_drop = quit.clone().drop_guard();
 
-    let mut links = Links {
-        introduction: start::introduction(&part),
-        running: JoinSet::new(),
-        balancers: Vec::new(),
-    };
+    let mut links = Links::new(start::introduction(&part));
     let connections = TaskTracker::new();
-    let accepting = tokio::spawn(accept(Arc::clone(&server), listener, connections.clone(), quit.child_token()));
+    let mut accepting = JoinSet::new();
+    accepting.spawn(accept(
+        Arc::clone(&server),
+        listeners.clients,
+        connections.clone(),
+        quit.child_token(),
+    ));
     let mut changes = server.load.changes();
-    let mut draining: Option<tokio::task::JoinHandle<()>> = None;
+    let mut draining = JoinSet::new();
     let mut in_force = part;
     let mut generation = spec.generation;
     links.follow(&in_force, &server.load);
@@ -157,7 +176,7 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
                 links.follow(&part, &server.load);
                 server.connections_max.store(part.connections_max, Ordering::Relaxed);
                 if part.drain != in_force.drain {
-                    draining = follow_drain(&server, &part, draining.take());
+                    follow_drain(&server, &part, &mut draining).await;
                 }
                 in_force = part;
             }
@@ -168,18 +187,17 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
 
     tracing::info!("stopping: asking the clients to move");
     shell.readiness.set(false);
-    accepting.abort();
+    // Who connects from here on is refused, not left waiting.
+    accepting.shutdown().await;
     shell
         .report
         .send_replace(report(&server, &in_force, generation, ProcessState::Stopping));
-    if let Some(draining) = draining {
-        draining.abort();
-    }
+    draining.shutdown().await;
     connections.close();
     tokio::select! {
-        () = drain::run(&server.hub, &server.load, SOFT_STOP_CLIENTS_PER_S, SOFT_STOP) => {}
+        () = drain::run(&server.hub, &server.load, SOFT_STOP_CLIENTS_PER_S, timing.soft_stop) => {}
         () = connections.wait() => {}
-        () = sleep(SOFT_STOP) => {}
+        () = sleep(timing.soft_stop) => {}
     }
     // Whatever is left is closed; what was acknowledged is committed.
     quit.cancel();
@@ -234,26 +252,16 @@ fn report(server: &Server, part: &ServerSpec, generation: u64, state: ProcessSta
 }
 
 /// Starts, changes or ends the drain that a spec asks for.
-fn follow_drain(
-    server: &Arc<Server>,
-    part: &ServerSpec,
-    running: Option<tokio::task::JoinHandle<()>>,
-) -> Option<tokio::task::JoinHandle<()>> {
-    if let Some(running) = running {
-        running.abort();
-    }
+async fn follow_drain(server: &Arc<Server>, part: &ServerSpec, running: &mut JoinSet<()>) {
+    running.shutdown().await;
     server.load.set_draining(part.drain.is_some());
-    let drain = part.drain.clone()?;
-    let server = Arc::clone(server);
-    Some(tokio::spawn(async move {
-        drain::run(
-            &server.hub,
-            &server.load,
-            drain.clients_per_s,
-            Duration::from_millis(drain.within_ms),
-        )
-        .await;
-    }))
+    if let Some(drain) = part.drain.clone() {
+        let server = Arc::clone(server);
+        running.spawn(async move {
+            let within = Duration::from_millis(drain.within_ms);
+            drain::run(&server.hub, &server.load, drain.clients_per_s, within).await;
+        });
+    }
 }
 
 /// Takes connections until it is aborted.
@@ -283,14 +291,26 @@ async fn accept(server: Arc<Server>, listener: TcpListener, connections: TaskTra
 struct Links {
     introduction: link::Introduction,
     running: JoinSet<()>,
-    balancers: Vec<(fastchat_wire::control::Peer, tokio::task::AbortHandle)>,
+    balancers: Vec<(Peer, AbortHandle)>,
 }
 
 impl Links {
-    /// Keeps links to the spec's balancers and no others.
+    fn new(introduction: link::Introduction) -> Self {
+        Self {
+            introduction,
+            running: JoinSet::new(),
+            balancers: Vec::new(),
+        }
+    }
+
+    /// Keeps links to the spec's balancers and no others; where this server is
+    /// to be introduced otherwise, they begin anew.
     fn follow(&mut self, part: &ServerSpec, load: &Arc<LoadMeter>) {
+        let introduction = start::introduction(part);
+        let same = introduction.is_like(&self.introduction);
+        self.introduction = introduction;
         self.balancers.retain(|(balancer, running)| {
-            let stays = part.balancers.contains(balancer);
+            let stays = same && part.balancers.contains(balancer);
             if !stays {
                 running.abort();
                 load.reserved(&balancer.name, None);
@@ -305,5 +325,7 @@ impl Links {
                 self.balancers.push((balancer.clone(), running));
             }
         }
+        // Those that were aborted before are gone by now.
+        while self.running.try_join_next().is_some() {}
     }
 }

@@ -58,9 +58,9 @@ pub(crate) struct Mesh {
     metrics: MeshMetrics,
     events: mpsc::Sender<BusEvent>,
     links: Mutex<HashMap<String, Link>>,
-    /// The incoming link in force of each peer.
+    /// The incoming link in force of each server that there is one from.
     heard: Mutex<HashMap<String, (u64, CancellationToken)>>,
-    next_incoming: AtomicU64,
+    next_link: AtomicU64,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
@@ -78,6 +78,12 @@ struct Link {
 struct Shared {
     outbox: Mutex<Option<Arc<Outbox>>>,
     dropped: AtomicU64,
+}
+
+impl Shared {
+    fn outbox(&self) -> MutexGuard<'_, Option<Arc<Outbox>>> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// First frame of a link, and its heartbeat.
@@ -107,7 +113,7 @@ impl Mesh {
             events,
             links: Mutex::default(),
             heard: Mutex::default(),
-            next_incoming: AtomicU64::new(0),
+            next_link: AtomicU64::new(0),
             shutdown,
             tasks: TaskTracker::new(),
         });
@@ -122,6 +128,8 @@ impl Mesh {
             let stays = peers.iter().any(|peer| peer.name == *name && peer.address == link.address);
             if !stays {
                 link.stop.cancel();
+                // What it still tells is heard; but it is none of ours any more.
+                let _ = self.metrics.link_up.remove_label_values(&[name]);
             }
             stays
         });
@@ -129,10 +137,6 @@ impl Mesh {
             if links.contains_key(&peer.name) {
                 continue;
             }
-            self.metrics
-                .link_up
-                .with_label_values(&[&peer.name])
-                .set(i64::from(self.is_heard(&peer.name)));
             let stop = self.shutdown.child_token();
             let shared = Arc::new(Shared {
                 outbox: Mutex::default(),
@@ -148,12 +152,28 @@ impl Mesh {
                     stop,
                 },
             );
+            self.show_of(&links, &peer.name);
         }
     }
 
-    /// True where every peer is heard.
-    pub(crate) fn hears_all(&self) -> bool {
-        self.links().keys().all(|peer| self.is_heard(peer))
+    /// True where every peer is heard and there is a link to it.
+    pub(crate) fn is_whole(&self) -> bool {
+        let links = self.links();
+        links
+            .iter()
+            .all(|(peer, link)| self.is_heard(peer) && link.shared.outbox().is_some())
+    }
+
+    /// Shows whether a peer is heard; one that isn't in the spec has no metric.
+    fn show(&self, peer: &str) {
+        self.show_of(&self.links(), peer);
+    }
+
+    fn show_of(&self, links: &HashMap<String, Link>, peer: &str) {
+        if links.contains_key(peer) {
+            let up = i64::from(self.is_heard(peer));
+            self.metrics.link_up.with_label_values(&[peer]).set(up);
+        }
     }
 
     /// Waits for the mesh's tasks to end, after the shutdown token was cancelled.
@@ -175,9 +195,8 @@ impl Mesh {
     }
 
     fn queue(&self, shared: &Shared, frame: bytes::Bytes) {
-        let outbox = shared.outbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Without a link the peer is deaf, and catches up when there is one.
-        let Some(outbox) = outbox else { return };
+        let Some(outbox) = shared.outbox().clone() else { return };
         if outbox.push(frame) {
             self.metrics.messages_out.inc();
         } else {

@@ -1,6 +1,9 @@
 //! What servers tell each other; private to one release.
 
-use crate::store::logs::Entry;
+use crate::{
+    server::presence::{Known, Piece},
+    store::logs::Entry,
+};
 use bytes::Bytes;
 use fastchat_wire::{
     AccountId, DeviceId, EncodeError, EntryId, Frame, LogId,
@@ -34,10 +37,10 @@ pub(crate) enum Message {
     },
     /// The sender's whole set of accounts, or a piece of it.
     Snapshot {
-        /// Stands for the sender's changes through this one.
-        seq: u64,
-        /// Forget what was known before.
-        first: bool,
+        /// The snapshot, and the sender's changes that it stands for.
+        known: Known,
+        /// Which piece.
+        piece: Piece,
         /// Online there.
         accounts: Vec<AccountId>,
     },
@@ -50,11 +53,8 @@ pub(crate) enum Message {
         /// Went.
         went: Vec<AccountId>,
     },
-    /// The receiver's changes are known through this one.
-    Known {
-        /// The change's number.
-        seq: u64,
-    },
+    /// The receiver's changes are known without a gap, through this one.
+    Known(Known),
     /// The receiver's set is not known any more: send a snapshot.
     Resync,
     /// Connections of this session are to end.
@@ -99,14 +99,17 @@ enum Body {
         members_seq: Option<u64>,
     },
     Snapshot {
+        snapshot: u64,
         seq: u64,
-        first: bool,
+        piece: u32,
+        of: u32,
     },
     Delta {
         seq: u64,
         came: usize,
     },
     Known {
+        snapshot: u64,
         seq: u64,
     },
     Resync,
@@ -168,7 +171,19 @@ impl Message {
                 },
                 Bytes::new(),
             ),
-            Self::Snapshot { seq, first, accounts } => (Body::Snapshot { seq: *seq, first: *first }, ids(accounts)),
+            Self::Snapshot {
+                known: Known { snapshot, seq },
+                piece,
+                accounts,
+            } => (
+                Body::Snapshot {
+                    snapshot: *snapshot,
+                    seq: *seq,
+                    piece: piece.number,
+                    of: piece.of,
+                },
+                ids(accounts),
+            ),
             Self::Delta { seq, came, went } => (
                 Body::Delta {
                     seq: *seq,
@@ -176,7 +191,13 @@ impl Message {
                 },
                 ids(came.iter().chain(went)),
             ),
-            Self::Known { seq } => (Body::Known { seq: *seq }, Bytes::new()),
+            Self::Known(Known { snapshot, seq }) => (
+                Body::Known {
+                    snapshot: *snapshot,
+                    seq: *seq,
+                },
+                Bytes::new(),
+            ),
             Self::Resync => (Body::Resync, Bytes::new()),
             Self::SessionEnded(session) => (
                 Body::SessionEnded {
@@ -235,9 +256,9 @@ impl Message {
                 }
             }
             Body::Bell { log, seq, members_seq } => Self::Bell { log, seq, members_seq },
-            Body::Snapshot { seq, first } => Self::Snapshot {
-                seq,
-                first,
+            Body::Snapshot { snapshot, seq, piece, of } => Self::Snapshot {
+                known: Known { snapshot, seq },
+                piece: Piece { number: piece, of },
                 accounts: accounts(&frame.block)?,
             },
             Body::Delta { seq, came } => {
@@ -248,7 +269,7 @@ impl Message {
                 let went = all.split_off(came);
                 Self::Delta { seq, came: all, went }
             }
-            Body::Known { seq } => Self::Known { seq },
+            Body::Known { snapshot, seq } => Self::Known(Known { snapshot, seq }),
             Body::Resync => Self::Resync,
             Body::SessionEnded { session } => Self::SessionEnded(session.parse::<LogId>().map_err(|e| e.to_string())?.0),
             Body::DeviceEnded { device } => Self::DeviceEnded(device),
@@ -310,8 +331,8 @@ mod tests {
                 members_seq: None,
             },
             Message::Snapshot {
-                seq: 4,
-                first: true,
+                known: Known { snapshot: 2, seq: 4 },
+                piece: Piece { number: 0, of: 1 },
                 accounts: vec![account(1), account(2)],
             },
             Message::Delta {
@@ -319,7 +340,7 @@ mod tests {
                 came: vec![account(1)],
                 went: vec![account(2), account(3)],
             },
-            Message::Known { seq: 6 },
+            Message::Known(Known { snapshot: 2, seq: 6 }),
             Message::Resync,
             Message::SessionEnded([7; 16]),
             Message::DeviceEnded(DeviceId([8; 16])),

@@ -263,15 +263,11 @@ impl Connection {
             outbox: Arc::clone(&self.outbox),
             end: self.end.clone(),
         };
-        let first = self.server.hub.attach(Arc::new(online));
-        // An account that was online already may not be known everywhere yet either.
-        self.unknown_presence = Some(if first {
-            self.server.peers.changed(identity.account)
-        } else {
-            self.server.peers.announced()
-        });
+        self.server.hub.attach(Arc::new(online));
+        // Also where the account was online already: whether that was told yet, nobody here knows.
+        self.unknown_presence = Some(self.server.peers.changed(identity.account));
         match self.server.context.store.logs_of(identity.actor()).await {
-            Ok(logs) => self.server.delivery.activate(logs).await,
+            Ok(logs) => self.server.delivery.activate(identity.account, logs).await,
             Err(error) => tracing::warn!(%error, "logs can't be activated: a lost doorbell may come late"),
         }
     }

@@ -8,9 +8,12 @@ mod shard;
 pub(crate) use shard::event;
 
 use super::{feed::Doorbell, hub::Hub, metrics::ServerMetrics, peers::Peers};
-use crate::store::Store;
-use fastchat_wire::{LogId, chat::mark::MarkEvent};
-use std::sync::Arc;
+use crate::store::{Store, logs::Membership};
+use fastchat_wire::{AccountId, LogId, chat::mark::MarkEvent};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -27,7 +30,8 @@ pub(crate) enum Origin {
 #[derive(Debug)]
 enum Command {
     Ring { log: LogId, bell: Doorbell, origin: Origin },
-    Activate(Vec<(LogId, u64)>),
+    Activate(AccountId, Vec<(LogId, u64)>),
+    Joined(Vec<Membership>),
     Verify,
     Mark { mark: MarkEvent, origin: Origin },
 }
@@ -35,7 +39,14 @@ enum Command {
 /// Handle to the shards.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
-    shards: Arc<[mpsc::Sender<Command>]>,
+    shards: Arc<[Handle]>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    commands: mpsc::Sender<Command>,
+    /// A `Verify` waits already.
+    verifying: Arc<AtomicBool>,
 }
 
 /// What a shard works with.
@@ -61,20 +72,30 @@ impl Delivery {
             metrics,
         };
         let shards = (0..SHARDS).map(|_| {
-            let (sender, receiver) = mpsc::channel(QUEUE);
-            tasks.spawn(shard::Shard::new(parts.clone()).run(receiver));
-            sender
+            let (commands, receiver) = mpsc::channel(QUEUE);
+            let verifying = Arc::new(AtomicBool::new(false));
+            tasks.spawn(shard::Shard::new(parts.clone(), Arc::clone(&verifying)).run(receiver));
+            Handle { commands, verifying }
         });
         Self { shards: shards.collect() }
     }
 
-    fn shard(&self, log: LogId) -> &mpsc::Sender<Command> {
+    fn shard(&self, log: LogId) -> &Handle {
         // The last byte of a UUID is random, whatever its version.
         &self.shards[usize::from(log.0[15]) % self.shards.len()]
     }
 
-    async fn tell(&self, shard: &mpsc::Sender<Command>, command: Command) {
-        if shard.send(command).await.is_err() {
+    /// What each shard gets of these.
+    fn parted<T>(&self, all: Vec<T>, log: impl Fn(&T) -> LogId) -> impl Iterator<Item = (&Handle, Vec<T>)> {
+        let mut parts: Vec<Vec<T>> = self.shards.iter().map(|_| Vec::new()).collect();
+        for one in all {
+            parts[usize::from(log(&one).0[15]) % self.shards.len()].push(one);
+        }
+        self.shards.iter().zip(parts).filter(|(_, part)| !part.is_empty())
+    }
+
+    async fn tell(&self, shard: &Handle, command: Command) {
+        if shard.commands.send(command).await.is_err() {
             tracing::error!("a delivery shard has ended: pushes are lost until their readers fetch");
         }
     }
@@ -84,21 +105,27 @@ impl Delivery {
         self.tell(self.shard(log), Command::Ring { log, bell, origin }).await;
     }
 
-    /// Somebody who reads these logs is here: their last numbers are as given.
-    pub(crate) async fn activate(&self, logs: Vec<(LogId, u64)>) {
-        let mut by_shard: Vec<Vec<(LogId, u64)>> = vec![Vec::new(); self.shards.len()];
-        for (log, last_seq) in logs {
-            by_shard[usize::from(log.0[15]) % self.shards.len()].push((log, last_seq));
+    /// A connection of that account signed in, which reads these logs: their last numbers are as given.
+    pub(crate) async fn activate(&self, account: AccountId, logs: Vec<(LogId, u64)>) {
+        for (shard, logs) in self.parted(logs, |(log, _)| *log) {
+            self.tell(shard, Command::Activate(account, logs)).await;
         }
-        for (shard, logs) in self.shards.iter().zip(by_shard).filter(|(_, logs)| !logs.is_empty()) {
-            self.tell(shard, Command::Activate(logs)).await;
+    }
+
+    /// Accounts that are here may have become members without being told.
+    pub(crate) async fn joined(&self, memberships: Vec<Membership>) {
+        for (shard, memberships) in self.parted(memberships, |membership| membership.log) {
+            self.tell(shard, Command::Joined(memberships)).await;
         }
     }
 
     /// Doorbells may have been lost: compares all active logs with the store.
     pub(crate) async fn verify(&self) {
         for shard in self.shards.iter() {
-            self.tell(shard, Command::Verify).await;
+            // One that waits will do.
+            if !shard.verifying.swap(true, Ordering::AcqRel) {
+                self.tell(shard, Command::Verify).await;
+            }
         }
     }
 

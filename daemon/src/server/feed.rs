@@ -17,6 +17,8 @@ use tokio::time::Instant;
 
 /// An entry that overtook another waits this long; then the hole is read.
 pub(crate) const HOLE_WAIT: Duration = Duration::from_millis(20);
+/// Doorbells that wait behind a hole of one log; of more, only the last number is kept.
+const HELD_MAX: usize = 1_024;
 
 /// Says that a log has an entry; the entry itself may be attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Doorbell {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ready {
     pub(crate) entry: Entry,
-    /// The roster version that it is for; `None` where that isn't known.
+    /// The roster version that it is for; 0 where the last one that was read will do.
     pub(crate) members_seq: Option<u64>,
     /// The connection that appended it.
     pub(crate) appender: Option<ConnectionId>,
@@ -88,9 +90,35 @@ impl Feed {
         self.held.last_key_value().map_or(self.pushed, |(seq, _)| *seq)
     }
 
+    /// Nobody is here who has not learned of everything up to there by itself.
+    pub(crate) fn skip_to(&mut self, seq: u64, now: Instant) {
+        if seq > self.pushed {
+            self.pushed = seq;
+            self.held = self.held.split_off(&(seq + 1));
+            self.hole_since = None;
+            self.note_hole(now);
+        }
+    }
+
+    /// What was ready from that number on could not be pushed: it is a hole again.
+    pub(crate) fn put_back(&mut self, first: u64, now: Instant) {
+        let last = self.pushed;
+        self.pushed = first.saturating_sub(1);
+        self.held.entry(last).or_insert_with(|| Doorbell::reference(last, None));
+        self.note_hole(now);
+    }
+
     /// A doorbell rings.
     pub(crate) fn ring(&mut self, bell: Doorbell, now: Instant) {
         if bell.seq <= self.pushed {
+            return;
+        }
+        // Too many to hold: what is dropped here is read from the log, up to the last of them.
+        if self.held.len() >= HELD_MAX && !self.held.contains_key(&bell.seq) {
+            let last = self.heard().max(bell.seq);
+            self.held.pop_last();
+            self.held.insert(last, Doorbell::reference(last, None));
+            self.note_hole(now);
             return;
         }
         // A bell with its entry is worth more than one without.
@@ -146,20 +174,19 @@ impl Feed {
     }
 
     /// What reading `first..=last` found. Numbers that the log has no longer
-    /// (a trimmed inbox) count as pushed.
+    /// (a trimmed inbox) count as pushed. The caller read the roster after that,
+    /// so it is new enough for all that was found.
     pub(crate) fn fill(&mut self, last: u64, found: Vec<Entry>, now: Instant) -> Vec<Ready> {
         let mut ready = Vec::new();
         for entry in found {
             if entry.seq <= self.pushed || entry.seq > last {
                 continue;
             }
-            // A bell may know the version; the reader of a hole doesn't.
-            let bell = self.held.remove(&entry.seq);
+            let appender = self.held.remove(&entry.seq).and_then(|bell| bell.appender);
             self.pushed = entry.seq;
-            let (members_seq, appender) = bell.map_or((None, None), |bell| (bell.members_seq, bell.appender));
             ready.push(Ready {
                 entry,
-                members_seq,
+                members_seq: Some(0),
                 appender,
             });
         }
@@ -280,6 +307,49 @@ mod tests {
         assert!(feed.fill(5, vec![], now).is_empty());
         feed.ring(bell(6), now);
         assert_eq!(seqs(&feed.take_ready(now)), [6]);
+    }
+
+    #[test]
+    fn a_hole_that_stays_holds_a_bounded_number_of_bells() {
+        let now = Instant::now();
+        let mut feed = Feed::new(0);
+        let last = HELD_MAX as u64 * 3;
+        for seq in 2..=last {
+            feed.ring(bell(seq), now);
+        }
+        assert!(feed.held.len() <= HELD_MAX);
+        assert_eq!(
+            (feed.heard(), feed.hole(now + HOLE_WAIT)),
+            (last, Some((1, last))),
+            "and none is forgotten"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_pushed_is_read_again() {
+        let now = Instant::now();
+        let mut feed = Feed::new(0);
+        for seq in [1, 2, 3, 5] {
+            feed.ring(bell(seq), now);
+        }
+        assert_eq!(seqs(&feed.take_ready(now)), [1, 2, 3]);
+        feed.put_back(2, now);
+        let later = now + HOLE_WAIT;
+        assert_eq!(feed.hole(later), Some((2, 4)));
+        assert_eq!(seqs(&feed.fill(4, vec![entry(2), entry(3), entry(4)], later)), [2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_nobody_was_here_for_is_skipped() {
+        let now = Instant::now();
+        let mut feed = Feed::new(0);
+        feed.ring(bell(3), now);
+        feed.ring(bell(9), now);
+        feed.skip_to(8, now);
+        assert_eq!(seqs(&feed.take_ready(now)), [9]);
+        feed.skip_to(5, now);
+        feed.ring(bell(9), now);
+        assert!(feed.take_ready(now).is_empty(), "never back");
     }
 
     #[test]

@@ -68,12 +68,10 @@ impl Hub {
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection signed in; true where it is the first of its account.
-    pub(crate) fn attach(&self, online: Arc<Online>) -> bool {
+    /// A connection signed in.
+    pub(crate) fn attach(&self, online: Arc<Online>) {
         let mut shard = self.shard(online.identity.account);
-        let connections = shard.entry(online.identity.account).or_default();
-        connections.push(online);
-        connections.len() == 1
+        shard.entry(online.identity.account).or_default().push(online);
     }
 
     /// A connection ended or logged out; true where it was the last of its account.
@@ -91,6 +89,11 @@ impl Hub {
     /// True where the account has a connection here.
     pub(crate) fn is_online(&self, account: AccountId) -> bool {
         self.shard(account).contains_key(&account)
+    }
+
+    /// How many connections the account has here.
+    pub(crate) fn connections_of(&self, account: AccountId) -> usize {
+        self.shard(account).get(&account).map_or(0, Vec::len)
     }
 
     /// The accounts that are online here.

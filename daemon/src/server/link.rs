@@ -38,6 +38,13 @@ pub(super) struct Introduction {
     pub(super) key: FleetKey,
 }
 
+impl Introduction {
+    /// True where it says the same.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.server == other.server && self.address == other.address && self.weight.total_cmp(&other.weight).is_eq()
+    }
+}
+
 /// Keeps the link until it is aborted.
 pub(super) async fn run(introduction: Introduction, balancer: Peer, load: Arc<LoadMeter>) {
     let mut wait = DIAL_WAIT.0;

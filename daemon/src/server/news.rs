@@ -3,7 +3,7 @@
 use super::{
     delivery::{Delivery, Origin},
     hub::{Hub, Whose},
-    peers::Peers,
+    peers::{ACCOUNTS_PER_MESSAGE, Peers},
 };
 use crate::{bus::Message, store::accounts::SessionId};
 use fastchat_wire::{
@@ -69,7 +69,9 @@ pub(crate) async fn run(mut news: mpsc::Receiver<News>, hub: Arc<Hub>, peers: Ar
                 }
                 Some(News::Device(event, to)) => {
                     peers.tell_accounts(&event, &to);
-                    peers.broadcast(&Message::Device(event, to));
+                    for to in to.chunks(ACCOUNTS_PER_MESSAGE) {
+                        peers.broadcast(&Message::Device(event.clone(), to.to_vec()));
+                    }
                 }
                 Some(News::Mark(conversation, mark)) => {
                     let told = marks.entry((conversation, mark.account)).or_insert_with(|| mark.clone());

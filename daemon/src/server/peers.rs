@@ -4,7 +4,7 @@ use super::{
     delivery::{Delivery, Origin},
     feed::Doorbell,
     hub::{Hub, Whose},
-    presence::Presence,
+    presence::{Known, Piece, Presence, Reply},
 };
 use crate::{
     bus::{Bus, BusEvent, Message, mesh::Mesh},
@@ -20,9 +20,9 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-/// Accounts in one piece of a snapshot: 16 bytes each.
-const SNAPSHOT_PIECE: usize = 30_000;
-/// While a link is down, active logs are compared with the store so often.
+/// Accounts that one message names: 16 bytes each.
+pub(crate) const ACCOUNTS_PER_MESSAGE: usize = 30_000;
+/// While a link is down, or a peer doesn't know who is here, active logs are compared with the store so often.
 const VERIFY: Duration = Duration::from_secs(1);
 
 /// The other servers.
@@ -32,6 +32,8 @@ pub(crate) struct Peers {
     presence: Mutex<Presence>,
     /// A peer acknowledged something, or its link ended.
     known: Notify,
+    /// What other servers told may have been missed.
+    missed: Notify,
 }
 
 impl Peers {
@@ -42,6 +44,7 @@ impl Peers {
             bus,
             presence: Mutex::default(),
             known: Notify::new(),
+            missed: Notify::new(),
         }
     }
 
@@ -66,13 +69,8 @@ impl Peers {
         seq
     }
 
-    /// The number of the last change told.
-    pub(crate) fn announced(&self) -> u64 {
-        self.presence().announced()
-    }
-
     /// Waits until the live peers know of a change; a peer that does not say so
-    /// within [`PRESENCE_WAIT_MS_MAX`] counts as down.
+    /// within [`PRESENCE_WAIT_MS_MAX`] counts as down until it does.
     pub(crate) async fn known(&self, seq: u64) {
         let wait = async {
             loop {
@@ -86,7 +84,9 @@ impl Peers {
             }
         };
         if timeout(Duration::from_millis(PRESENCE_WAIT_MS_MAX), wait).await.is_err() {
-            tracing::warn!("another server did not acknowledge a sign-in in time: its pushes may come late");
+            let late = self.presence().give_up(seq);
+            tracing::warn!(?late, "other servers do not acknowledge a sign-in in time: their pushes come late");
+            self.known.notify_waiters();
         }
     }
 
@@ -103,34 +103,37 @@ impl Peers {
         }
     }
 
+    /// Waits until what other servers told may have been missed.
+    pub(crate) async fn missed(&self) {
+        self.missed.notified().await;
+    }
+
+    /// Has what may have been missed looked for.
+    async fn look(&self, delivery: &Delivery) {
+        self.missed.notify_one();
+        delivery.verify().await;
+    }
+
     /// Tells every server.
     pub(crate) fn broadcast(&self, message: &Message) {
         self.bus.broadcast(message);
     }
 
-    /// Under the presence's lock, so that no change goes out between the snapshot and its number.
-    fn send_snapshot(&self, presence: &Presence, server: &str) {
+    /// Under the presence's lock (whose `known` it is), so that no change goes
+    /// out between the snapshot and its number.
+    fn send_snapshot(&self, known: Known, server: &str) {
         let accounts = self.hub.accounts();
-        let seq = presence.announced();
-        let mut pieces = accounts.chunks(SNAPSHOT_PIECE);
-        let first = pieces.next().unwrap_or_default().to_vec();
-        self.bus.send(
-            server,
-            &Message::Snapshot {
-                seq,
-                first: true,
-                accounts: first,
-            },
-        );
-        for piece in pieces {
-            self.bus.send(
-                server,
-                &Message::Snapshot {
-                    seq,
-                    first: false,
-                    accounts: piece.to_vec(),
-                },
-            );
+        let of = u32::try_from(accounts.len().div_ceil(ACCOUNTS_PER_MESSAGE))
+            .unwrap_or(u32::MAX)
+            .max(1);
+        let mut pieces = accounts.chunks(ACCOUNTS_PER_MESSAGE);
+        for number in 0..of {
+            let message = Message::Snapshot {
+                known,
+                piece: Piece { number, of },
+                accounts: pieces.next().unwrap_or_default().to_vec(),
+            };
+            self.bus.send(server, &message);
         }
     }
 
@@ -144,33 +147,62 @@ impl Peers {
                     Some(event) => self.handle(event, &delivery).await,
                     None => return,
                 },
-                _ = verify.tick() => if !self.bus.hears_all() {
-                    delivery.verify().await;
-                },
+                _ = verify.tick() => self.look_around(&delivery).await,
             }
+        }
+    }
+
+    /// Does what no event asks for: while a link is down, doorbells get lost unnoticed.
+    async fn look_around(&self, delivery: &Delivery) {
+        let (unknown, told) = {
+            let presence = self.presence();
+            (presence.unknown(), presence.is_told())
+        };
+        // The question or its answer may have been lost as well.
+        for peer in unknown {
+            self.bus.send(&peer, &Message::Resync);
+        }
+        if !told || !self.bus.is_whole() {
+            self.look(delivery).await;
         }
     }
 
     async fn handle(&self, event: BusEvent, delivery: &Delivery) {
         match event {
-            BusEvent::Listening(peer) => {
+            BusEvent::Listening(peer, link) => {
                 let mut presence = self.presence();
-                presence.listening(&peer, true);
-                self.send_snapshot(&presence, &peer);
+                let known = presence.listening(&peer, link);
+                self.send_snapshot(known, &peer);
+                if let Some(known) = presence.known(&peer) {
+                    self.bus.send(&peer, &Message::Known(known));
+                }
             }
-            BusEvent::Deaf(peer) => {
-                self.presence().listening(&peer, false);
+            BusEvent::Deaf(peer, link) => {
+                self.presence().deaf(&peer, link);
                 self.known.notify_waiters();
             }
-            BusEvent::Hears(peer) | BusEvent::Silent(peer) => {
-                self.presence().reset(&peer);
-                delivery.verify().await;
+            BusEvent::Hears(peer) => {
+                self.presence().hears(&peer);
+                self.look(delivery).await;
+            }
+            BusEvent::Silent(peer) => {
+                self.presence().silent(&peer);
+                self.look(delivery).await;
             }
             BusEvent::Gap(peer) => {
+                self.presence().gap(&peer);
                 self.bus.send(&peer, &Message::Resync);
-                delivery.verify().await;
+                self.look(delivery).await;
             }
             BusEvent::Message(peer, message) => self.message(&peer, message, delivery).await,
+        }
+    }
+
+    fn reply(&self, peer: &str, reply: Reply) {
+        match reply {
+            Reply::Known(known) => self.bus.send(peer, &Message::Known(known)),
+            Reply::Resync => self.bus.send(peer, &Message::Resync),
+            Reply::Nothing => {}
         }
     }
 
@@ -187,26 +219,26 @@ impl Peers {
                 delivery.ring(log, bell, Origin::Elsewhere).await;
             }
             Message::Bell { log, seq, members_seq } => delivery.ring(log, Doorbell::reference(seq, members_seq), Origin::Elsewhere).await,
-            Message::Snapshot { seq, first, accounts } => {
-                let mut presence = self.presence();
-                if first {
-                    presence.reset(peer);
-                }
-                presence.apply(peer, &accounts, &[]);
-                drop(presence);
-                self.bus.send(peer, &Message::Known { seq });
+            Message::Snapshot { known, piece, accounts } => {
+                let reply = self.presence().snapshot(peer, known, piece, &accounts);
+                self.reply(peer, reply);
             }
             Message::Delta { seq, came, went } => {
-                self.presence().apply(peer, &came, &went);
-                self.bus.send(peer, &Message::Known { seq });
+                let reply = self.presence().delta(peer, seq, &came, &went);
+                self.reply(peer, reply);
             }
-            Message::Known { seq } => {
-                self.presence().acknowledged(peer, seq);
+            Message::Known(known) => {
+                let knows_us_again = self.presence().acknowledged(peer, known);
                 self.known.notify_waiters();
+                if knows_us_again {
+                    self.look(delivery).await;
+                }
             }
             Message::Resync => {
-                let presence = self.presence();
-                self.send_snapshot(&presence, peer);
+                let mut presence = self.presence();
+                if let Some(known) = presence.asked(peer) {
+                    self.send_snapshot(known, peer);
+                }
             }
             Message::SessionEnded(session) => self.hub.end(Whose::Session(SessionId(session))),
             Message::DeviceEnded(device) => self.hub.end(Whose::Device(device)),

@@ -1,9 +1,22 @@
-//! Who is online where. Pure: messages in, messages out.
+//! Who is online where. Pure: messages in, replies out.
+//!
+//! ```text
+//!  we, of our own set                        we, of a peer's set
+//!   Deaf ── link up: snapshot ──> told        silent ── link up ──> waiting
+//!    ^                             │ ack       ^                      │ all pieces
+//!    │                             ▼           │                      ▼
+//!    └────── link down ───────── knows         └── link down ──── whole: changes, one by one
+//! ```
 //!
 //! Each server owns the set of accounts that are signed in on it and tells the
-//! others its changes, numbered; they acknowledge, and drop the whole set when
-//! the link dies. A session's first answer that must not miss pushes waits
+//! others its changes, numbered one by one; they acknowledge what they know
+//! without a gap, ask for a snapshot where there is one, and drop the whole set
+//! when the link dies. A session's first answer that must not miss pushes waits
 //! until the live peers have acknowledged it.
+//!
+//! While a peer does not know the own set, it does not ring for entries that
+//! somebody here reads. Whoever calls [`Presence::acknowledged`] is told when
+//! that is over, and looks for what was missed.
 
 use fastchat_wire::AccountId;
 use std::collections::{HashMap, HashSet};
@@ -14,16 +27,78 @@ pub(crate) struct Presence {
     peers: HashMap<String, Peer>,
     /// Changes of the own set so far.
     announced: u64,
+    /// Snapshots of the own set so far.
+    snapshots: u64,
 }
 
 #[derive(Debug, Default)]
 struct Peer {
     /// Accounts that are online there.
     accounts: HashSet<AccountId>,
-    /// It receives from us.
-    listening: bool,
-    /// The last of our changes that it acknowledged.
-    acknowledged: u64,
+    /// What we know of its set.
+    theirs: Theirs,
+    /// What it knows of our set.
+    ours: Ours,
+}
+
+#[derive(Debug, Default)]
+enum Theirs {
+    /// No link from it.
+    #[default]
+    Silent,
+    /// Its snapshot is to come, or is coming.
+    Waiting {
+        snapshot: u64,
+        pieces: u32,
+        accounts: HashSet<AccountId>,
+    },
+    /// Its set is known through that change.
+    Whole(Known),
+}
+
+#[derive(Debug, Default)]
+enum Ours {
+    /// No link to it.
+    #[default]
+    Deaf,
+    /// That snapshot is on its way, or something after it that was waited for in vain.
+    Told {
+        link: u64,
+        snapshot: u64,
+        knows_at: u64,
+        late: bool,
+    },
+    /// It knows our set through that change.
+    Knows { link: u64, snapshot: u64, through: u64 },
+}
+
+/// A set's state, as it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The snapshot that it began with.
+    pub(crate) snapshot: u64,
+    /// The last change.
+    pub(crate) seq: u64,
+}
+
+/// A piece of a snapshot: its own number, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// From 0.
+    pub(crate) number: u32,
+    /// At least 1.
+    pub(crate) of: u32,
+}
+
+/// What to answer a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// Acknowledge.
+    Known(Known),
+    /// Something is missing: ask for a snapshot.
+    Resync,
+    /// Nothing.
+    Nothing,
 }
 
 impl Presence {
@@ -33,44 +108,210 @@ impl Presence {
         self.announced
     }
 
-    /// The number of the last change of the own set: what a snapshot stands for.
-    pub(crate) fn announced(&self) -> u64 {
-        self.announced
+    fn peer(&mut self, peer: &str) -> &mut Peer {
+        self.peers.entry(peer.to_owned()).or_default()
     }
 
-    /// A peer receives from us from now on (a snapshot goes there first), or no more.
-    pub(crate) fn listening(&mut self, peer: &str, listening: bool) {
-        let peer = self.peers.entry(peer.to_owned()).or_default();
-        peer.listening = listening;
-        peer.acknowledged = 0;
+    /// A peer receives from us on that link from now on: what the snapshot that
+    /// goes there first stands for.
+    pub(crate) fn listening(&mut self, peer: &str, link: u64) -> Known {
+        self.snapshots += 1;
+        let known = Known {
+            snapshot: self.snapshots,
+            seq: self.announced,
+        };
+        self.peer(peer).ours = Ours::Told {
+            link,
+            snapshot: known.snapshot,
+            knows_at: known.seq,
+            late: false,
+        };
+        known
     }
 
-    /// The other server's whole set begins anew.
-    pub(crate) fn reset(&mut self, peer: &str) {
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.accounts.clear();
+    /// A peer asks for a snapshot: what it stands for. `None` without a link to it.
+    pub(crate) fn asked(&mut self, peer: &str) -> Option<Known> {
+        match self.peers.get(peer)?.ours {
+            Ours::Deaf => None,
+            Ours::Told { link, .. } | Ours::Knows { link, .. } => Some(self.listening(peer, link)),
         }
     }
 
-    /// The other server's set changed.
-    pub(crate) fn apply(&mut self, peer: &str, came: &[AccountId], went: &[AccountId]) {
-        let peer = self.peers.entry(peer.to_owned()).or_default();
+    /// That link to a peer has ended.
+    pub(crate) fn deaf(&mut self, peer: &str, ended: u64) {
+        if let Some(known) = self.peers.get_mut(peer)
+            && matches!(known.ours, Ours::Told { link, .. } | Ours::Knows { link, .. } if link == ended)
+        {
+            known.ours = Ours::Deaf;
+        }
+        self.forget(peer);
+    }
+
+    /// We receive from a peer from now on; a snapshot comes first.
+    pub(crate) fn hears(&mut self, peer: &str) {
+        let peer = self.peer(peer);
+        peer.accounts.clear();
+        peer.theirs = Theirs::waiting();
+    }
+
+    /// We receive from a peer no more.
+    pub(crate) fn silent(&mut self, peer: &str) {
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.accounts.clear();
+            known.theirs = Theirs::Silent;
+        }
+        self.forget(peer);
+    }
+
+    /// Without any link there is nothing to remember of a peer.
+    fn forget(&mut self, peer: &str) {
+        let gone = |peer: &Peer| matches!((&peer.theirs, &peer.ours), (Theirs::Silent, Ours::Deaf));
+        if self.peers.get(peer).is_some_and(gone) {
+            self.peers.remove(peer);
+        }
+    }
+
+    /// A peer's message was lost; what is known of its set holds until the snapshot is whole.
+    pub(crate) fn gap(&mut self, peer: &str) {
+        if let Some(Peer { theirs, .. }) = self.peers.get_mut(peer)
+            && !matches!(theirs, Theirs::Silent)
+        {
+            *theirs = Theirs::waiting();
+        }
+    }
+
+    /// A piece of a peer's whole set came. It takes the place of the former set at once.
+    pub(crate) fn snapshot(&mut self, peer: &str, known: Known, piece: Piece, came: &[AccountId]) -> Reply {
+        let peer = self.peer(peer);
+        if piece.number == 0 {
+            peer.theirs = Theirs::Waiting {
+                snapshot: known.snapshot,
+                pieces: 0,
+                accounts: HashSet::with_capacity(came.len()),
+            };
+        }
+        match &mut peer.theirs {
+            Theirs::Waiting {
+                snapshot,
+                pieces,
+                accounts,
+            } if *snapshot == known.snapshot && *pieces == piece.number => {
+                *pieces += 1;
+                accounts.extend(came);
+                if *pieces < piece.of {
+                    return Reply::Nothing;
+                }
+                peer.accounts = std::mem::take(accounts);
+                peer.theirs = Theirs::Whole(known);
+                Reply::Known(known)
+            }
+            // A piece before it was lost: the link's heartbeat says so.
+            _ => Reply::Nothing,
+        }
+    }
+
+    /// A peer's set changed.
+    pub(crate) fn delta(&mut self, peer: &str, seq: u64, came: &[AccountId], went: &[AccountId]) -> Reply {
+        let Some(peer) = self.peers.get_mut(peer) else {
+            return Reply::Nothing;
+        };
+        // While a snapshot is to come: it has the change.
+        let Theirs::Whole(known) = &mut peer.theirs else {
+            return Reply::Nothing;
+        };
+        if seq <= known.seq {
+            return Reply::Nothing;
+        }
+        if seq > known.seq + 1 {
+            peer.theirs = Theirs::waiting();
+            return Reply::Resync;
+        }
+        known.seq = seq;
         peer.accounts.extend(came);
         for account in went {
             peer.accounts.remove(account);
         }
+        Reply::Known(*known)
     }
 
-    /// A peer has our changes through this number.
-    pub(crate) fn acknowledged(&mut self, peer: &str, through: u64) {
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.acknowledged = peer.acknowledged.max(through);
+    /// What is known of a peer's set, to be acknowledged once there is a link to it.
+    pub(crate) fn known(&self, peer: &str) -> Option<Known> {
+        match self.peers.get(peer)?.theirs {
+            Theirs::Whole(known) => Some(known),
+            Theirs::Silent | Theirs::Waiting { .. } => None,
         }
     }
 
-    /// True where every peer that receives from us has our changes through this number.
-    pub(crate) fn is_known(&self, through: u64) -> bool {
-        self.peers.values().all(|peer| !peer.listening || peer.acknowledged >= through)
+    /// Peers that are heard, but whose set isn't whole.
+    pub(crate) fn unknown(&self) -> Vec<String> {
+        let waiting = |peer: &Peer| matches!(peer.theirs, Theirs::Waiting { .. });
+        self.peers
+            .iter()
+            .filter(|(_, peer)| waiting(peer))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// A peer acknowledges. True where it knows our set from now on: what it
+    /// did not ring for before is to be looked for.
+    pub(crate) fn acknowledged(&mut self, peer: &str, known: Known) -> bool {
+        let Some(peer) = self.peers.get_mut(peer) else { return false };
+        match &mut peer.ours {
+            Ours::Told {
+                link, snapshot, knows_at, ..
+            } if *snapshot == known.snapshot && *knows_at <= known.seq => {
+                peer.ours = Ours::Knows {
+                    link: *link,
+                    snapshot: *snapshot,
+                    through: known.seq,
+                };
+                true
+            }
+            Ours::Knows { snapshot, through, .. } if *snapshot == known.snapshot => {
+                *through = (*through).max(known.seq);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Nobody waits for peers any longer that don't have our changes through
+    /// this number, until they have. Answers their names.
+    pub(crate) fn give_up(&mut self, seq: u64) -> Vec<String> {
+        let mut late_ones = Vec::new();
+        for (name, peer) in &mut self.peers {
+            match &mut peer.ours {
+                Ours::Told { knows_at, late, .. } if !*late => {
+                    *knows_at = (*knows_at).max(seq);
+                    *late = true;
+                }
+                Ours::Knows { link, snapshot, through } if *through < seq => {
+                    peer.ours = Ours::Told {
+                        link: *link,
+                        snapshot: *snapshot,
+                        knows_at: seq,
+                        late: true,
+                    };
+                }
+                _ => continue,
+            }
+            late_ones.push(name.clone());
+        }
+        late_ones
+    }
+
+    /// True where every peer that receives from us in time has our changes through this number.
+    pub(crate) fn is_known(&self, seq: u64) -> bool {
+        self.peers.values().all(|peer| match peer.ours {
+            Ours::Deaf => true,
+            Ours::Told { late, .. } => late,
+            Ours::Knows { through, .. } => through >= seq,
+        })
+    }
+
+    /// True where every peer knows our set.
+    pub(crate) fn is_told(&self) -> bool {
+        self.peers.values().all(|peer| matches!(peer.ours, Ours::Knows { .. }))
     }
 
     /// True where no account is online on any other server.
@@ -89,43 +330,15 @@ impl Presence {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn account(n: u8) -> AccountId {
-        AccountId([n; 16])
-    }
-
-    #[test]
-    fn a_change_is_known_once_every_listening_peer_has_it() {
-        let mut presence = Presence::default();
-        assert!(presence.is_known(presence.announced()), "nobody listens");
-        presence.listening("s2", true);
-        presence.listening("s3", true);
-        let change = presence.announce();
-        presence.acknowledged("s2", change);
-        assert!(!presence.is_known(change));
-        presence.listening("s3", false);
-        assert!(presence.is_known(change), "a dead link is not waited for");
-        presence.listening("s3", true);
-        assert!(!presence.is_known(change), "a new link has nothing yet");
-        presence.acknowledged("s3", change + 1);
-        assert!(presence.is_known(change));
-    }
-
-    #[test]
-    fn an_account_may_be_online_on_several_servers() {
-        let mut presence = Presence::default();
-        presence.apply("s2", &[account(1), account(2)], &[]);
-        presence.apply("s3", &[account(1)], &[]);
-        let mut servers = presence.servers_of(&[account(1)].into_iter());
-        servers.sort();
-        assert_eq!(servers, ["s2", "s3"]);
-        presence.apply("s2", &[], &[account(1)]);
-        assert_eq!(presence.servers_of(&[account(1)].into_iter()), ["s3"]);
-        presence.reset("s3");
-        assert!(presence.servers_of(&[account(1)].into_iter()).is_empty());
-        assert_eq!(presence.servers_of(&[account(9), account(2)].into_iter()), ["s2"]);
+impl Theirs {
+    fn waiting() -> Self {
+        Self::Waiting {
+            snapshot: 0,
+            pieces: 0,
+            accounts: HashSet::new(),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Opening what a server needs: listeners first, so that a port in use starts nothing.
+//! Opening what a server needs, and starting its own tasks.
 
 use super::{
     PARTIAL_BLOCKS_KIB, Server, Timing,
@@ -9,6 +9,7 @@ use super::{
     hub::Hub,
     link::Introduction,
     load::LoadMeter,
+    mend,
     metrics::ServerMetrics,
     news::{self, Announcer},
     password::Passwords,
@@ -31,7 +32,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// A server that is ready to accept.
 pub(super) struct Started {
     pub(super) server: Arc<Server>,
-    pub(super) listener: TcpListener,
     pub(super) mesh: Arc<Mesh>,
     /// Appender, delivery, news, peers: they end when the server is dropped.
     pub(super) tasks: TaskTracker,
@@ -39,14 +39,17 @@ pub(super) struct Started {
     pub(super) quit: CancellationToken,
 }
 
-/// Opens listeners and store, and starts the server's own tasks.
+/// Opens the store, and starts the server's own tasks.
 ///
 /// # Errors
 /// One line that says what is in the way and what to do.
-pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics, shutdown: &CancellationToken) -> anyhow::Result<Started> {
-    anyhow::ensure!(!shutdown.is_cancelled(), "stopped before it had started");
-    let listener = bind(&part.listen, "clients").await?;
-    let bus_listener = bind(&part.bus_listen, "other servers").await?;
+pub(super) async fn start(
+    spec: &Spec,
+    part: &ServerSpec,
+    bus: TcpListener,
+    metrics: ServerMetrics,
+    timing: Timing,
+) -> anyhow::Result<Started> {
     let store: Arc<dyn Store> = open_store(&part.database).await?;
     let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
     anyhow::ensure!(
@@ -66,7 +69,7 @@ pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics
         messages_dropped: metrics.bus_dropped.clone(),
         link_up: metrics.bus_link_up.clone(),
     };
-    let (mesh, events) = Mesh::start(part.name.clone(), key.clone(), bus_listener, mesh_metrics, quit.clone());
+    let (mesh, events) = Mesh::start(part.name.clone(), key.clone(), bus, mesh_metrics, quit.clone());
 
     let tasks = TaskTracker::new();
     let hub = Arc::new(Hub::new());
@@ -79,6 +82,12 @@ pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics
     let (peers_of_bus, delivery_of_bus) = (Arc::clone(&peers), delivery.clone());
     tasks.spawn(async move {
         listening.run_until_cancelled(peers_of_bus.run(events, delivery_of_bus)).await;
+    });
+
+    let mending = quit.clone();
+    let mend = mend::run(Arc::clone(&peers), Arc::clone(&store), Arc::clone(&hub), delivery.clone());
+    tasks.spawn(async move {
+        mending.run_until_cancelled(mend).await;
     });
 
     let load = Arc::new(LoadMeter::new(
@@ -103,13 +112,12 @@ pub(super) async fn start(spec: &Spec, part: &ServerSpec, metrics: ServerMetrics
         peers,
         load,
         metrics,
-        timing: Timing::default(),
+        timing,
         partial_blocks: Arc::new(Semaphore::new(PARTIAL_BLOCKS_KIB)),
         connections_max: AtomicU64::new(part.connections_max),
     };
     Ok(Started {
         server: Arc::new(server),
-        listener,
         mesh,
         tasks,
         quit,
@@ -126,7 +134,11 @@ pub(super) fn introduction(part: &ServerSpec) -> Introduction {
     }
 }
 
-async fn bind(address: &str, whom: &str) -> anyhow::Result<TcpListener> {
+/// A listener.
+///
+/// # Errors
+/// Says what is in the way.
+pub(super) async fn bind(address: &str, whom: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("can't listen for {whom} on {address}: is the port in use? `ss -ltnp` says by whom"))

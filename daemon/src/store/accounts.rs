@@ -129,6 +129,9 @@ pub(crate) trait AccountStore {
     /// Ends one session. Ending an ended one is fine.
     async fn end_session(&self, session: SessionId) -> Result<()>;
 
+    /// Which of these sessions have not ended.
+    async fn living(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>>;
+
     /// Ends all sessions of an account.
     async fn end_sessions(&self, account: AccountId) -> Result<()>;
 

@@ -180,6 +180,17 @@ pub(crate) struct MembersPage {
     pub(crate) more: bool,
 }
 
+/// An account's place in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Membership {
+    pub(crate) log: LogId,
+    pub(crate) account: AccountId,
+    /// The first entry that it may read.
+    pub(crate) from_seq: u64,
+    /// The log's last one.
+    pub(crate) last_seq: u64,
+}
+
 /// Watermarks after a `mark`; `None` where one did not move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moved {
@@ -228,8 +239,9 @@ pub(crate) trait LogStore {
     /// `bytes_max` of blocks but at least one. Denied: `not-member`.
     async fn fetch(&self, log: LogId, reader: Actor, after: u64, limit: u32, bytes_max: usize) -> Result<Page>;
 
-    /// Entries `first..=last` of a log, for pushing: no membership is checked.
-    async fn entries(&self, log: LogId, first: u64, last: u64) -> Result<Vec<Entry>>;
+    /// Entries `first..=last` of a log, for pushing: no membership is checked. Blocks
+    /// beyond `bytes_max` in all are left for the next time; one entry at least comes where there is one.
+    async fn entries(&self, log: LogId, first: u64, last: u64, bytes_max: usize) -> Result<Vec<Entry>>;
 
     /// Forgets a device's inbox through a number. Denied: `not-member` for any other log.
     async fn trim(&self, log: LogId, device: DeviceId, through: u64) -> Result<()>;
@@ -256,6 +268,9 @@ pub(crate) trait LogStore {
     /// The logs that a device's connection receives pushes of (conversations,
     /// inbox, archive), with their last numbers.
     async fn logs_of(&self, actor: Actor) -> Result<Vec<(LogId, u64)>>;
+
+    /// The conversations that any of these accounts is a member of, with where each reads from.
+    async fn memberships(&self, accounts: &[AccountId]) -> Result<Vec<Membership>>;
 
     /// Last numbers of logs; unknown logs are left out.
     async fn last_seqs(&self, logs: &[LogId]) -> Result<Vec<(LogId, u64)>>;

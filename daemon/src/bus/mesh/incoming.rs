@@ -47,12 +47,12 @@ async fn hear(mesh: &Mesh, socket: TcpStream) {
             return;
         }
     };
-    let number = mesh.next_incoming.fetch_add(1, Ordering::Relaxed);
+    let number = mesh.next_link.fetch_add(1, Ordering::Relaxed);
     let end = mesh.shutdown.child_token();
     if let Some((_, former)) = mesh.heard().insert(peer.clone(), (number, end.clone())) {
         former.cancel();
     }
-    mesh.metrics.link_up.with_label_values(&[&peer]).set(1);
+    mesh.show(&peer);
     mesh.tell(BusEvent::Hears(peer.clone())).await;
 
     if let Err(error) = messages(mesh, &peer, &mut reader, &end).await {
@@ -67,7 +67,7 @@ async fn hear(mesh: &Mesh, socket: TcpStream) {
         current
     };
     if current {
-        mesh.metrics.link_up.with_label_values(&[&peer]).set(0);
+        mesh.show(&peer);
         mesh.tell(BusEvent::Silent(peer)).await;
     }
 }
@@ -87,6 +87,8 @@ async fn hello(mesh: &Mesh, reader: &mut FrameReader<TcpStream>) -> Result<Strin
 
 async fn messages(mesh: &Mesh, peer: &str, reader: &mut FrameReader<TcpStream>, end: &CancellationToken) -> Result<(), ReadError> {
     let mut received = 0u64;
+    // A link that another one took the place of tells nothing more.
+    let tell = async |event| end.run_until_cancelled(mesh.tell(event)).await;
     loop {
         let Some(frame) = end.run_until_cancelled(next(reader)).await else {
             return Ok(());
@@ -96,13 +98,13 @@ async fn messages(mesh: &Mesh, peer: &str, reader: &mut FrameReader<TcpStream>, 
             if sent > received {
                 tracing::warn!(peer, lost = sent - received, "bus messages were lost");
                 received = sent;
-                mesh.tell(BusEvent::Gap(peer.to_owned())).await;
+                tell(BusEvent::Gap(peer.to_owned())).await;
             }
             continue;
         }
         let message = Message::decode(&frame).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         received += 1;
         mesh.metrics.messages_in.inc();
-        mesh.tell(BusEvent::Message(peer.to_owned(), message)).await;
+        tell(BusEvent::Message(peer.to_owned(), message)).await;
     }
 }

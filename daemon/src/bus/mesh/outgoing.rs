@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fastchat_wire::{control::Peer, encode_private};
 use std::{
     io,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::{
@@ -29,10 +29,11 @@ pub(super) async fn run(mesh: Arc<Mesh>, peer: Peer, shared: Arc<Shared>, stop: 
     let mut wait = DIAL_WAIT.0;
     loop {
         let began = Instant::now();
-        let ended = stop.run_until_cancelled(link(&mesh, &peer, &shared)).await;
-        let was_up = shared.outbox.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        let number = mesh.next_link.fetch_add(1, Ordering::Relaxed);
+        let ended = stop.run_until_cancelled(link(&mesh, &peer, &shared, number)).await;
+        let was_up = shared.outbox().take().is_some();
         if was_up {
-            mesh.tell(BusEvent::Deaf(peer.name.clone())).await;
+            mesh.tell(BusEvent::Deaf(peer.name.clone(), number)).await;
         }
         let Some(Err(error)) = ended else { return };
         if was_up {
@@ -54,7 +55,7 @@ fn control(control: &Control) -> io::Result<Bytes> {
 }
 
 /// One life of the link; it ends with an error only.
-async fn link(mesh: &Mesh, peer: &Peer, shared: &Shared) -> io::Result<()> {
+async fn link(mesh: &Mesh, peer: &Peer, shared: &Shared, number: u64) -> io::Result<()> {
     let socket = timeout(LINK_SILENCE, TcpStream::connect(&peer.address))
         .await
         .map_err(|_| io::ErrorKind::TimedOut)??;
@@ -69,8 +70,8 @@ async fn link(mesh: &Mesh, peer: &Peer, shared: &Shared) -> io::Result<()> {
 
     let outbox = Arc::new(Outbox::with_bounds(LINK_BYTES_MAX, LINK_MESSAGES_MAX));
     let dropped_before = shared.dropped.load(Ordering::Relaxed);
-    *shared.outbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&outbox));
-    mesh.tell(BusEvent::Listening(peer.name.clone())).await;
+    *shared.outbox() = Some(Arc::clone(&outbox));
+    mesh.tell(BusEvent::Listening(peer.name.clone(), number)).await;
 
     let mut written = 0u64;
     let mut beat = interval(HEARTBEAT);

@@ -7,7 +7,7 @@ use crate::{
         feed::{Doorbell, Feed, Ready},
         hub::Pushed,
     },
-    store::logs::{Entry, Roster},
+    store::logs::{Entry, Membership, Roster},
 };
 use bytes::Bytes;
 use fastchat_wire::{
@@ -15,10 +15,17 @@ use fastchat_wire::{
     chat::{entry::EntryEvent, mark::MarkEvent},
     encode_event,
     encoding::Bytes64,
-    limits::MARK_EVENT_MEMBERS_MAX,
+    limits::{BLOCK_BYTES_MAX, MARK_EVENT_MEMBERS_MAX},
 };
 use sha2::{Digest, Sha256};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, interval, sleep_until},
@@ -33,15 +40,24 @@ const HOLE_CHUNK: u64 = 500;
 /// After a read failed, it is tried again after this time.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// Bytes of a hole's blocks that are read at once: more than any one block has.
+const HOLE_BYTES: usize = 2 * BLOCK_BYTES_MAX;
+
 /// One log as this server pushes it.
 struct Active {
     feed: Feed,
     roster: Option<Arc<Roster>>,
+    /// Who signed in here and reads it; the roster may not know them yet.
+    readers: BTreeSet<AccountId>,
 }
 
 pub(super) struct Shard {
     parts: Parts,
     logs: HashMap<LogId, Active>,
+    /// Set while a `Verify` waits.
+    verifying: Arc<AtomicBool>,
+    /// The last one could not read all.
+    verify_again: bool,
 }
 
 /// The encoded event, as each reader gets it.
@@ -53,10 +69,12 @@ struct Encoded {
 }
 
 impl Shard {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: Parts, verifying: Arc<AtomicBool>) -> Self {
         Self {
             parts,
             logs: HashMap::new(),
+            verifying,
+            verify_again: false,
         }
     }
 
@@ -67,13 +85,13 @@ impl Shard {
         loop {
             tokio::select! {
                 biased;
-                // A hole whose time has come goes before new doorbells, or a busy shard would never read it.
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => due = self.read_holes().await,
+                // Before new doorbells, or a busy shard would never do either.
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => due = self.catch_up().await,
+                _ = sweep.tick() => self.sweep(),
                 command = commands.recv() => match command {
                     Some(command) => due = earliest(due, self.handle(command).await),
                     None => return,
                 },
-                _ = sweep.tick() => self.sweep(),
             }
         }
     }
@@ -82,14 +100,15 @@ impl Shard {
     async fn handle(&mut self, command: Command) -> Option<Instant> {
         match command {
             Command::Ring { log, bell, origin } => self.ring(log, bell, origin).await,
-            Command::Activate(logs) => {
+            Command::Activate(account, logs) => {
                 for (log, last_seq) in logs {
-                    self.logs.entry(log).or_insert_with(|| Active {
-                        feed: Feed::new(last_seq),
-                        roster: None,
-                    });
+                    self.activate(account, log, last_seq);
                 }
                 None
+            }
+            Command::Joined(memberships) => {
+                let due = memberships.iter().map(|membership| self.joined(membership));
+                due.fold(None, earliest)
             }
             Command::Verify => self.verify().await,
             Command::Mark { mark, origin } => {
@@ -99,23 +118,37 @@ impl Shard {
         }
     }
 
+    /// A connection signed in, which learns by itself of everything up to `last_seq`.
+    fn activate(&mut self, account: AccountId, log: LogId, last_seq: u64) {
+        let hub = &self.parts.hub;
+        let active = self.logs.entry(log).or_insert_with(|| Active::new(last_seq));
+        let alone = hub.connections_of(account) <= 1 && !active.has_readers(|reader| reader != account && hub.is_online(reader));
+        if alone {
+            active.feed.skip_to(last_seq, Instant::now());
+        }
+        active.readers.insert(account);
+    }
+
+    /// An account that is here reads a log; where that is news, it is pushed from its beginning there.
+    fn joined(&mut self, membership: &Membership) -> Option<Instant> {
+        let active = self
+            .logs
+            .entry(membership.log)
+            .or_insert_with(|| Active::new(membership.from_seq.saturating_sub(1)));
+        active.readers.insert(membership.account);
+        active.look(membership.last_seq, Instant::now())
+    }
+
     async fn ring(&mut self, log: LogId, bell: Doorbell, origin: Origin) -> Option<Instant> {
         let now = Instant::now();
-        self.logs.entry(log).or_insert_with(|| Active {
-            feed: Feed::new(bell.seq - 1),
-            roster: None,
-        });
+        self.logs.entry(log).or_insert_with(|| Active::new(bell.seq.saturating_sub(1)));
         if origin == Origin::Here {
             self.tell_others(log, &bell).await;
         }
         let active = self.logs.get_mut(&log)?;
         active.feed.ring(bell, now);
         let ready = active.feed.take_ready(now);
-        let due = active.feed.due();
-        for ready in ready {
-            self.push(log, ready).await;
-        }
-        due
+        self.push(log, ready).await
     }
 
     /// Tells the servers on which somebody may read the entry.
@@ -124,6 +157,12 @@ impl Shard {
             return;
         }
         let Some(roster) = self.roster(log, bell.members_seq).await else {
+            // Nobody knows whom it is for: each server looks for itself.
+            self.parts.peers.broadcast(&Message::Bell {
+                log,
+                seq: bell.seq,
+                members_seq: bell.members_seq,
+            });
             return;
         };
         let readers = roster
@@ -162,16 +201,27 @@ impl Shard {
                 Some(roster)
             }
             Err(error) => {
-                tracing::warn!(%error, "a roster can't be read: its readers catch up by fetching");
+                tracing::warn!(%error, "a roster can't be read");
                 None
             }
         }
     }
 
-    async fn push(&mut self, log: LogId, ready: Ready) {
-        let Some(roster) = self.roster(log, ready.members_seq).await else {
-            return;
-        };
+    /// Pushes what is ready, in order; answers when the log's next hole is to be read.
+    async fn push(&mut self, log: LogId, ready: Vec<Ready>) -> Option<Instant> {
+        for ready in ready {
+            let Some(roster) = self.roster(log, ready.members_seq).await else {
+                // It and all after it is read again.
+                let now = Instant::now();
+                self.logs.get_mut(&log)?.feed.put_back(ready.entry.seq, now);
+                return Some(now + RETRY);
+            };
+            self.push_one(&roster, &ready);
+        }
+        self.logs.get(&log)?.feed.due()
+    }
+
+    fn push_one(&self, roster: &Roster, ready: &Ready) {
         let encoded = match encode(&ready.entry) {
             Ok(encoded) => encoded,
             Err(error) => {
@@ -193,6 +243,15 @@ impl Shard {
         self.parts.metrics.pushes_dropped.inc_by(pushed.dropped);
     }
 
+    /// What a deadline is for; answers the next one.
+    async fn catch_up(&mut self) -> Option<Instant> {
+        if std::mem::take(&mut self.verify_again) {
+            self.verify().await;
+        }
+        let retry = self.verify_again.then(|| Instant::now() + RETRY);
+        earliest(retry, self.read_holes().await)
+    }
+
     /// Reads the holes whose time has come; answers when the next one is due.
     async fn read_holes(&mut self) -> Option<Instant> {
         let now = Instant::now();
@@ -205,18 +264,23 @@ impl Shard {
         for (log, (first, last)) in holes {
             let last = last.min(first + HOLE_CHUNK - 1);
             self.parts.metrics.holes_read.inc();
-            match self.parts.store.entries(log, first, last).await {
-                Ok(entries) => {
-                    let Some(active) = self.logs.get_mut(&log) else { continue };
-                    for ready in active.feed.fill(last, entries, Instant::now()) {
-                        self.push(log, ready).await;
-                    }
-                }
+            let entries = match self.parts.store.entries(log, first, last, HOLE_BYTES).await {
+                Ok(entries) => entries,
                 Err(error) => {
                     tracing::warn!(%error, "a hole can't be read: trying again");
                     retry = Some(Instant::now() + RETRY);
+                    continue;
                 }
+            };
+            // After its entries, so that it is new enough for all of them.
+            if self.roster(log, None).await.is_none() {
+                retry = Some(Instant::now() + RETRY);
+                continue;
             }
+            let Some(active) = self.logs.get_mut(&log) else { continue };
+            let read = read_through(&entries, last);
+            let ready = active.feed.fill(read, entries, Instant::now());
+            self.push(log, ready).await;
         }
         let due = self.logs.values().filter_map(|active| active.feed.due()).min();
         if retry.is_some() { retry } else { due }
@@ -224,25 +288,36 @@ impl Shard {
 
     /// Compares all active logs with the store, and rings for what was missed.
     async fn verify(&mut self) -> Option<Instant> {
+        // From here on another one is needed for what is missed.
+        self.verifying.store(false, Ordering::Release);
         let logs: Vec<LogId> = self.logs.keys().copied().collect();
-        let now = Instant::now();
         let mut due = None;
         for chunk in logs.chunks(VERIFY_CHUNK) {
             match self.parts.store.last_seqs(chunk).await {
                 Ok(last_seqs) => {
                     for (log, last_seq) in last_seqs {
-                        if let Some(active) = self.logs.get_mut(&log)
-                            && active.feed.heard() < last_seq
-                        {
-                            active.feed.ring(Doorbell::reference(last_seq, None), now);
-                            due = earliest(due, active.feed.due());
-                        }
+                        due = earliest(due, self.look(log, last_seq));
                     }
                 }
-                Err(error) => tracing::warn!(%error, "active logs can't be compared with the store"),
+                Err(error) => {
+                    tracing::warn!(%error, "active logs can't be compared with the store: trying again");
+                    self.verify_again = true;
+                    return earliest(due, Some(Instant::now() + RETRY));
+                }
             }
         }
         due
+    }
+
+    /// The log's last number is that: what nobody here reads any more is forgotten.
+    fn look(&mut self, log: LogId, last_seq: u64) -> Option<Instant> {
+        let hub = &self.parts.hub;
+        let active = self.logs.get_mut(&log)?;
+        if active.feed.heard() < last_seq && !active.has_readers(|reader| hub.is_online(reader)) {
+            self.logs.remove(&log);
+            return None;
+        }
+        active.look(last_seq, Instant::now())
     }
 
     async fn mark(&mut self, mark: &MarkEvent, origin: Origin) {
@@ -270,13 +345,48 @@ impl Shard {
         }
     }
 
+    /// Forgets the logs that nobody here reads.
     fn sweep(&mut self) {
         let hub = &self.parts.hub;
-        self.logs.retain(|_, active| match &active.roster {
-            // Not rung since somebody signed in: it stays until it is.
-            None => true,
-            Some(roster) => roster.members.iter().any(|member| hub.is_online(member.account)),
+        self.logs.retain(|_, active| {
+            active.readers.retain(|reader| hub.is_online(*reader));
+            active.has_readers(|reader| hub.is_online(reader))
         });
+    }
+}
+
+impl Active {
+    /// A log of which nothing after `pushed` was pushed.
+    fn new(pushed: u64) -> Self {
+        Self {
+            feed: Feed::new(pushed),
+            roster: None,
+            readers: BTreeSet::new(),
+        }
+    }
+
+    /// True where one of its readers is such.
+    fn has_readers(&self, is_such: impl Fn(AccountId) -> bool) -> bool {
+        let mut members = self.roster.iter().flat_map(|roster| &roster.members);
+        self.readers.iter().any(|reader| is_such(*reader)) || members.any(|member| is_such(member.account))
+    }
+
+    /// The log's last number is that: rings where it was missed; answers when the hole is to be read.
+    fn look(&mut self, last_seq: u64, now: Instant) -> Option<Instant> {
+        if self.feed.heard() >= last_seq {
+            return None;
+        }
+        self.feed.ring(Doorbell::reference(last_seq, None), now);
+        self.feed.due()
+    }
+}
+
+/// Through which number a read of a hole came: it may have ended early by bytes.
+fn read_through(entries: &[Entry], last: u64) -> u64 {
+    let bytes: usize = entries.iter().map(|entry| entry.block.len()).sum();
+    match entries.last() {
+        Some(entry) if bytes + BLOCK_BYTES_MAX > HOLE_BYTES => entry.seq,
+        _ => last,
     }
 }
 

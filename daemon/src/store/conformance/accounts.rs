@@ -196,6 +196,7 @@ pub(crate) async fn sessions_end_one_by_one_or_all_at_once(store: Arc<dyn Store>
     store.sign_in(login(&alice, None, token(2), NOW)).await.unwrap();
     store.end_session(alice.session).await.unwrap();
     store.end_session(alice.session).await.unwrap();
+    assert_eq!(store.living(&[alice.session, bob.session]).await.unwrap(), [bob.session]);
     let living = async |digest| matches!(store.resume(digest, token(9), NOW).await.unwrap(), Resumption::Resumed(_));
     assert!(!living(alice.token).await);
     assert!(living(token(1)).await);

@@ -3,7 +3,7 @@
 
 use super::{
     SqliteStore, keys, sessions,
-    values::{bindable, id, number},
+    values::{self, bindable, id, number},
 };
 use crate::store::{
     AccountStore, Denied, Result, StoreError,
@@ -90,6 +90,21 @@ impl AccountStore for SqliteStore {
 
     async fn end_session(&self, session: SessionId) -> Result<()> {
         sessions::end_session(&self.database, session).await
+    }
+
+    async fn living(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>> {
+        let rows = sqlx::query("SELECT id FROM sessions WHERE id IN (SELECT unhex(value) FROM json_each(?))")
+            .bind(values::id_list(sessions.iter().map(|session| &session.0)))
+            .fetch_all(self.database.readers())
+            .await?;
+        let session = |row: &SqliteRow| {
+            let id: &[u8] = row.try_get("id")?;
+            let id = id
+                .try_into()
+                .map_err(|_| values::inconsistent("a session's id is none".to_owned()))?;
+            Ok(SessionId(id))
+        };
+        rows.iter().map(session).collect()
     }
 
     async fn end_sessions(&self, account: AccountId) -> Result<()> {

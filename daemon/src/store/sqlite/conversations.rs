@@ -3,7 +3,7 @@
 use super::values::{self, LogKind};
 use crate::store::{
     Denied, Result,
-    logs::{Actor, ConversationsPage},
+    logs::{Actor, ConversationsPage, Membership},
 };
 use fastchat_schema::Database;
 use fastchat_wire::{
@@ -83,6 +83,28 @@ pub(super) async fn logs_of(database: &Database, actor: Actor) -> Result<Vec<(Lo
     .fetch_all(database.readers())
     .await?;
     rows.iter().map(last_seq).collect()
+}
+
+/// Who of these accounts reads which conversation, and from where.
+pub(super) async fn memberships(database: &Database, accounts: &[AccountId]) -> Result<Vec<Membership>> {
+    let rows = sqlx::query(
+        "SELECT log.id, log.last_seq, own.account_id, own.from_seq
+         FROM json_each(?) AS account
+         CROSS JOIN members AS own ON own.account_id = unhex(account.value) AND own.through_seq IS NULL
+         CROSS JOIN logs AS log ON log.id = own.log_id",
+    )
+    .bind(values::id_list(accounts.iter().map(AccountId::as_bytes)))
+    .fetch_all(database.readers())
+    .await?;
+    let membership = |row: &SqliteRow| {
+        Ok(Membership {
+            log: values::id(row, "id")?,
+            account: values::id(row, "account_id")?,
+            from_seq: values::number(row, "from_seq")?,
+            last_seq: values::number(row, "last_seq")?,
+        })
+    };
+    rows.iter().map(membership).collect()
 }
 
 /// Last numbers of the logs that exist.

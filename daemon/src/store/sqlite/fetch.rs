@@ -88,7 +88,7 @@ async fn read_page(pool: &SqlitePool, log: LogId, first: u64, last: u64, limit: 
                     (SELECT group_concat(hex(device_id), '' ORDER BY device_id) FROM welcomes WHERE log_id = entry.log_id AND seq = entry.seq)
                 END AS welcome_to
          FROM summed CROSS JOIN entries AS entry ON entry.log_id = ?1 AND entry.seq = summed.seq
-         WHERE summed.total <= ?5 OR summed.seq = ?2
+         WHERE summed.total <= ?5 OR summed.seq = (SELECT min(seq) FROM sized)
          ORDER BY summed.seq",
     )
     .bind(log.0.as_slice())
@@ -117,8 +117,8 @@ fn entry(row: &SqliteRow) -> Result<Entry> {
 }
 
 /// Entries for pushing, whoever reads them.
-pub(super) async fn entries(database: &Database, log: LogId, first: u64, last: u64) -> Result<Vec<Entry>> {
-    read_page(database.readers(), log, first, last, u32::MAX, usize::MAX).await
+pub(super) async fn entries(database: &Database, log: LogId, first: u64, last: u64, bytes_max: usize) -> Result<Vec<Entry>> {
+    read_page(database.readers(), log, first, last, u32::MAX, bytes_max).await
 }
 
 #[cfg(test)]

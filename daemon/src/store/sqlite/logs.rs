@@ -4,7 +4,8 @@ use super::{SqliteStore, append, commit, conversations, create, fetch, grant, gr
 use crate::store::{
     Denied, LogStore, Result,
     logs::{
-        Actor, Append, Appended, Commit, Committed, ConversationsPage, Create, Created, Entry, MembersPage, Moved, Page, Roster, Written,
+        Actor, Append, Appended, Commit, Committed, ConversationsPage, Create, Created, Entry, MembersPage, Membership, Moved, Page,
+        Roster, Written,
     },
 };
 use async_trait::async_trait;
@@ -48,8 +49,8 @@ impl LogStore for SqliteStore {
         fetch::fetch(&self.database, log, reader, after, limit, bytes_max).await
     }
 
-    async fn entries(&self, log: LogId, first: u64, last: u64) -> Result<Vec<Entry>> {
-        fetch::entries(&self.database, log, first, last).await
+    async fn entries(&self, log: LogId, first: u64, last: u64, bytes_max: usize) -> Result<Vec<Entry>> {
+        fetch::entries(&self.database, log, first, last, bytes_max).await
     }
 
     async fn trim(&self, log: LogId, device: DeviceId, through: u64) -> Result<()> {
@@ -82,6 +83,10 @@ impl LogStore for SqliteStore {
 
     async fn logs_of(&self, actor: Actor) -> Result<Vec<(LogId, u64)>> {
         conversations::logs_of(&self.database, actor).await
+    }
+
+    async fn memberships(&self, accounts: &[AccountId]) -> Result<Vec<Membership>> {
+        conversations::memberships(&self.database, accounts).await
     }
 
     async fn last_seqs(&self, logs: &[LogId]) -> Result<Vec<(LogId, u64)>> {

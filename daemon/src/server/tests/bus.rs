@@ -1,0 +1,181 @@
+//! Links between servers that break, and how what was lost on them is mended.
+
+use super::{Client, Fleet, MENDED, client::append, proxy::Wire};
+use fastchat_wire::{
+    LogId,
+    chat::{append::Appended, create::ConversationKind, logout::Logout},
+    encode_request,
+    frame::Block,
+};
+use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
+
+/// Alice on the first server, Bob on the second, and their conversation.
+async fn pair(fleet: &Fleet) -> (Client, Client, LogId) {
+    let mut alice = fleet.register(0, "alice").await;
+    let mut bob = fleet.register(1, "bob").await;
+    bob.conversations().await;
+    let log = alice.create(ConversationKind::Direct, &[&bob]).await;
+    bob.pushed_from(log, 1).await;
+    (alice, bob, log)
+}
+
+#[tokio::test]
+async fn a_server_that_others_have_lost_sight_of_looks_for_itself() {
+    let fleet = Fleet::proxied(2).await;
+    let (mut alice, mut bob, log) = pair(&fleet).await;
+    // s1 does not know any more that Bob is on s2; s2 hears s1 as ever.
+    fleet.link(1, 0).set(Wire::Cut);
+    fleet.servers[0].links_up(0).await;
+    let appended = alice.append(log, "x").await;
+    let pushed = timeout(MENDED, bob.pushed_from(log, appended.seq)).await;
+    pushed.expect("nobody rang, and nobody looked");
+}
+
+#[tokio::test]
+async fn what_was_appended_while_a_link_came_up_again_is_not_missed() {
+    let fleet = Fleet::proxied(2).await;
+    let (mut alice, mut bob, log) = pair(&fleet).await;
+    for _ in 0..5 {
+        for (from, to) in [(0, 1), (1, 0)] {
+            fleet.link(from, to).set(Wire::Cut);
+        }
+        fleet.servers[0].links_up(0).await;
+        fleet.servers[1].links_up(0).await;
+        // s2 hears s1 at once; that Bob is on s2, s1 hears later.
+        fleet.link(0, 1).set(Wire::Whole);
+        fleet.servers[1].links_up(1).await;
+        let appended = alice.append(log, "x").await;
+        fleet.link(1, 0).set(Wire::Whole);
+        let pushed = timeout(MENDED, bob.pushed_from(log, appended.seq)).await;
+        pushed.expect("what came between the link and the presence on it was missed");
+        fleet.servers[0].links_up(1).await;
+    }
+}
+
+#[tokio::test]
+async fn under_load_over_links_that_break_everything_arrives_in_order_without_a_fetch() {
+    let fleet = Fleet::proxied(2).await;
+    let (mut alice, mut bob, log) = pair(&fleet).await;
+    let sending = async {
+        for round in 0..60u64 {
+            let pipelined: Vec<u8> = (0..20)
+                .flat_map(|n| encode_request(1_000 + round * 20 + n, &append(log), &Block::none()).unwrap())
+                .collect();
+            alice.send(&pipelined).await;
+            for _ in 0..20 {
+                let answer = alice.answer().await;
+                assert!(answer.failure().is_none(), "{answer:?}");
+                answer.parse::<Appended>().unwrap();
+            }
+            match round {
+                10 => fleet.link(0, 1).set(Wire::Cut),
+                15 => fleet.link(1, 0).set(Wire::Cut),
+                20 => fleet.link(0, 1).set(Wire::Whole),
+                30 => fleet.link(1, 0).set(Wire::Whole),
+                40 => fleet.link(0, 1).set(Wire::Frozen),
+                50 => fleet.link(0, 1).set(Wire::Whole),
+                _ => {}
+            }
+            sleep(Duration::from_millis(30)).await;
+        }
+    };
+    let hearing = async {
+        for seq in 2..=1_201 {
+            let pushed = bob.pushed().await;
+            assert_eq!(pushed.event.seq, seq);
+        }
+    };
+    tokio::join!(sending, async {
+        timeout(Duration::from_secs(15), hearing).await.expect("a push was lost");
+    });
+}
+
+#[tokio::test]
+async fn a_conversation_that_began_while_a_link_was_down_is_found() {
+    let fleet = Fleet::proxied(2).await;
+    let (mut alice, mut bob, _) = pair(&fleet).await;
+    fleet.link(0, 1).set(Wire::Cut);
+    fleet.servers[1].links_up(0).await;
+    let log = alice.create(ConversationKind::Group, &[&bob]).await;
+    alice.append(log, "x").await;
+    fleet.link(0, 1).set(Wire::Whole);
+    for seq in 1..=2 {
+        let pushed = timeout(MENDED, bob.pushed_from(log, seq))
+            .await
+            .expect("the conversation was not found");
+        assert_eq!(pushed.event.seq, seq);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_while_a_link_was_down_ends_everywhere() {
+    let fleet = Fleet::proxied(2).await;
+    let (_alice, mut bob, _) = pair(&fleet).await;
+    let mut elsewhere = fleet.client(0).await;
+    elsewhere.resume(&bob).await;
+    fleet.link(0, 1).set(Wire::Cut);
+    fleet.servers[1].links_up(0).await;
+    elsewhere.ask(&Logout { everywhere: true }).await.unwrap();
+    fleet.link(0, 1).set(Wire::Whole);
+    timeout(MENDED, bob.end()).await.expect("the session lives on");
+}
+
+#[tokio::test]
+async fn a_server_that_starts_again_under_its_name_is_known_again() {
+    let mut fleet = Fleet::of(2).await;
+    let (mut alice, bob, log) = pair(&fleet).await;
+    for _ in 0..2 {
+        fleet.restart(1).await;
+        let mut again = fleet.client(1).await;
+        again.resume(&bob).await;
+        again.conversations().await;
+        let appended = alice.append(log, "x").await;
+        let pushed = timeout(MENDED, again.pushed_from(log, appended.seq)).await;
+        assert_eq!(pushed.expect("the push was lost").event.seq, appended.seq);
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_server_holds_up_one_first_answer_and_no_second() {
+    let fleet = Fleet::proxied(2).await;
+    let alice = fleet.register(0, "alice").await;
+    // Its acknowledgements are still on their way when the next ones come.
+    fleet.link(1, 0).set(Wire::Frozen);
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let mut again = fleet.client(0).await;
+        again.resume(&alice).await;
+        let began = Instant::now();
+        again.conversations().await;
+        waits.push(began.elapsed());
+    }
+    assert!(waits[0] >= Duration::from_millis(400), "{waits:?}");
+    assert!(waits[1..].iter().all(|wait| *wait < Duration::from_millis(300)), "{waits:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_left_the_spec_is_forgotten_and_may_come_back() {
+    let mut fleet = Fleet::of(3).await;
+    let (mut alice, mut bob, log) = pair(&fleet).await;
+    let mut peers = Vec::new();
+    fleet.servers[0].respec(|part| peers = std::mem::take(&mut part.peers));
+    let server = &fleet.servers[0];
+    let gone = async {
+        while !server.values("bus_link_up", "").is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(MENDED, gone).await.expect("its metric stays");
+    let began = Instant::now();
+    let mut again = fleet.client(0).await;
+    again.resume(&alice).await;
+    again.conversations().await;
+    assert!(began.elapsed() < Duration::from_millis(300), "it is still waited for");
+    fleet.servers[0].respec(|part| part.peers = peers);
+    fleet.servers[0].links_up(2).await;
+    let appended = alice.append(log, "x").await;
+    timeout(MENDED, bob.pushed_from(log, appended.seq))
+        .await
+        .expect("the push was lost");
+}
