@@ -1,5 +1,7 @@
 use super::*;
 use crate::testing::{agent_status, balancer_status, fleet, server_status, sightings};
+use crate::view::{balancing, host, server};
+use fastchat_wire::control::Role;
 
 fn state(seen: &Sightings) -> State {
     let fleet = fleet(1);
