@@ -7,7 +7,7 @@
 //!                                          lost  <───────────┘ nobody has heard of it for 10 s
 //! ```
 
-use crate::desired::{Fleet, Goal, Instance};
+use crate::desired::{Goal, Instance};
 use crate::observed::{Sighting, Sightings};
 use fastchat_wire::control::{InstanceState, InstanceStatus, ProcessState, StatusPart};
 use serde::Serialize;
@@ -77,13 +77,17 @@ pub(crate) struct Look<'a> {
 }
 
 /// Looks at one instance.
-pub(crate) fn look<'a>(fleet: &Fleet, seen: &'a Sightings, instance: &Instance) -> Look<'a> {
+pub(crate) fn look<'a>(seen: &'a Sightings, instance: &Instance) -> Look<'a> {
     let by_agent = seen.by_agent(&instance.host, instance.role, &instance.name);
     let own = seen.of(instance.role, &instance.name);
     let state = match instance.goal {
-        Goal::Stop | Goal::Gone if has_stopped(fleet, seen, instance) => State::Stopped,
+        Goal::Stop | Goal::Gone if has_stopped(seen, instance) => State::Stopped,
         Goal::Stop | Goal::Gone => State::Stopping,
-        Goal::Run | Goal::Drain { .. } => running_state(seen, instance, own, by_agent),
+        Goal::Run => running_state(seen, &instance.host, own, by_agent),
+        Goal::Drain { .. } => match running_state(seen, &instance.host, own, by_agent) {
+            State::Requested | State::Starting | State::Ready => State::Draining,
+            state => state,
+        },
     };
     let current = |own: &&Sighting| by_agent.is_none_or(|(agent, by_agent)| is_of_the_running_process(own, agent, by_agent));
     Look {
@@ -98,7 +102,7 @@ fn is_of_the_running_process(own: &Sighting, agent: &Sighting, by_agent: &Instan
     own.sequence > agent.sequence || by_agent.pid == Some(own.status.pid)
 }
 
-fn running_state(seen: &Sightings, instance: &Instance, own: Option<&Sighting>, by_agent: Option<(&Sighting, &InstanceStatus)>) -> State {
+fn running_state(seen: &Sightings, host: &str, own: Option<&Sighting>, by_agent: Option<(&Sighting, &InstanceStatus)>) -> State {
     let heard_of = |sighting: &Sighting| !sighting.silent;
     if let Some((agent, by_agent)) = by_agent.filter(|(agent, _)| heard_of(agent)) {
         match by_agent.state {
@@ -107,13 +111,13 @@ fn running_state(seen: &Sightings, instance: &Instance, own: Option<&Sighting>, 
             InstanceState::Stopped => return State::Requested,
             InstanceState::Running => match own {
                 Some(own) if !is_of_the_running_process(own, agent, by_agent) => return State::Starting,
-                Some(own) => return own_state(instance, own),
+                Some(own) => return own_state(own),
                 None => return State::Starting,
             },
         }
     }
-    match (own, seen.agent(&instance.host)) {
-        (Some(own), _) => own_state(instance, own),
+    match (own, seen.agent(host)) {
+        (Some(own), _) => own_state(own),
         (None, Some((agent, _))) if heard_of(agent) => State::Requested,
         (None, Some(_)) => State::Lost,
         (None, None) if seen.settled => State::Lost,
@@ -121,20 +125,18 @@ fn running_state(seen: &Sightings, instance: &Instance, own: Option<&Sighting>, 
     }
 }
 
-fn own_state(instance: &Instance, own: &Sighting) -> State {
+fn own_state(own: &Sighting) -> State {
     match own.status.state {
         _ if own.silent => State::Lost,
         ProcessState::Starting => State::Starting,
         ProcessState::Stopping => State::Stopping,
-        ProcessState::Ready | ProcessState::Draining if instance.goal != Goal::Run => State::Draining,
         ProcessState::Ready => State::Ready,
         ProcessState::Draining => State::Draining,
     }
 }
 
 /// Whether its agent, knowing that it should not run, says that it does not.
-pub(crate) fn has_stopped(fleet: &Fleet, seen: &Sightings, instance: &Instance) -> bool {
-    debug_assert!(fleet.generation >= instance.goal_generation, "goals are set by generations");
+pub(crate) fn has_stopped(seen: &Sightings, instance: &Instance) -> bool {
     let Some((agent, _)) = seen.agent(&instance.host) else {
         return false;
     };

@@ -69,7 +69,7 @@ pub(crate) struct ServerView {
 
 /// Shows a chat server.
 pub(crate) fn server(fleet: &Fleet, seen: &Sightings, instance: &Instance) -> ServerView {
-    let look = look(fleet, seen, instance);
+    let look = look(seen, instance);
     ServerView {
         connections: look::connections(&look),
         weight: instance.weight,
@@ -92,7 +92,7 @@ pub(crate) struct BalancerView {
 
 /// Shows a balancer.
 pub(crate) fn balancer(fleet: &Fleet, seen: &Sightings, instance: &Instance) -> BalancerView {
-    let look = look(fleet, seen, instance);
+    let look = look(seen, instance);
     let (balancing_generation, servers) = match look.own.map(|own| &own.status.part) {
         Some(StatusPart::Balancer(status)) => (status.balancing_generation, status.servers.clone()),
         Some(StatusPart::Server(_) | StatusPart::Agent(_)) | None => (0, Vec::new()),

@@ -82,7 +82,7 @@ fn next_goal(fleet: &Fleet, seen: &Sightings, instance: &Instance, force: bool, 
 
 /// Whether nobody would be left. Just after a start, before all could report, whoever was not heard of may be ready.
 fn is_last_ready(fleet: &Fleet, seen: &Sightings, instance: &Instance) -> bool {
-    let ready = |instance: &Instance| look::look(fleet, seen, instance).state == State::Ready;
+    let ready = |instance: &Instance| look::look(seen, instance).state == State::Ready;
     let may_be_ready = ready(instance) || (!seen.settled && seen.of(instance.role, &instance.name).is_none());
     may_be_ready
         && !fleet
