@@ -9,8 +9,8 @@
 //! ```
 //!
 //! What should be stands in the database ([`desired`]), what is in memory
-//! ([`observed`]). [`specs`], [`plan`] and [`view`] are pure functions of the
-//! two; [`routes`] and [`reconciler`] are the only ones that change anything.
+//! ([`observed`]). [`specs`], [`look`], [`plan`] and [`view`] are pure
+//! functions of the two; [`routes`] and [`reconciler`] are the only ones that change anything.
 
 mod app;
 mod audit;
@@ -24,6 +24,7 @@ mod edge;
 mod extract;
 mod idempotency;
 mod logging;
+mod look;
 mod metrics;
 mod observed;
 mod operation;

@@ -1,7 +1,7 @@
 //! The control plane's figures. Every name stands here once.
 
+use crate::look::State;
 use crate::operation::OperationState;
-use crate::view::State;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     process_collector::ProcessCollector,

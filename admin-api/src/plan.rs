@@ -5,12 +5,12 @@
 //! after a restart of the control plane the same facts give the same steps.
 
 use crate::desired::{Edit, Fleet, Goal, Host, Instance};
+use crate::look::{self, HostState, State};
 use crate::observed::Sightings;
 use crate::operation::{Kind, Operation, OperationState, Step};
 use crate::problem::Problem;
 use crate::specs::endpoint;
-use crate::view::{self, HostState, State};
-use fastchat_wire::control::Role;
+use fastchat_wire::control::{InstanceState, Role};
 use std::collections::BTreeSet;
 
 /// Ports that a process has: clients, internal, probes.
@@ -37,7 +37,7 @@ pub(crate) enum NoPlace {
 
 /// The host for a new process: the one asked for, or the one with the fewest that is not lost.
 pub(crate) fn place<'a>(fleet: &'a Fleet, seen: &Sightings, wanted: Option<&str>) -> Result<&'a Host, NoPlace> {
-    let lost = |host: &Host| view::host_state(seen, &host.name) == HostState::Lost;
+    let lost = |host: &Host| look::host_state(seen, &host.name) == HostState::Lost;
     if let Some(name) = wanted {
         let host = fleet.host(name).ok_or_else(|| NoPlace::UnknownHost(name.to_owned()))?;
         return if lost(host) {
@@ -112,7 +112,7 @@ fn taken_ports(fleet: &Fleet, host: &Host) -> BTreeSet<u16> {
 /// The next steps towards what is wanted, at `now` (ms since the Unix epoch).
 pub(crate) fn reconcile(fleet: &Fleet, seen: &Sightings, open: &[Operation], now: u64) -> Vec<Edit> {
     let goals = fleet.instances.iter().filter_map(|instance| {
-        let goal = next_goal(fleet, seen, instance, now)?;
+        let goal = next_goal(seen, instance, now)?;
         Some(Edit::SetGoal {
             name: instance.name.clone(),
             goal,
@@ -124,34 +124,32 @@ pub(crate) fn reconcile(fleet: &Fleet, seen: &Sightings, open: &[Operation], now
     goals.chain(operations).collect()
 }
 
-fn next_goal(fleet: &Fleet, seen: &Sightings, instance: &Instance, now: u64) -> Option<Goal> {
+fn next_goal(seen: &Sightings, instance: &Instance, now: u64) -> Option<Goal> {
     match instance.goal {
         Goal::Run | Goal::Gone => None,
-        Goal::Drain { until } => is_empty(fleet, seen, instance, until, now).then_some(Goal::Stop),
-        Goal::Stop => view::has_stopped(fleet, seen, instance).then_some(Goal::Gone),
+        Goal::Drain { until } => is_empty(seen, instance, until, now).then_some(Goal::Stop),
+        Goal::Stop => look::has_stopped(seen, instance).then_some(Goal::Gone),
     }
 }
 
-/// Whether a draining server may end: nobody is left, nobody can be helped, or time is up.
-fn is_empty(fleet: &Fleet, seen: &Sightings, instance: &Instance, until: u64, now: u64) -> bool {
-    let look = view::look(fleet, seen, instance);
+/// Whether a draining server may end: nobody is left, nobody is served, or time is up.
+fn is_empty(seen: &Sightings, instance: &Instance, until: u64, now: u64) -> bool {
+    let look = look::look(seen, instance);
     // Counts of before the drain say nothing: clients may still have been on their way.
-    let drained = look
+    let knows = look
         .own
-        .is_some_and(|own| own.status.applied_generation >= instance.goal_generation)
-        && view::connections(&look) == 0;
-    now >= until
-        || match look.state {
-            State::Crashed => true,
-            State::Draining | State::Ready | State::Cordoned => drained,
-            State::Requested | State::Starting | State::Stopping | State::Stopped | State::Lost => false,
-        }
+        .is_some_and(|own| !own.silent && own.status.applied_generation >= instance.goal_generation);
+    let runs = look
+        .by_agent
+        .is_some_and(|by_agent| matches!(by_agent.state, InstanceState::Running | InstanceState::Stopping));
+    let agent_reports = look::host_state(seen, &instance.host) == HostState::Ready;
+    now >= until || (knows && look::connections(&look) == 0) || (agent_reports && !runs && look.own.is_none())
 }
 
 /// The operation as it should be now; `None` where nothing changed.
 fn progress(fleet: &Fleet, seen: &Sightings, operation: &Operation, now: u64) -> Option<Operation> {
     let target = fleet.instance(operation.target.role, &operation.target.name);
-    let state = target.map_or(State::Stopped, |instance| view::look(fleet, seen, instance).state);
+    let state = target.map_or(State::Stopped, |instance| look::look(seen, instance).state);
     let mut next = operation.clone();
     if next.steps.last().is_none_or(|step| step.state != state.as_str()) && next.steps.len() < STEPS_MAX {
         next.steps.push(Step {
@@ -183,10 +181,10 @@ fn removed(operation: &Operation) -> Problem {
 fn overdue(fleet: &Fleet, seen: &Sightings, operation: &Operation, state: State) -> Problem {
     let name = &operation.target.name;
     let instance = fleet.instance(operation.target.role, name);
-    let look = instance.map(|instance| view::look(fleet, seen, instance));
+    let look = instance.map(|instance| look::look(seen, instance));
     let said = look.as_ref().and_then(|look| look.own?.status.problem.clone());
     let last_exit = look.as_ref().and_then(|look| look.by_agent?.last_exit.clone());
-    let host_lost = instance.is_some_and(|instance| view::host_state(seen, &instance.host) == HostState::Lost);
+    let host_lost = instance.is_some_and(|instance| look::host_state(seen, &instance.host) == HostState::Lost);
     let why = match (said, last_exit) {
         (Some(problem), _) => problem,
         (None, Some(exit)) => format!("its last process ended: {exit}"),

@@ -119,7 +119,9 @@ CREATE TABLE entries (
     block      BLOB    NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX entries_by_seq ON entries (log_id, seq);
-CREATE UNIQUE INDEX entries_by_id ON entries (log_id, entry_id, device_id);
+-- The entry first: its id is a UUIDv7, so the entries of all logs go to this
+-- index's end instead of one page for each log.
+CREATE UNIQUE INDEX entries_by_id ON entries (entry_id, device_id, log_id);
 
 -- The devices that a `welcome` entry is for.
 CREATE TABLE welcomes (

@@ -40,7 +40,8 @@ pub(crate) fn object(value: &Value, as_json: bool) {
 }
 
 fn table(items: &[Value], columns: &[&str]) -> String {
-    let head: Vec<String> = columns.iter().map(|column| column.to_uppercase()).collect();
+    let title = |column: &&str| column.rsplit('.').next().unwrap_or(column).replace('_', " ").to_uppercase();
+    let head: Vec<String> = columns.iter().map(title).collect();
     let rows = items
         .iter()
         .map(|item| columns.iter().map(|column| cell(at(item, column))).collect());
@@ -81,7 +82,7 @@ mod tests {
         ];
         assert_eq!(
             table(&items, &["name", "pid", "record.who"]),
-            "NAME  PID   RECORD.WHO\ns1    4711  admin\ns10   -     -"
+            "NAME  PID   WHO\ns1    4711  admin\ns10   -     -"
         );
     }
 }

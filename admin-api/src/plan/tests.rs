@@ -116,6 +116,20 @@ fn a_draining_server_stops_once_it_is_empty_and_not_by_counts_of_before() {
 }
 
 #[test]
+fn a_draining_server_that_does_not_run_stops_at_once_but_a_lost_one_gets_its_time() {
+    let mut fleet = fleet(2);
+    (fleet.instances[0].goal, fleet.instances[0].goal_generation) = (Goal::Drain { until: 500 }, 7);
+    let at = |seen: &Sightings| goals(&reconcile(&fleet, seen, &[], 100));
+    let crashed = agent_status(&[(Role::Server, "s1", InstanceState::Crashed, None)]);
+    assert_eq!(at(&sightings([server_with("s1", 3, 7), crashed])), [("s1".to_owned(), Goal::Stop)]);
+    assert_eq!(at(&sightings([agent_status(&[])])), [("s1".to_owned(), Goal::Stop)]);
+    assert_eq!(at(&Sightings::default()), []);
+    let mut lost = sightings([server_with("s1", 3, 7)]);
+    lost.by_process.get_mut(&(Role::Server, "s1".to_owned())).unwrap().silent = true;
+    assert_eq!(at(&lost), []);
+}
+
+#[test]
 fn a_stopped_server_is_gone_and_its_operation_succeeds_after_that() {
     let mut fleet = fleet(2);
     fleet.instances[0].goal = Goal::Stop;

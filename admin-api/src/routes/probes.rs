@@ -1,8 +1,8 @@
 //! `/metrics`, `/healthz`, `/readyz`: without a token, as every process has them.
 
 use crate::app::App;
+use crate::look;
 use crate::problem::Problem;
-use crate::view;
 use axum::{
     Router,
     extract::State,
@@ -22,10 +22,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let (fleet, seen) = (app.fleet(), app.observed.snapshot());
-    let servers: Vec<_> = fleet
-        .of_role(Role::Server)
-        .map(|server| view::look(&fleet, &seen, server).state)
-        .collect();
+    let servers: Vec<_> = fleet.of_role(Role::Server).map(|server| look::look(&seen, server).state).collect();
     app.metrics
         .observe(fleet.generation, &servers, &app.store.operation_counts().await?);
     let (media_type, text) = app.metrics.render().map_err(|error| {

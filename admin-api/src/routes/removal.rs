@@ -5,11 +5,11 @@ use crate::auth::Caller;
 use crate::clock;
 use crate::desired::{Edit, Fleet, Goal, Instance};
 use crate::idempotency::accepted;
+use crate::look::{self, State};
 use crate::observed::Sightings;
 use crate::operation::{self, Kind, Operation, STOP_MS_MAX, Target};
 use crate::problem::Problem;
 use crate::specs::DRAIN_MS;
-use crate::view::{self, State};
 use axum::response::Response;
 use fastchat_wire::control::Role;
 use serde::Deserialize;
@@ -82,7 +82,7 @@ fn next_goal(fleet: &Fleet, seen: &Sightings, instance: &Instance, force: bool, 
 
 /// Whether nobody would be left. Just after a start, before all could report, whoever was not heard of may be ready.
 fn is_last_ready(fleet: &Fleet, seen: &Sightings, instance: &Instance) -> bool {
-    let ready = |instance: &Instance| view::look(fleet, seen, instance).state == State::Ready;
+    let ready = |instance: &Instance| look::look(seen, instance).state == State::Ready;
     let may_be_ready = ready(instance) || (!seen.settled && seen.of(instance.role, &instance.name).is_none());
     may_be_ready
         && !fleet

@@ -92,6 +92,14 @@ impl Report {
         let servers: Vec<_> = servers
             .map(|server| format!("{} at {}", text(&server["name"]), text(&server["address"])))
             .collect();
+        let me = std::env::args().next().unwrap_or_else(|| "fastchat-admin".to_owned());
+        let options = format!("--url {admin} --token-file {token}");
+        // From the repository's folder, where `make run` is; elsewhere it is not there to try.
+        let example = "protocol/examples/raw_client.py";
+        let chat = match std::path::Path::new(example).exists() {
+            true => format!("  python3 {example} demo --balancer {balancer}\n"),
+            false => String::new(),
+        };
         format!(
             "FastChat is up.
 
@@ -100,7 +108,7 @@ impl Report {
 
 Try next:
 
-  fastchat-admin --help
+{chat}  {me} servers list {options}
   curl -H \"Authorization: Bearer $(cat {token})\" {admin}/v1/servers
   curl -X PUT -H \"Authorization: Bearer $(cat {token})\" -H 'If-Match: *' --json '{{\"strategy\":\"round-robin\"}}' {admin}/v1/balancing
 

@@ -116,7 +116,7 @@ async fn a_killed_server_loses_nothing_and_doubles_nothing() {
         .create(ConversationKind::Group, &[bob_id, carol_id])
         .await
         .expect("a group");
-    let each = 1_000;
+    let each = 2_000;
     for user in [&mut alice, &mut bob, &mut carol] {
         user.follow(group);
         for n in 0..each {
@@ -130,8 +130,20 @@ async fn a_killed_server_loses_nothing_and_doubles_nothing() {
     let pid = u32::try_from(before["pid"].as_u64().expect("a pid")).expect("a pid");
     let half: HashMap<LogId, u64> = [(group, 1 + 2 * each)].into();
     let all: HashMap<LogId, u64> = [(group, 1 + 3 * each)].into();
+    let watcher_token = carol.me.token.clone();
+    let elsewhere = fleet
+        .line
+        .servers
+        .iter()
+        .find(|server| server.name != victim)
+        .expect("another server")
+        .address
+        .clone();
     let kill = async {
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        let mut watcher = Client::greeted(&elsewhere, None).await.expect("a server greets");
+        watcher.resume(&watcher_token).await.expect("carol's session");
+        // In the middle of it: some are acknowledged, many are on their way.
+        while watcher.fetch(group, 0).await.expect("the log is readable").1.last_seq < each / 4 {}
         signal(pid, "KILL");
     };
     tokio::join!(alice.run(&half, PATIENCE), bob.run(&half, PATIENCE), kill);

@@ -1,14 +1,22 @@
 //! One suite for every implementation of [`Store`](super::Store): what each
-//! test needs is an empty store.
+//! test needs is an empty store, or two stores on the same empty data, as two
+//! processes have.
 
 pub(crate) mod accounts;
+pub(crate) mod append;
 pub(crate) mod blobs;
+pub(crate) mod commit;
+pub(crate) mod create;
+pub(crate) mod drafts;
 pub(crate) mod people;
+pub(crate) mod reading;
+pub(crate) mod two;
 
 /// Runs the whole suite: `$open` is an async function that makes an empty store,
-/// and whatever must live as long as it does.
+/// `$open_two` one that makes two on the same data; each with whatever must live
+/// as long as they do.
 macro_rules! conformance {
-    ($open:path) => {
+    ($open:path, $open_two:path) => {
         $crate::store::conformance::conformance!(@ $open;
             accounts {
                 what_was_registered_is_what_sign_in_checks
@@ -39,6 +47,48 @@ macro_rules! conformance {
                 who_left_neither_reads_nor_puts
                 an_account_announces_so_many_bytes_a_day
                 a_blob_comes_in_a_bounded_number_of_pieces
+            }
+            append {
+                numbers_count_up_and_blocks_come_back
+                a_batch_may_have_many_logs_and_senders
+                the_same_entry_again_is_the_same_append
+                a_duplicate_is_found_before_membership_and_epoch
+                an_epoch_is_compared_where_it_is_given
+                an_archive_is_its_accounts_and_an_inbox_the_servers
+            }
+            commit {
+                a_commit_writes_everything_in_order
+                a_plain_commit_writes_one_entry
+                a_commit_again_is_the_same_commit
+                a_refused_commit_writes_nothing
+                accounts_that_come_and_go_read_what_is_theirs
+                re_adding_a_member_and_removing_a_stranger_change_nothing
+            }
+            create {
+                a_conversation_begins_with_its_members
+                creating_again_succeeds_and_changes_nothing
+                a_direct_conversation_is_unique_for_its_pair
+                an_unknown_account_makes_no_conversation
+                a_grant_is_a_member_entry_unless_it_changes_nothing
+                who_left_reads_nothing_after_it
+            }
+            reading {
+                a_page_ends_by_number_or_by_bytes_but_has_at_least_one
+                entries_for_pushing_are_a_range
+                a_device_trims_its_own_inbox_and_nothing_else
+                conversations_come_in_pages_by_id
+                a_devices_logs_are_its_conversations_inbox_and_archive
+                members_come_in_pages_by_account
+                marks_never_move_back_nor_beyond_the_last_entry
+                a_roster_knows_who_reads_which_entry
+            }
+        );
+        $crate::store::conformance::conformance!(@ $open_two;
+            two {
+                numbers_have_no_hole_and_no_double
+                the_same_entry_through_both_is_one
+                a_direct_conversation_made_from_both_sides_is_one
+                what_one_acknowledged_the_other_has
             }
         );
     };

@@ -99,6 +99,7 @@ pub(crate) struct Committed {
     /// Where the `commit` entry stands.
     pub(crate) appended: Appended,
     /// Everything that was written, in order of writing: commit, welcome, notices, member. Empty for a duplicate.
+    /// All of the conversation's carry the new roster's version, which says of each who reads it.
     pub(crate) written: Vec<Written>,
 }
 
@@ -212,8 +213,11 @@ pub(crate) trait LogStore {
     /// An MLS commit, atomically and in this order: entry `commit`; entry
     /// `welcome` where there is one, with a notice `welcomed` in the inbox of
     /// each device of `welcome_to`; entry `member` where accounts change; epoch
-    /// + 1; group info replaced. Denied: `not-member`, `epoch-conflict`,
-    /// `forbidden` by [`super::rules`], `not-found` for an unknown account.
+    /// + 1; group info replaced. The same (log, entry) by the same device again
+    /// is a duplicate before all else. Denied: `not-member`, `epoch-conflict`,
+    /// `forbidden` by [`super::rules`] or for a welcomed device that is not a
+    /// member's, `not-found` for an unknown account or device, `bad-request` for
+    /// a Welcome without an entry or the reverse, `conflict` for a taken `welcome_entry`.
     async fn commit(&self, commit: Commit) -> Result<Committed>;
 
     /// A new conversation with its first `member` entry. A direct one is unique
@@ -222,6 +226,8 @@ pub(crate) trait LogStore {
     async fn create(&self, create: Create) -> Result<Created>;
 
     /// Another role; writes a `member` entry (none where the role is the same).
+    /// Denied: `not-member`, `not-found` for an account that is no member,
+    /// `forbidden` by [`super::rules`].
     async fn grant(
         &self,
         conversation: LogId,
@@ -232,7 +238,9 @@ pub(crate) trait LogStore {
         at: u64,
     ) -> Result<Vec<Written>>;
 
-    /// The actor is no member any more; writes a `member` entry.
+    /// The actor is no member any more; writes a `member` entry. Where no admin
+    /// is left, the longest-standing member becomes one, in the same entry.
+    /// Denied: `not-member`, `forbidden` in a direct conversation.
     async fn leave(&self, conversation: LogId, actor: Actor, member_entry: EntryId, at: u64) -> Result<Vec<Written>>;
 
     /// Entries after a cursor, oldest first: at most `limit`, and at most

@@ -26,7 +26,7 @@ use fastchat_wire::{
 use std::collections::BTreeSet;
 
 /// Kinds of entries that only the server writes.
-pub(crate) const SERVER_KINDS: [&str; 4] = ["commit", "welcome", "member", "welcomed"];
+pub(crate) const SERVER_KINDS: [&str; 3] = ["commit", "welcome", "member"];
 
 /// A conversation as the deciders see it.
 #[derive(Debug, Clone, PartialEq, Eq)]

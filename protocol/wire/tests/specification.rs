@@ -77,6 +77,14 @@ fn the_retryable_codes_of_the_page_are_those_of_the_crate() {
     assert_eq!(page, ours);
 }
 
+/// `16,384`, as the page writes numbers of bytes and packages.
+fn thousands(number: usize) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1_000, number % 1_000),
+    }
+}
+
 #[test]
 fn the_limits_of_the_page_are_the_limits_of_the_crate() {
     let (kib, mib) = (|bytes: usize| bytes >> 10, |bytes: usize| bytes >> 20);
@@ -121,13 +129,23 @@ fn the_limits_of_the_page_are_the_limits_of_the_crate() {
         (6, format!("(at most {KEYS_CLAIM_MAX} of each)")),
         (
             6,
+            format!("an identity has 1 to {IDENTITY_BYTES_MAX} bytes, a credential 1 to {CREDENTIAL_BYTES_MAX}"),
+        ),
+        (
+            6,
             format!(
-                "At most {KEYS_PUBLISH_MAX} KeyPackages in one `keys-publish`, each of at most {} KiB",
-                kib(KEY_PACKAGE_BYTES_MAX)
+                "One `keys-publish` takes 1 to {KEYS_PUBLISH_MAX} KeyPackages of 1 to {} bytes",
+                thousands(KEY_PACKAGE_BYTES_MAX)
             ),
         ),
-        (6, format!("a device has at most {KEYS_PER_DEVICE_MAX} unclaimed")),
-        (6, format!("A `credential` has at most {} KiB", kib(CREDENTIAL_BYTES_MAX))),
+        (
+            6,
+            format!("{} unclaimed ones of a device are `quota-exceeded`", thousands(KEYS_PER_DEVICE_MAX)),
+        ),
+        (
+            6,
+            format!("would hand out more than {} packages", thousands(KEYS_CLAIM_PACKAGES_MAX)),
+        ),
         (7, format!("per blob (default {} MiB)", BLOB_BYTES_MAX >> 20)),
         (7, format!("per account and day (default {} GiB)", BLOB_BYTES_PER_DAY_MAX >> 30)),
         (

@@ -1,5 +1,7 @@
 use super::*;
 use crate::testing::{agent_status, balancer_status, fleet, server_status, sightings};
+use crate::view::{balancing, host, server};
+use fastchat_wire::control::Role;
 
 fn state(seen: &Sightings) -> State {
     let fleet = fleet(1);
@@ -71,7 +73,7 @@ fn a_stopping_server_has_stopped_only_by_the_word_of_an_agent_that_knows() {
     let mut fleet = fleet(1);
     fleet.instances[0].goal = Goal::Stop;
     fleet.instances[0].goal_generation = 7;
-    let look = |seen: &Sightings| look(&fleet, seen, &fleet.instances[0]).state;
+    let look = |seen: &Sightings| look(seen, &fleet.instances[0]).state;
     assert_eq!(look(&Sightings::default()), State::Stopping);
     assert_eq!(look(&sightings([agent_sees(InstanceState::Running, Some(11))])), State::Stopping);
     assert_eq!(look(&sightings([agent_sees(InstanceState::Stopped, None)])), State::Stopped);
