@@ -34,6 +34,7 @@
 //! - [`content`]: a message names the entry that carried it; unknown types are kept; `Debug` and errors quote nothing.
 //! - [`store`]: what was written is durable, whole and sealed; what was deleted is overwritten; another version is refused.
 
+pub mod backup;
 pub mod content;
 pub mod credential;
 pub mod device;
@@ -49,6 +50,7 @@ pub mod secret;
 pub mod store;
 pub mod username;
 
+pub use backup::BackupPublicKey;
 pub use content::{Content, ContentError};
 pub use credential::{Credential, CredentialError, Subject};
 pub use device::{DeviceKey, DevicePublicKey};
