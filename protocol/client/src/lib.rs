@@ -1,0 +1,49 @@
+//! The client's side of the FastChat protocol: the network half.
+//!
+//! ```text
+//!  your program ── Session::next ──< entries of every log, each once, in order
+//!       │              │
+//!       │  Outbox ─────┤  assign ─> balancer ─> wait-ms ─> dial ─> hello ─> resume ─> live
+//!       │  Journal ────┘     ^                                                        │
+//!       │                    └── loss: backoff   ·   move: connect first, then close ─┘
+//!       └── chat::* (one function for each verb) over a Connection
+//! ```
+//!
+//! A [`Session`] is what most programs want: it lives as long as the program
+//! does and survives servers, networks and restarts. Below it, [`enter`] gives
+//! one [`Connection`] to a server, and [`chat`] has one typed function for each
+//! verb of `protocol/PROTOCOL.md`, under the verb's name.
+//!
+//! Blocks are opaque bytes here: what is sealed in them is the business of the
+//! layer above. What must outlast the program (token, cursors, entries that
+//! wait to be sent) the caller keeps, behind [`Journal`] and [`Outbox`].
+//!
+//! Nothing here grows with what a server sends: queues, collected answers,
+//! waits and pages have bounds ([`limits`]), and beyond them entries are
+//! fetched again later, or the connection ends with a typed reason.
+
+pub mod address;
+pub mod chat;
+pub mod config;
+pub mod connection;
+pub mod dial;
+mod enter;
+pub mod entry;
+pub mod error;
+pub mod event;
+pub mod journal;
+pub mod limits;
+pub mod outbox;
+pub mod session;
+pub mod sync;
+
+pub use address::Address;
+pub use config::{Config, Timing};
+pub use connection::{Awaited, Closed, Connection, Reply};
+pub use enter::{Entered, Errand, enter};
+pub use entry::Entry;
+pub use error::{Error, Failure, Refused};
+pub use event::Event;
+pub use journal::{Journal, MemoryJournal, Saved};
+pub use outbox::{MemoryOutbox, Outbox, Outgoing, Settlement};
+pub use session::{Ended, Session, SessionEvent};
