@@ -28,6 +28,8 @@ pub struct Config {
 pub struct Timing {
     /// For one address to answer.
     pub dial: Duration,
+    /// For a balancer to answer `assign`, and for a server to answer `hello`.
+    pub enter: Duration,
     /// For one request to be answered.
     pub request: Duration,
     /// Write, and no byte leaves for so long: the connection ends.
@@ -48,6 +50,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             dial: Duration::from_secs(5),
+            enter: Duration::from_secs(10),
             request: Duration::from_secs(60),
             write_stall: Duration::from_secs(30),
             backoff_min: Duration::from_millis(200),

@@ -25,14 +25,19 @@ use crate::{
 };
 use bytes::Bytes;
 use event_queue::EventQueue;
-use fastchat_wire::{Block, Request, chat::ping::Ping, encode_request, limits::PING_INTERVAL_MS};
+use fastchat_wire::{
+    Block, Request,
+    chat::{hello::Welcome, ping::Ping},
+    encode_request,
+    limits::{BLOCK_BYTES_MAX, PING_INTERVAL_MS},
+};
 use pending::Pending;
 pub use reply::{Awaited, Reply};
 use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -85,6 +90,7 @@ struct Shared {
     frames: mpsc::Sender<Bytes>,
     events: EventQueue,
     ping_interval: watch::Sender<Duration>,
+    block_bytes_max: AtomicUsize,
     request_timeout: Duration,
     closed: OnceLock<Closed>,
     end: CancellationToken,
@@ -102,6 +108,7 @@ impl Connection {
             frames,
             events: EventQueue::default(),
             ping_interval: watch::Sender::new(Duration::from_millis(PING_INTERVAL_MS)),
+            block_bytes_max: AtomicUsize::new(BLOCK_BYTES_MAX),
             request_timeout: timing.request,
             closed: OnceLock::new(),
             end: CancellationToken::new(),
@@ -133,6 +140,13 @@ impl Connection {
     /// Like [`Self::start`]; up to `entries_max` entries of the answer are kept.
     pub(crate) async fn start_collecting<R: Request>(&self, request: &R, block: &Block, entries_max: usize) -> Result<Awaited<R>, Failure> {
         let shared = &self.shared;
+        let block_bytes_max = shared.block_bytes_max.load(Ordering::Relaxed);
+        if block.bytes.len() > block_bytes_max {
+            let bytes = block.bytes.len();
+            return Err(Failure::Usage(format!(
+                "a block of {bytes} bytes: the server takes {block_bytes_max} at most, send it in pieces"
+            )));
+        }
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         let frame = encode_request(id, request, block).map_err(|error| Failure::Usage(format!("the request is too large: {error}")))?;
         let kib = u32::try_from(frame.len().div_ceil(1_024)).unwrap_or(u32::MAX);
@@ -163,10 +177,12 @@ impl Connection {
         self.shared.closed.get().cloned()
     }
 
-    /// Follows the server's `ping-interval-ms`, within reason.
-    pub(crate) fn set_ping_interval(&self, interval: Duration) {
-        let interval = interval.clamp(PING_INTERVAL_MIN, PING_INTERVAL_MAX);
+    /// Follows what the server announced, within reason.
+    pub(crate) fn announced(&self, welcome: &Welcome) {
+        let interval = Duration::from_millis(welcome.ping_interval_ms).clamp(PING_INTERVAL_MIN, PING_INTERVAL_MAX);
         self.shared.ping_interval.send_replace(interval);
+        let block_bytes_max = welcome.max_block.min(BLOCK_BYTES_MAX);
+        self.shared.block_bytes_max.store(block_bytes_max, Ordering::Relaxed);
     }
 
     fn lost(&self) -> Failure {

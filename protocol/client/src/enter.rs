@@ -1,12 +1,21 @@
 //! Finding a server: balancer, wait, dial, hello.
 
-use crate::{address::Address, chat, config::Config, connection::Connection, dial::dial, error::Error, limits::WAIT_MAX, session::Course};
+use crate::{
+    address::Address,
+    chat,
+    config::Config,
+    connection::Connection,
+    dial::dial,
+    error::{Error, Failure},
+    limits::WAIT_MAX,
+    session::Course,
+};
 use fastchat_wire::{
     Code, MoveId,
     chat::{assign::Assign, hello::Welcome},
 };
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Rounds through all balancers before [`enter`] gives up.
 const ROUNDS_MAX: u32 = 4;
@@ -64,7 +73,7 @@ pub(crate) async fn enter_once(config: &Config, balancer: usize, errand: Errand)
             move_id: errand.move_id,
             proxy: false,
         };
-        let assigned = chat::assign(&connection, &request).await?;
+        let assigned = answered(config, chat::assign(&connection, &request)).await?;
         connection.close();
         assigned
     };
@@ -76,8 +85,14 @@ pub(crate) async fn enter_once(config: &Config, balancer: usize, errand: Errand)
         .map_err(|error| Error::CannotConnect(format!("the balancer {balancer} names no server's address: {error}")))?;
     sleep(Duration::from_millis(assigned.wait_ms).min(WAIT_MAX)).await;
     let connection = dial(config, &address).await?;
-    let welcome = chat::hello(&connection, &config.agent, Some(assigned.ticket)).await?;
+    let welcome = answered(config, chat::hello(&connection, &config.agent, Some(assigned.ticket))).await?;
     Ok(Entered { connection, welcome })
+}
+
+/// Waits for a balancer's or server's first answer, and no longer than for that.
+async fn answered<T>(config: &Config, answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let patience = config.timing.enter;
+    timeout(patience, answer).await.unwrap_or(Err(Failure::TimedOut(patience)))
 }
 
 /// True where trying again changes nothing.

@@ -32,6 +32,12 @@ impl Refused {
             epoch,
         }
     }
+
+    /// True where the server refuses this connection rather than the request:
+    /// the session's next try to sign in tells why.
+    pub(crate) fn ends_the_connection(&self) -> bool {
+        matches!(self.code, Code::Unauthenticated | Code::Locked | Code::Draining)
+    }
 }
 
 impl fmt::Display for Refused {

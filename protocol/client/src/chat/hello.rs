@@ -8,10 +8,9 @@ use fastchat_wire::{
         hello::{Hello, Welcome},
     },
 };
-use std::time::Duration;
 
 /// Says hello, and a second time without the ticket where the ticket is refused.
-/// From then on the connection pings as often as the server wants.
+/// From then on the connection keeps to the limits that the server announced.
 ///
 /// # Errors
 /// `overloaded`, `draining`, `bad-request` (another version).
@@ -27,7 +26,7 @@ pub async fn hello(connection: &Connection, agent: &str, ticket: Option<Secret>)
             welcome.version
         )));
     }
-    connection.set_ping_interval(Duration::from_millis(welcome.ping_interval_ms));
+    connection.announced(&welcome);
     Ok(welcome)
 }
 

@@ -28,7 +28,7 @@ impl Verdict {
         match outcome {
             Ok(appended) => Self::Settled(Settlement::Appended(appended)),
             Err(Failure::Refused(refused)) if is_final(&refused) => Self::Settled(Settlement::Refused(refused)),
-            Err(Failure::Refused(refused)) => Self::Later(refused.retry_after),
+            Err(Failure::Refused(refused)) if refused.code.is_retryable() => Self::Later(refused.retry_after),
             // It can't even be written down as a request: it never will be.
             Err(Failure::Usage(what)) => Self::Settled(Settlement::Refused(Refused {
                 code: fastchat_wire::Code::TooLarge,
@@ -41,12 +41,9 @@ impl Verdict {
     }
 }
 
-/// True where sending the same entry again changes nothing. A lost session
-/// (`unauthenticated`, `locked`) and a server that is being emptied say nothing
-/// about the entry.
+/// True where sending the same entry again changes nothing.
 fn is_final(refused: &Refused) -> bool {
-    use fastchat_wire::Code;
-    !(refused.code.is_retryable() || matches!(refused.code, Code::Unauthenticated | Code::Locked | Code::Draining))
+    !(refused.code.is_retryable() || refused.ends_the_connection())
 }
 
 /// The entries that may be under way together: a run of appends, or one commit.

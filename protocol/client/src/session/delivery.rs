@@ -5,7 +5,7 @@
 
 use super::event::SessionEvent;
 use crate::limits::{HINTS_MAX, READY_BYTES_MAX, READY_ENTRIES_MAX};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem::discriminant};
 
 /// Statuses that wait at most; beyond, the oldest ones are dropped.
 const STATUSES_MAX: usize = 64;
@@ -30,7 +30,7 @@ enum Sort {
 fn sort(event: &SessionEvent) -> Sort {
     match event {
         SessionEvent::Mark(_) | SessionEvent::Signal(..) | SessionEvent::Device(_) | SessionEvent::Presence(_) => Sort::Hint,
-        SessionEvent::Live { .. } | SessionEvent::Away { .. } | SessionEvent::Listed(_) => Sort::Status,
+        SessionEvent::Live { .. } | SessionEvent::Away { .. } | SessionEvent::Listed(_) | SessionEvent::CaughtUp => Sort::Status,
         SessionEvent::Entry { .. }
         | SessionEvent::Gap { .. }
         | SessionEvent::StoreChanged
@@ -64,8 +64,9 @@ impl Delivery {
             Sort::Hint if self.hints >= HINTS_MAX || !self.has_room() => return,
             Sort::Hint => self.hints += 1,
             Sort::Status => {
-                if matches!(event, SessionEvent::Listed(_)) {
-                    self.drop_first(|queued| matches!(queued, SessionEvent::Listed(_)));
+                // A later one says all that an earlier one said.
+                if matches!(event, SessionEvent::Listed(_) | SessionEvent::CaughtUp) {
+                    self.drop_first(|queued| discriminant(queued) == discriminant(&event));
                 }
                 if self.statuses >= STATUSES_MAX {
                     self.drop_first(|queued| sort(queued) == Sort::Status);

@@ -30,6 +30,9 @@ pub enum SessionEvent {
     /// What the account can read, at sign-in and after pushes were lost.
     /// Marks, presence and devices may have changed: ask `members` where it matters.
     Listed(Arc<Listing>),
+    /// Everything that the last [`Self::Listed`] named was handed out, and
+    /// nothing newer is known of: what a short errand waits for.
+    CaughtUp,
     /// The next entry of its log. Own ones too, from whichever device.
     Entry {
         /// The entry.

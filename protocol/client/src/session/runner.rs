@@ -3,7 +3,7 @@
 
 use super::{
     Shared,
-    arrive::{Arrived, Setback, Token, arrive, blocking},
+    arrive::{Setback, Token, blocking},
     course::Course,
     delivery::Delivery,
     ended::Ended,
@@ -11,20 +11,15 @@ use super::{
     work::{self, Done},
 };
 use crate::{
-    chat::Listing,
     config::Config,
     connection::{Closed, Connection},
-    error::Failure,
     event::Event,
     limits::WAIT_MAX,
     outbox::lanes::Lanes,
-    sync::{Logs, Step},
+    sync::Logs,
 };
-use fastchat_wire::{AccountId, DeviceId, LogId, MoveId, chat::move_to::Move};
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use fastchat_wire::{AccountId, DeviceId, LogId, MoveId};
+use std::sync::{Arc, Mutex};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -70,6 +65,8 @@ pub(super) struct Runner<'a> {
     fetches: usize,
     /// No fetch before then.
     fetch_pause: Option<Instant>,
+    /// The last list's logs aren't all handed out yet.
+    catching_up: bool,
     listing: bool,
     list_again: bool,
     lanes: Lanes,
@@ -79,7 +76,9 @@ pub(super) struct Runner<'a> {
     work: JoinSet<Done>,
 }
 
+mod arriving;
 mod outgoing;
+mod receiving;
 
 impl<'a> Runner<'a> {
     /// Runs until the session is over.
@@ -117,6 +116,7 @@ impl<'a> Runner<'a> {
             ignored: None,
             fetches: 0,
             fetch_pause: None,
+            catching_up: false,
             listing: false,
             list_again: false,
             lanes: Lanes::default(),
@@ -179,22 +179,7 @@ impl<'a> Runner<'a> {
     fn begin_what_is_due(&mut self) -> Instant {
         let now = Instant::now();
         let mut wake_at = now + WAIT_MAX;
-        if let Arrival::At(at, move_id) = self.arrival {
-            if at <= now {
-                self.arrival = Arrival::UnderWay(move_id);
-                let try_it = arrive(
-                    Arc::clone(&self.config),
-                    Arc::clone(&self.shared.journal),
-                    Arc::clone(&self.token),
-                    self.store.as_deref().map(str::to_owned),
-                    self.course.balancer(),
-                    move_id,
-                );
-                self.work.spawn(async { Done::Arrived(try_it.await) });
-            } else {
-                wake_at = wake_at.min(at);
-            }
-        }
+        wake_at = wake_at.min(self.begin_arrival(now));
         if let Some((left, until)) = &self.leaving {
             if *until <= now {
                 left.connection.close();
@@ -216,35 +201,13 @@ impl<'a> Runner<'a> {
             self.list_again = false;
             self.work.spawn(work::list(connection.clone()));
         }
+        if self.catching_up && self.fetches == 0 && self.logs.nothing_due() {
+            self.catching_up = false;
+            self.delivery.push(SessionEvent::CaughtUp);
+        }
         if self.delivery.has_room() {
             wake_at = wake_at.min(self.begin_fetches(&connection, now));
             wake_at = wake_at.min(self.begin_batches(&connection, now));
-        }
-        wake_at
-    }
-
-    fn begin_fetches(&mut self, connection: &Connection, now: Instant) -> Instant {
-        let mut wake_at = now + WAIT_MAX;
-        if let Some(until) = self.fetch_pause {
-            if until > now {
-                return until;
-            }
-            self.fetch_pause = None;
-        }
-        while self.fetches < crate::limits::FETCHES_MAX {
-            let (lanes, patience) = (&self.lanes, self.config.timing.hole_patience);
-            let due = self.logs.begin_fetch(|log| match lanes.hole_deadline(log, patience) {
-                Some(deadline) if deadline > now => {
-                    wake_at = wake_at.min(deadline);
-                    true
-                }
-                _ => false,
-            });
-            let Some((log, after)) = due else {
-                break;
-            };
-            self.fetches += 1;
-            self.work.spawn(work::fetch(connection.clone(), log, after, self.stores));
         }
         wake_at
     }
@@ -253,18 +216,7 @@ impl<'a> Runner<'a> {
         match done {
             Done::Arrived(Ok(arrived)) => self.arrived(arrived),
             Done::Arrived(Err(Setback::End(ended))) => return Err(ended),
-            Done::Arrived(Err(Setback::Retry(error, after))) => {
-                let pause = self.course.failed(&self.config.timing, after, rand::random());
-                // Still live: a move that fails goes on with its id, until the server closes.
-                let move_id = match self.arrival {
-                    Arrival::UnderWay(move_id) if self.live.is_some() => move_id,
-                    _ => None,
-                };
-                self.arrival = Arrival::At(Instant::now() + pause, move_id);
-                if self.live.is_none() {
-                    self.away(error.to_string(), pause);
-                }
-            }
+            Done::Arrived(Err(Setback::Retry(error, after))) => self.failed_to_arrive(&error, after),
             Done::Fetched {
                 log,
                 store,
@@ -300,159 +252,6 @@ impl<'a> Runner<'a> {
             } => self.sent(log, store, &connection, batch.map_err(|error| Ended::journal(&error))?),
         }
         Ok(())
-    }
-
-    fn arrived(&mut self, arrived: Arrived) {
-        self.arrival = Arrival::None;
-        if self.store.as_deref() != Some(&arrived.store) {
-            if self.store.is_some() {
-                self.delivery.push(SessionEvent::StoreChanged);
-            }
-            self.store = Some(arrived.store.into());
-            self.stores += 1;
-            self.logs = Logs::default();
-        }
-        self.ignored = (!self.config.follow_archive).then(|| LogId::archive_of(arrived.account));
-        self.delivery.push(SessionEvent::Live {
-            server: arrived.server,
-            account: arrived.account,
-            device: arrived.device,
-        });
-        let live = Live {
-            connection: arrived.connection,
-            since: Instant::now(),
-            account: arrived.account,
-            device: arrived.device,
-        };
-        let _ = self.announce.send(Some(live.connection.clone()));
-        if let Some(left) = self.live.replace(live) {
-            self.leaving = Some((left, Instant::now() + self.config.timing.farewell));
-        }
-        self.fetch_pause = None;
-        self.listed(arrived.listing);
-        self.ask_outbox_again = true;
-    }
-
-    /// What the account can read: what is beyond the cursors is fetched.
-    fn listed(&mut self, listing: Listing) {
-        let conversations = listing.conversations.iter().map(|found| (found.conversation, found.last_seq));
-        let own = listing
-            .inbox
-            .iter()
-            .chain(&listing.archive)
-            .map(|bounds| (bounds.log, bounds.last_seq));
-        for (log, last_seq) in conversations.chain(own) {
-            self.rung(log, last_seq);
-        }
-        self.delivery.push(SessionEvent::Listed(Arc::new(listing)));
-    }
-
-    fn rung(&mut self, log: LogId, last_seq: u64) {
-        if self.ignored != Some(log) {
-            let rung = self.logs.rung(log, last_seq);
-            self.believe(rung);
-        }
-    }
-
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::Entry(entry) if self.ignored == Some(entry.log()) => {}
-            Event::Entry(entry) => {
-                let mut steps = Vec::new();
-                let heard = self.logs.heard(entry, self.delivery.has_room(), &mut steps);
-                self.believe(heard);
-                self.hand_out(steps);
-            }
-            Event::Behind(behind) => match (behind.log, behind.last_seq) {
-                (Some(log), Some(last_seq)) => self.rung(log, last_seq),
-                (Some(log), None) if self.ignored != Some(log) => {
-                    let touched = self.logs.touched(log);
-                    self.believe(touched);
-                }
-                (Some(_), None) => {}
-                (None, _) => self.list_again = true,
-            },
-            Event::Move(moving) => self.moving(&moving),
-            Event::Mark(mark) => self.delivery.push(SessionEvent::Mark(mark)),
-            Event::Signal(signal, block) => self.delivery.push(SessionEvent::Signal(signal, block)),
-            Event::Device(device) => self.delivery.push(SessionEvent::Device(device)),
-            Event::Presence(presence) => self.delivery.push(SessionEvent::Presence(presence)),
-        }
-    }
-
-    fn moving(&mut self, moving: &Move) {
-        if matches!(self.arrival, Arrival::None) {
-            let after = Duration::from_millis(moving.after_ms).min(WAIT_MAX);
-            self.arrival = Arrival::At(Instant::now() + after, Some(moving.id));
-        }
-    }
-
-    /// The connection is over: back to a balancer.
-    fn lost(&mut self, closed: &Closed) {
-        let Some(live) = self.live.take() else {
-            return;
-        };
-        let _ = self.announce.send(None);
-        let pause = self.course.lost(&self.config.timing, live.since.elapsed(), rand::random());
-        match self.arrival {
-            // A move is under way: it arrives as well without the old server.
-            Arrival::UnderWay(_) => {}
-            Arrival::None | Arrival::At(..) => self.arrival = Arrival::At(Instant::now() + pause, None),
-        }
-        self.away(closed.to_string(), pause);
-    }
-
-    fn away(&mut self, reason: String, retry_after: Duration) {
-        tracing::debug!(reason, ?retry_after, "no server");
-        self.delivery.push(SessionEvent::Away { reason, retry_after });
-    }
-
-    fn fetched(&mut self, log: LogId, connection: &Connection, page: Result<crate::chat::Page, Failure>) {
-        match page {
-            Ok(page) => {
-                let mut steps = Vec::new();
-                let fetched = self.logs.fetched(log, page, &mut steps);
-                self.hand_out(steps);
-                if let Err(wrong) = fetched {
-                    tracing::warn!(wrong, "a page that can't be");
-                    connection.close();
-                }
-            }
-            Err(failure) if failure.code() == Some(fastchat_wire::Code::NotMember) => {
-                self.logs.forget(log);
-                self.delivery.push(SessionEvent::NotMember(log));
-            }
-            Err(failure) => {
-                self.logs.fetch_failed(log);
-                self.pause_or_close(connection, &failure);
-            }
-        }
-    }
-
-    /// A refusal is waited out; after anything else the connection is no good.
-    fn pause_or_close(&mut self, connection: &Connection, failure: &Failure) {
-        match failure {
-            Failure::Refused(refused) => {
-                let pause = refused.retry_after.unwrap_or_default() + self.config.timing.backoff_min;
-                self.fetch_pause = Some(Instant::now() + pause);
-            }
-            _ => connection.close(),
-        }
-    }
-
-    fn hand_out(&mut self, steps: Vec<Step>) {
-        let Some(store) = &self.store else {
-            return;
-        };
-        for step in steps {
-            self.delivery.push(match step {
-                Step::Entry(entry) => SessionEvent::Entry {
-                    entry,
-                    store: Arc::clone(store),
-                },
-                Step::Gap { log, after, first } => SessionEvent::Gap { log, after, first },
-            });
-        }
     }
 
     /// A server that names more logs than there can be is left.

@@ -83,6 +83,11 @@ impl Logs {
         None
     }
 
+    /// No log wants a fetch; those under way are not counted.
+    pub(crate) fn nothing_due(&self) -> bool {
+        !self.due.iter().any(|id| self.logs.get(id).is_some_and(Log::wants_fetch))
+    }
+
     /// A fetch failed.
     pub(crate) fn fetch_failed(&mut self, id: LogId) {
         if self.logs.contains_key(&id) {

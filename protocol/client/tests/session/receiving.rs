@@ -19,6 +19,7 @@ async fn holes_doubles_and_reordering_become_each_entry_once_in_order() {
     let mut peer = server.sign_on("t1", 2).await;
     peer.serve_fetch(0, 2).await;
     subject.entries(&[1, 2]).await;
+    assert_eq!(subject.next().await, SessionEvent::CaughtUp);
     // A hole: 5 waits for 3 and 4.
     peer.ring(&[2, 1, 5, 5]).await;
     peer.serve_fetch(2, 5).await;

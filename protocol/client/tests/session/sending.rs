@@ -1,10 +1,10 @@
 //! The outbox's entries stand in their log once and in order.
 
-use crate::fake::{ACCOUNT, DEVICE, Fake, LOG, Subject};
-use fastchat_client::{Outbox, Outgoing, SessionEvent, chat::CommitPieces, outbox::Payload};
+use crate::fake::{ACCOUNT, DEVICE, Fake, LOG, STORE, Subject, soon};
+use fastchat_client::{Ended, Outbox, Outgoing, SessionEvent, chat::CommitPieces, outbox::Payload};
 use fastchat_wire::{
     Code, EntryId,
-    chat::{append::Append, commit::Commit},
+    chat::{append::Append, commit::Commit, resume::Resume},
 };
 use std::time::{Duration, Instant};
 
@@ -136,4 +136,43 @@ async fn a_commit_is_sent_alone_and_what_came_with_it_is_fetched() {
     subject.entries(&[1, 2, 3, 4]).await;
     peer.ring(&[5]).await;
     subject.entries(&[5]).await;
+}
+
+#[tokio::test]
+async fn a_block_that_no_server_takes_is_refused_here_and_holds_nothing_up() {
+    let (balancer, server) = (Fake::new().await, Fake::new().await);
+    let mut subject = Subject::start(&balancer);
+    let large = Outgoing::append(LOG, "app", None, vec![0; (4 << 20) + 1].into());
+    subject.outbox.add(large.clone()).unwrap();
+    balancer.assign(&server, 0).await;
+    let mut peer = server.sign_on("t1", 0).await;
+    let entry = subject.send("small").await;
+    let refused = subject.until(|event| match event {
+        SessionEvent::Refused { entry, refused, .. } => Some((entry, refused.code)),
+        _ => None,
+    });
+    assert_eq!(refused.await, (large.entry, Code::TooLarge));
+    assert_eq!(peer.take_append(1).await.0, entry);
+}
+
+#[tokio::test]
+async fn a_session_that_is_ended_elsewhere_ends_here_and_keeps_its_entries() {
+    let (balancer, server) = (Fake::new().await, Fake::new().await);
+    let mut subject = Subject::start(&balancer);
+    balancer.assign(&server, 0).await;
+    let mut peer = server.sign_on("t1", 0).await;
+    subject.send("x").await;
+    let asked = peer.expect::<Append>().await;
+    peer.refuse(asked.id, Code::Unauthenticated, None).await;
+    balancer.assign(&server, 0).await;
+    let mut peer = server.greet(STORE).await;
+    let resume = peer.expect::<Resume>().await;
+    peer.refuse(resume.id, Code::Unauthenticated, None).await;
+    loop {
+        match soon(subject.session.next()).await {
+            Ok(_) => {}
+            Err(ended) => break assert!(matches!(ended, Ended::SignedOut(_))),
+        }
+    }
+    assert_eq!(subject.outbox.len(), 1);
 }
