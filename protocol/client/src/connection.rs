@@ -21,7 +21,7 @@ use crate::{
     config::Timing,
     error::Failure,
     event::Event,
-    limits::{FRAMES_TO_WRITE_MAX, IN_FLIGHT_KIB_MAX, PING_INTERVAL_MAX, PING_INTERVAL_MIN, REQUEST_KIB_MIN},
+    limits::{FRAMES_TO_WRITE_MAX, IN_FLIGHT_KIB_MAX, PING_INTERVAL_MAX, PING_INTERVAL_MIN, REQUEST_KIB_MIN, SLOW_LINE_BYTES_PER_S},
 };
 use bytes::Bytes;
 use event_queue::EventQueue;
@@ -152,8 +152,10 @@ impl Connection {
         let kib = u32::try_from(frame.len().div_ceil(1_024)).unwrap_or(u32::MAX);
         let kib = kib.clamp(REQUEST_KIB_MIN, IN_FLIGHT_KIB_MAX);
         let room = Arc::clone(&shared.room).acquire_many_owned(kib).await.map_err(|_| self.lost())?;
+        // A large block gets the time that a slow line needs.
+        let patience = shared.request_timeout + Duration::from_secs(frame.len() as u64 / SLOW_LINE_BYTES_PER_S);
         let answer = shared.pending.expect(id, entries_max).ok_or_else(|| self.lost())?;
-        let awaited = Awaited::new(Arc::clone(shared), id, answer, room);
+        let awaited = Awaited::new(Arc::clone(shared), id, answer, room, patience);
         shared.frames.send(frame).await.map_err(|_| self.lost())?;
         Ok(awaited)
     }

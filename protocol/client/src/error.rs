@@ -85,6 +85,17 @@ impl Failure {
     }
 }
 
+/// What must outlast the program can't be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("what must be kept can't be kept: {0}. Make room or repair the storage, then try again")]
+pub struct Unkept(pub String);
+
+impl From<crate::journal::StorageError> for Unkept {
+    fn from(error: crate::journal::StorageError) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// Why an errand failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

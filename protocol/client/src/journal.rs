@@ -10,8 +10,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// What a journal's own failure is.
-pub type JournalError = Box<dyn Error + Send + Sync>;
+/// A journal's or outbox's own failure: the disk is full, the file is gone.
+pub type StorageError = Box<dyn Error + Send + Sync>;
 
 /// What was kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,19 +30,19 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// # Errors
     /// The storage fails.
-    fn load(&self) -> Result<Saved, JournalError>;
+    fn load(&self) -> Result<Saved, StorageError>;
 
     /// A new token. It is used only after this returned.
     ///
     /// # Errors
     /// The storage fails.
-    fn save_token(&self, token: &Secret) -> Result<(), JournalError>;
+    fn save_token(&self, token: &Secret) -> Result<(), StorageError>;
 
     /// Another store: its id is kept, and all cursors are forgotten in the same step.
     ///
     /// # Errors
     /// The storage fails.
-    fn save_store(&self, store: &str) -> Result<(), JournalError>;
+    fn save_store(&self, store: &str) -> Result<(), StorageError>;
 
     /// A log was processed up to and with `seq`. Does nothing where `store`
     /// isn't the one of the last [`Journal::save_store`], or where the cursor
@@ -53,7 +53,7 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// # Errors
     /// The storage fails.
-    fn save_cursor(&self, store: &str, log: LogId, seq: u64) -> Result<(), JournalError>;
+    fn save_cursor(&self, store: &str, log: LogId, seq: u64) -> Result<(), StorageError>;
 }
 
 /// A journal for tests and for programs that start over each time.
@@ -82,23 +82,23 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
-    fn load(&self) -> Result<Saved, JournalError> {
+    fn load(&self) -> Result<Saved, StorageError> {
         Ok(self.saved())
     }
 
-    fn save_token(&self, token: &Secret) -> Result<(), JournalError> {
+    fn save_token(&self, token: &Secret) -> Result<(), StorageError> {
         self.lock().token = Some(token.clone());
         Ok(())
     }
 
-    fn save_store(&self, store: &str) -> Result<(), JournalError> {
+    fn save_store(&self, store: &str) -> Result<(), StorageError> {
         let mut saved = self.lock();
         saved.store = Some(store.to_owned());
         saved.cursors.clear();
         Ok(())
     }
 
-    fn save_cursor(&self, store: &str, log: LogId, seq: u64) -> Result<(), JournalError> {
+    fn save_cursor(&self, store: &str, log: LogId, seq: u64) -> Result<(), StorageError> {
         let mut saved = self.lock();
         if saved.store.as_deref() == Some(store) {
             let cursor = saved.cursors.entry(log).or_default();

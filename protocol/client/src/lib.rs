@@ -14,6 +14,22 @@
 //! one [`Connection`] to a server, and [`chat`] has one typed function for each
 //! verb of `protocol/PROTOCOL.md`, under the verb's name.
 //!
+//! Signing in is an errand of its own; what it gives goes into the journal:
+//!
+//! ```no_run
+//! # use fastchat_client::*;
+//! # use fastchat_wire::{Secret32, chat::login::{Login, Method}};
+//! # use std::sync::Arc;
+//! # async fn sign_in(auth: Secret32, journal: Arc<dyn Journal>, outbox: Arc<dyn Outbox>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let config = Config::new("127.0.0.1:7101")?;
+//! let entered = enter(&config, Errand::default()).await?;
+//! let login = Login { username: "bob".parse()?, auth, method: Method::Password, device: None, device_name: None };
+//! let (signed_in, _keyring) = chat::login(&entered.connection, &login).await?;
+//! journal.save_token(&signed_in.token)?;
+//! let mut session = Session::start(config, journal, outbox);
+//! # Ok(()) }
+//! ```
+//!
 //! Blocks are opaque bytes here: what is sealed in them is the business of the
 //! layer above. What must outlast the program (token, cursors, entries that
 //! wait to be sent) the caller keeps, behind [`Journal`] and [`Outbox`].
@@ -42,8 +58,8 @@ pub use config::{Config, Timing};
 pub use connection::{Awaited, Closed, Connection, Reply};
 pub use enter::{Entered, Errand, enter};
 pub use entry::Entry;
-pub use error::{Error, Failure, Refused};
+pub use error::{Error, Failure, Refused, Unkept};
 pub use event::Event;
-pub use journal::{Journal, MemoryJournal, Saved};
+pub use journal::{Journal, MemoryJournal, Saved, StorageError};
 pub use outbox::{MemoryOutbox, Outbox, Outgoing, Settlement};
 pub use session::{Ended, Session, SessionEvent};

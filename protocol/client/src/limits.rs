@@ -37,6 +37,8 @@ pub const BATCHES_MAX: usize = 16;
 pub const IN_FLIGHT_KIB_MAX: u32 = 8_192;
 /// KiB that each request counts as at least: so at most 256 are pending.
 pub const REQUEST_KIB_MIN: u32 = 32;
+/// The slowest line for which a request's time-out allows.
+pub const SLOW_LINE_BYTES_PER_S: u64 = 16 << 10;
 /// Frames of one connection that wait to be written.
 pub const FRAMES_TO_WRITE_MAX: usize = 64;
 /// Addresses of one name that are tried.

@@ -14,7 +14,7 @@ mod batch;
 pub(crate) mod lanes;
 mod memory;
 
-use crate::{chat::CommitPieces, error::Refused, journal::JournalError};
+use crate::{chat::CommitPieces, error::Refused, journal::StorageError};
 pub(crate) use batch::{Verdict, cut, send};
 use bytes::Bytes;
 use fastchat_wire::{EntryId, LogId, chat::append::Appended};
@@ -96,13 +96,13 @@ pub trait Outbox: Send + Sync + 'static {
     ///
     /// # Errors
     /// The storage fails or is full.
-    fn add(&self, outgoing: Outgoing) -> Result<(), JournalError>;
+    fn add(&self, outgoing: Outgoing) -> Result<(), StorageError>;
 
     /// The logs that have entries waiting.
     ///
     /// # Errors
     /// The storage fails.
-    fn logs(&self) -> Result<Vec<LogId>, JournalError>;
+    fn logs(&self) -> Result<Vec<LogId>, StorageError>;
 
     /// The first entries that wait for one log, in the order in which they were
     /// added: at most `entries_max`, and (but for the first one) no more than
@@ -110,11 +110,11 @@ pub trait Outbox: Send + Sync + 'static {
     ///
     /// # Errors
     /// The storage fails.
-    fn first(&self, log: LogId, entries_max: usize, bytes_max: usize) -> Result<Vec<Outgoing>, JournalError>;
+    fn first(&self, log: LogId, entries_max: usize, bytes_max: usize) -> Result<Vec<Outgoing>, StorageError>;
 
     /// These are over: they wait no longer. All of one log, in its order.
     ///
     /// # Errors
     /// The storage fails.
-    fn settle(&self, settled: &[(EntryId, Settlement)]) -> Result<(), JournalError>;
+    fn settle(&self, settled: &[(EntryId, Settlement)]) -> Result<(), StorageError>;
 }

@@ -38,7 +38,7 @@ use crate::{
     config::Config,
     connection::{Closed, Connection},
     entry::Entry,
-    error::Failure,
+    error::{Failure, Unkept},
     journal::Journal,
     outbox::{Outbox, Outgoing},
 };
@@ -142,7 +142,7 @@ impl Session {
     ///
     /// # Errors
     /// The outbox can't take it.
-    pub async fn send(&self, log: LogId, kind: &str, block: Bytes) -> Result<EntryId, Ended> {
+    pub async fn send(&self, log: LogId, kind: &str, block: Bytes) -> Result<EntryId, Unkept> {
         self.handle.send(Outgoing::append(log, kind, None, block)).await
     }
 
@@ -150,7 +150,7 @@ impl Session {
     ///
     /// # Errors
     /// The journal can't keep it.
-    pub async fn processed(&self, entry: &Entry, store: &Arc<str>) -> Result<(), Ended> {
+    pub async fn processed(&self, entry: &Entry, store: &Arc<str>) -> Result<(), Unkept> {
         self.handle.processed(store, entry.log(), entry.seq()).await
     }
 
@@ -168,12 +168,10 @@ impl Handle {
     ///
     /// # Errors
     /// The outbox can't take it.
-    pub async fn send(&self, outgoing: Outgoing) -> Result<EntryId, Ended> {
+    pub async fn send(&self, outgoing: Outgoing) -> Result<EntryId, Unkept> {
         let entry = outgoing.entry;
         let outbox = Arc::clone(&self.shared.outbox);
-        blocking(move || outbox.add(outgoing))
-            .await
-            .map_err(|error| Ended::journal(&error))?;
+        blocking(move || outbox.add(outgoing)).await?;
         self.wake();
         Ok(entry)
     }
@@ -188,11 +186,9 @@ impl Handle {
     ///
     /// # Errors
     /// The journal can't keep it.
-    pub async fn processed(&self, store: &Arc<str>, log: LogId, seq: u64) -> Result<(), Ended> {
+    pub async fn processed(&self, store: &Arc<str>, log: LogId, seq: u64) -> Result<(), Unkept> {
         let (journal, store) = (Arc::clone(&self.shared.journal), Arc::clone(store));
-        blocking(move || journal.save_cursor(&store, log, seq))
-            .await
-            .map_err(|error| Ended::journal(&error))
+        blocking(move || journal.save_cursor(&store, log, seq)).await
     }
 
     /// The connection to the present server, for the functions of

@@ -7,10 +7,10 @@ use crate::{
 };
 use bytes::Bytes;
 use fastchat_wire::{Frame, Kind, Request, chat::commit::CurrentEpoch};
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 /// A good answer.
@@ -33,16 +33,27 @@ pub struct Awaited<R> {
     shared: Arc<Shared>,
     id: u64,
     answer: oneshot::Receiver<Answer>,
+    /// When waiting ends, and after how long that is.
+    deadline: Instant,
+    patience: Duration,
     _room: OwnedSemaphorePermit,
     request: PhantomData<fn() -> R>,
 }
 
 impl<R: Request> Awaited<R> {
-    pub(super) fn new(shared: Arc<Shared>, id: u64, answer: oneshot::Receiver<Answer>, room: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        id: u64,
+        answer: oneshot::Receiver<Answer>,
+        room: OwnedSemaphorePermit,
+        patience: Duration,
+    ) -> Self {
         Self {
             shared,
             id,
             answer,
+            deadline: Instant::now() + patience,
+            patience,
             _room: room,
             request: PhantomData,
         }
@@ -53,11 +64,10 @@ impl<R: Request> Awaited<R> {
     /// # Errors
     /// The peer refuses, or there is no good answer.
     pub async fn reply(mut self) -> Result<Reply<R::Response>, Failure> {
-        let patience = self.shared.request_timeout;
-        match timeout(patience, &mut self.answer).await {
+        match timeout_at(self.deadline, &mut self.answer).await {
             Ok(Ok(answer)) => read::<R>(answer),
             Ok(Err(_)) => Err(Failure::Lost(self.shared.why())),
-            Err(_) => Err(Failure::TimedOut(patience)),
+            Err(_) => Err(Failure::TimedOut(self.patience)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! An outbox that forgets with the program.
 
 use super::{Outbox, Outgoing, Settlement};
-use crate::journal::JournalError;
+use crate::journal::StorageError;
 use fastchat_wire::{EntryId, LogId};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -43,7 +43,7 @@ impl MemoryOutbox {
 }
 
 impl Outbox for MemoryOutbox {
-    fn add(&self, outgoing: Outgoing) -> Result<(), JournalError> {
+    fn add(&self, outgoing: Outgoing) -> Result<(), StorageError> {
         let mut waiting = self.lock();
         if waiting.entries >= ENTRIES_MAX || waiting.bytes + outgoing.block_bytes() > BYTES_MAX {
             return Err("the outbox is full: wait until some of it is sent".into());
@@ -54,11 +54,11 @@ impl Outbox for MemoryOutbox {
         Ok(())
     }
 
-    fn logs(&self) -> Result<Vec<LogId>, JournalError> {
+    fn logs(&self) -> Result<Vec<LogId>, StorageError> {
         Ok(self.lock().logs.keys().copied().collect())
     }
 
-    fn first(&self, log: LogId, entries_max: usize, bytes_max: usize) -> Result<Vec<Outgoing>, JournalError> {
+    fn first(&self, log: LogId, entries_max: usize, bytes_max: usize) -> Result<Vec<Outgoing>, StorageError> {
         let waiting = self.lock();
         let mut bytes = 0;
         let mut first = Vec::new();
@@ -72,7 +72,7 @@ impl Outbox for MemoryOutbox {
         Ok(first)
     }
 
-    fn settle(&self, settled: &[(EntryId, Settlement)]) -> Result<(), JournalError> {
+    fn settle(&self, settled: &[(EntryId, Settlement)]) -> Result<(), StorageError> {
         let gone: HashSet<EntryId> = settled.iter().map(|(entry, _)| *entry).collect();
         let mut waiting = self.lock();
         let Waiting { logs, entries, bytes } = &mut *waiting;

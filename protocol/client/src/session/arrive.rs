@@ -11,8 +11,8 @@ use crate::{
     config::Config,
     connection::Connection,
     enter::{Errand, enter_once, is_final, retry_after},
-    error::Error,
-    journal::{Journal, JournalError},
+    error::{Error, Unkept},
+    journal::{Journal, StorageError},
 };
 use fastchat_wire::{AccountId, Code, DeviceId, MoveId, Secret};
 use std::{
@@ -61,9 +61,9 @@ impl From<crate::Failure> for Setback {
     }
 }
 
-impl From<JournalError> for Setback {
-    fn from(error: JournalError) -> Self {
-        Self::End(Ended::journal(&error))
+impl From<Unkept> for Setback {
+    fn from(unkept: Unkept) -> Self {
+        Self::End(unkept.into())
     }
 }
 
@@ -102,11 +102,9 @@ pub(super) async fn arrive(
 }
 
 /// Runs what may block off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
-) -> Result<T, JournalError> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StorageError> + Send + 'static) -> Result<T, Unkept> {
     match spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(Box::new(error)),
+        Ok(done) => done.map_err(Unkept::from),
+        Err(error) => Err(Unkept(error.to_string())),
     }
 }

@@ -1,6 +1,6 @@
 //! Why a session is over for good.
 
-use crate::{error::Refused, journal::JournalError};
+use crate::error::{Refused, Unkept};
 
 /// Why a session is over for good, with what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,26 +20,22 @@ pub enum Ended {
     /// The configuration is wrong.
     #[error("{0}")]
     Usage(String),
-    /// What must be kept can't be kept.
-    #[error("what must be kept can't be kept: {0}. Make room or repair the storage, then start again")]
-    Journal(String),
+    /// The journal or the outbox fails.
+    #[error(transparent)]
+    Unkept(#[from] Unkept),
     /// This program closed it.
     #[error("the session was closed")]
     Closed,
 }
 
 impl Ended {
-    pub(super) fn journal(error: &JournalError) -> Self {
-        Self::Journal(error.to_string())
-    }
-
     /// What a program ends with: 0 closed, 1 refused, 2 usage or storage.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Closed => 0,
             Self::NoToken | Self::SignedOut(_) | Self::Locked(_) | Self::Refused(_) => 1,
-            Self::Usage(_) | Self::Journal(_) => 2,
+            Self::Usage(_) | Self::Unkept(_) => 2,
         }
     }
 }

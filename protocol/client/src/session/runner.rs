@@ -95,7 +95,7 @@ impl<'a> Runner<'a> {
         let journal = Arc::clone(&shared.journal);
         let saved = match blocking(move || journal.load()).await {
             Ok(saved) => saved,
-            Err(error) => return Ended::journal(&error),
+            Err(unkept) => return unkept.into(),
         };
         let Some(token) = saved.token else {
             return Ended::NoToken;
@@ -240,7 +240,7 @@ impl<'a> Runner<'a> {
             }
             Done::Waiting(logs) => {
                 self.asking_outbox = false;
-                for log in logs.map_err(|error| Ended::journal(&error))? {
+                for log in logs? {
                     self.lanes.wake(log);
                 }
             }
@@ -249,7 +249,7 @@ impl<'a> Runner<'a> {
                 store,
                 connection,
                 batch,
-            } => self.sent(log, store, &connection, batch.map_err(|error| Ended::journal(&error))?),
+            } => self.sent(log, store, &connection, batch?),
         }
         Ok(())
     }

@@ -4,8 +4,7 @@ use super::arrive::{Arrived, Setback, blocking};
 use crate::{
     chat::{self, Listing, Page},
     connection::Connection,
-    error::Failure,
-    journal::JournalError,
+    error::{Failure, Unkept},
     limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX},
     outbox::{Outbox, Outgoing, Verdict, cut, send},
 };
@@ -26,13 +25,13 @@ pub(super) enum Done {
     /// The list of conversations, read again.
     Listed(Connection, Result<Listing, Failure>),
     /// The outbox's logs.
-    Waiting(Result<Vec<LogId>, JournalError>),
+    Waiting(Result<Vec<LogId>, Unkept>),
     /// A batch of one log.
     Sent {
         log: LogId,
         store: u64,
         connection: Connection,
-        batch: Result<Vec<(Outgoing, Verdict)>, JournalError>,
+        batch: Result<Vec<(Outgoing, Verdict)>, Unkept>,
     },
 }
 
@@ -69,7 +68,7 @@ pub(super) async fn batch(connection: Connection, outbox: Arc<dyn Outbox>, log: 
     }
 }
 
-async fn send_first(connection: &Connection, outbox: Arc<dyn Outbox>, log: LogId) -> Result<Vec<(Outgoing, Verdict)>, JournalError> {
+async fn send_first(connection: &Connection, outbox: Arc<dyn Outbox>, log: LogId) -> Result<Vec<(Outgoing, Verdict)>, Unkept> {
     let asked = Arc::clone(&outbox);
     let first = cut(blocking(move || asked.first(log, BATCH_ENTRIES_MAX, BATCH_BYTES_MAX)).await?);
     let verdicts = send(connection, &first).await;

@@ -1,7 +1,7 @@
 //! Finding a server, tickets, tokens, waits, refusals.
 
 use crate::fake::{Fake, STORE, Subject, config, soon};
-use fastchat_client::{Ended, Errand, Error, Journal, MemoryJournal, Session, SessionEvent, enter};
+use fastchat_client::{Ended, Errand, Error, Journal, MemoryJournal, Session, SessionEvent, StorageError, enter};
 use fastchat_wire::{
     Code, Secret,
     chat::{assign::Assign, conversations::Conversations, hello::Hello, resume::Resume},
@@ -77,16 +77,16 @@ async fn a_new_token_is_kept_before_it_is_used() {
 struct Full;
 
 impl Journal for Full {
-    fn load(&self) -> Result<fastchat_client::Saved, fastchat_client::journal::JournalError> {
+    fn load(&self) -> Result<fastchat_client::Saved, StorageError> {
         MemoryJournal::with_token(Secret::new("t1".to_owned())).load()
     }
-    fn save_token(&self, _: &Secret) -> Result<(), fastchat_client::journal::JournalError> {
+    fn save_token(&self, _: &Secret) -> Result<(), StorageError> {
         Err("no space left".into())
     }
-    fn save_store(&self, _: &str) -> Result<(), fastchat_client::journal::JournalError> {
+    fn save_store(&self, _: &str) -> Result<(), StorageError> {
         Ok(())
     }
-    fn save_cursor(&self, _: &str, _: fastchat_wire::LogId, _: u64) -> Result<(), fastchat_client::journal::JournalError> {
+    fn save_cursor(&self, _: &str, _: fastchat_wire::LogId, _: u64) -> Result<(), StorageError> {
         Ok(())
     }
 }
@@ -104,7 +104,7 @@ async fn a_token_that_can_not_be_kept_ends_the_session_unused() {
     let resume = peer.expect::<Resume>().await;
     peer.resumed(resume.id, "t2").await;
     peer.expect_end().await;
-    assert!(matches!(soon(session.next()).await, Err(Ended::Journal(why)) if why.contains("no space")));
+    assert!(matches!(soon(session.next()).await, Err(Ended::Unkept(why)) if why.0.contains("no space")));
 }
 
 #[tokio::test]
