@@ -184,7 +184,16 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
                 in_force = part;
             }
             _ = changes.changed() => sleep(REPORT_COALESCE).await,
-            _ = look.tick() => shell.readiness.set(answers(&server).await),
+            _ = look.tick() => {
+                anyhow::ensure!(
+                    !server.appender.has_ended() && !server.delivery.has_ended(),
+                    "a task that all depends on has failed (its panic stands above): this server must be started again"
+                );
+                tokio::select! {
+                    ready = answers(&server) => shell.readiness.set(ready),
+                    () = shell.shutdown.cancelled() => break,
+                }
+            }
         }
     }
 

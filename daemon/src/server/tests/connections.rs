@@ -3,11 +3,20 @@
 use super::{Client, Fleet, PATIENCE, client::append, fleet::limits};
 use crate::server::Limits;
 use fastchat_wire::{
-    Code,
-    chat::{behind::Behind, create::ConversationKind, fetch::Fetch, logout::Logout, mark::Mark, ping::Ping, trim::Trim},
+    AccountId, Code, DeviceId,
+    chat::{
+        behind::Behind,
+        commit::{Commit, CommitLists},
+        create::ConversationKind,
+        fetch::Fetch,
+        logout::Logout,
+        mark::Mark,
+        ping::Ping,
+        trim::Trim,
+    },
     encode_request,
     frame::Block,
-    limits::BLOCK_BYTES_MAX_UNAUTHENTICATED,
+    limits::{BLOCK_BYTES_MAX_UNAUTHENTICATED, COMMIT_ACCOUNTS_MAX},
 };
 use std::time::{Duration, Instant};
 use tokio::{
@@ -243,4 +252,31 @@ async fn a_block_that_waits_for_room_has_its_whole_time_after_that() {
     sleep(frame / 2).await;
     alice.send(rest).await;
     assert_eq!(alice.response(7).await.failure(), None);
+}
+
+#[tokio::test]
+async fn a_commit_names_a_bounded_number_of_accounts() {
+    let fleet = Fleet::of(1).await;
+    let mut alice = fleet.register(0, "alice").await;
+    let log = alice.create(ConversationKind::Group, &[]).await;
+    let mut commit = async |add: usize, remove: usize, welcomed: usize| {
+        let ids = |count: usize| (0..count).map(|n| (n as u128).to_be_bytes());
+        let lists = CommitLists {
+            add: ids(add).map(AccountId).collect(),
+            remove: ids(remove).map(AccountId).collect(),
+            welcome_to: ids(welcomed).map(DeviceId).collect(),
+        };
+        let commit = Commit {
+            conversation: log,
+            entry: uuid::Uuid::now_v7().into(),
+            welcome_entry: Some(uuid::Uuid::now_v7().into()),
+            epoch: 0,
+        };
+        let block = Block::pieces(&[&serde_json::to_vec(&lists).unwrap()[..], b"commit", b"welcome", b"info"]);
+        alice.ask_with(&commit, &block).await.map(|_| ()).unwrap_err().code
+    };
+    assert_eq!(commit(COMMIT_ACCOUNTS_MAX, 0, 0).await, Code::NotFound, "looked at");
+    assert_eq!(commit(COMMIT_ACCOUNTS_MAX, 1, 0).await, Code::BadRequest);
+    assert_eq!(commit(0, 0, COMMIT_ACCOUNTS_MAX).await, Code::NotFound);
+    assert_eq!(commit(0, 0, COMMIT_ACCOUNTS_MAX + 1).await, Code::BadRequest);
 }
