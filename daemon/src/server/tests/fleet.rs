@@ -5,9 +5,11 @@ use crate::{
     probes::Readiness,
     server::{self, Limits, Listeners},
     shell::{Report, Shell},
+    store::{LogStore, logs::Append, sqlite::SqliteStore},
 };
+use bytes::Bytes;
 use fastchat_wire::{
-    Secret32,
+    LogId, Secret32,
     control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
 };
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
@@ -18,12 +20,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub(super) struct Fleet {
     pub(super) servers: Vec<Server>,
     /// What bytes from one server to another pass through, where asked for.
     proxies: HashMap<(usize, usize), Proxy>,
-    _database: fastchat_schema::Database,
+    database: fastchat_schema::Database,
     limits: Limits,
     _folder: tempfile::TempDir,
 }
@@ -126,7 +129,7 @@ impl Fleet {
         let fleet = Self {
             servers,
             proxies,
-            _database: database,
+            database,
             limits,
             _folder: folder,
         };
@@ -146,6 +149,22 @@ impl Fleet {
         let mut client = self.client(server).await;
         client.register(username).await;
         client
+    }
+
+    /// Appends as a server would that dies before it rings.
+    pub(super) async fn append_silently(&self, client: &Client, log: LogId) -> u64 {
+        let append = Append {
+            log,
+            entry: Uuid::now_v7().into(),
+            kind: "app".into(),
+            account: client.account,
+            device: client.device,
+            epoch: None,
+            at: 1,
+            block: Bytes::new(),
+        };
+        let store = SqliteStore::new(self.database.clone());
+        store.append(&[append]).await.unwrap()[0].as_ref().unwrap().seq
     }
 
     /// The link that carries what `from` tells `to`.
