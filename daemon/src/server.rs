@@ -37,7 +37,7 @@ use crate::shell::{Report, Shell};
 use context::Context;
 use fastchat_wire::{
     control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
-    limits::{FRAME_MS_MAX, PARTIAL_BLOCKS_BYTES_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
+    limits::{BLOCK_BYTES_MAX, FRAME_MS_MAX, PARTIAL_BLOCKS_BYTES_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
 };
 use hub::{ConnectionId, Hub};
 use load::LoadMeter;
@@ -67,16 +67,16 @@ pub(crate) struct Server {
     peers: Arc<Peers>,
     load: Arc<LoadMeter>,
     metrics: ServerMetrics,
-    timing: Timing,
+    limits: Limits,
     /// KiB of partial blocks that all connections may hold together.
     partial_blocks: Arc<Semaphore>,
     /// From the spec; 0 is no limit.
     connections_max: AtomicU64,
 }
 
-/// How long clients may take.
+/// What clients may take.
 #[derive(Debug, Clone, Copy)]
-struct Timing {
+struct Limits {
     /// From opening to sign-in.
     sign_in: Duration,
     /// From a frame's first byte to its last.
@@ -85,22 +85,25 @@ struct Timing {
     ping_interval: Duration,
     /// From the `move` of a soft stop to the end of those that stay.
     soft_stop: Duration,
+    /// KiB of partial blocks that all connections may hold together; not less than one block.
+    partial_blocks_kib: usize,
 }
 
-impl Default for Timing {
+impl Default for Limits {
     fn default() -> Self {
         Self {
             sign_in: Duration::from_millis(SIGN_IN_MS_MAX),
             frame: Duration::from_millis(FRAME_MS_MAX),
             ping_interval: Duration::from_millis(PING_INTERVAL_MS),
             soft_stop: Duration::from_secs(3),
+            partial_blocks_kib: PARTIAL_BLOCKS_BYTES_MAX >> 10,
         }
     }
 }
 
 /// Clients asked per second at a soft stop: all of them at once, or nearly.
 const SOFT_STOP_CLIENTS_PER_S: u32 = 20_000;
-const PARTIAL_BLOCKS_KIB: usize = PARTIAL_BLOCKS_BYTES_MAX >> 10;
+const _: () = assert!(PARTIAL_BLOCKS_BYTES_MAX >= BLOCK_BYTES_MAX);
 
 impl Server {
     /// Most connections past `hello`; 0 is no limit.
@@ -126,16 +129,16 @@ pub(crate) async fn run(shell: Shell) -> anyhow::Result<()> {
         clients: start::bind(&part.listen, "clients").await?,
         bus: start::bind(&part.bus_listen, "other servers").await?,
     };
-    serve(shell, listeners, Timing::default()).await
+    serve(shell, listeners, Limits::default()).await
 }
 
 /// The role on sockets that are open.
-async fn serve(mut shell: Shell, listeners: Listeners, timing: Timing) -> anyhow::Result<()> {
+async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow::Result<()> {
     let spec = shell.spec.borrow_and_update().clone();
     let part = server_part(&spec)?.clone();
     let metrics = ServerMetrics::register(&shell.registry)?;
     anyhow::ensure!(!shell.shutdown.is_cancelled(), "stopped before it had started");
-    let start::Started { server, mesh, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, timing).await?;
+    let start::Started { server, mesh, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, limits).await?;
     // However this ends, connections and links end with it.
     let _quit_on_drop = quit.clone().drop_guard();
 
@@ -181,7 +184,16 @@ async fn serve(mut shell: Shell, listeners: Listeners, timing: Timing) -> anyhow
                 in_force = part;
             }
             _ = changes.changed() => sleep(REPORT_COALESCE).await,
-            _ = look.tick() => shell.readiness.set(answers(&server).await),
+            _ = look.tick() => {
+                anyhow::ensure!(
+                    !server.appender.has_ended() && !server.delivery.has_ended(),
+                    "a task that all depends on has failed (its panic stands above): this server must be started again"
+                );
+                tokio::select! {
+                    ready = answers(&server) => shell.readiness.set(ready),
+                    () = shell.shutdown.cancelled() => break,
+                }
+            }
         }
     }
 
@@ -195,9 +207,9 @@ async fn serve(mut shell: Shell, listeners: Listeners, timing: Timing) -> anyhow
     draining.shutdown().await;
     connections.close();
     tokio::select! {
-        () = drain::run(&server.hub, &server.load, SOFT_STOP_CLIENTS_PER_S, timing.soft_stop) => {}
+        () = drain::run(&server.hub, &server.load, SOFT_STOP_CLIENTS_PER_S, limits.soft_stop) => {}
         () = connections.wait() => {}
-        () = sleep(timing.soft_stop) => {}
+        () = sleep(limits.soft_stop) => {}
     }
     // Whatever is left is closed; what was acknowledged is committed.
     quit.cancel();

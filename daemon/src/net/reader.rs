@@ -56,6 +56,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.deframer.set_limits(limits);
     }
 
+    /// The frame that isn't complete has so much more time: that long nobody read.
+    pub(crate) fn paused(&mut self, for_so_long: Duration) {
+        self.began = self.began.map(|began| began + for_so_long);
+    }
+
     /// Length of the block that is still coming.
     pub(crate) fn awaited_block_bytes(&self) -> Option<usize> {
         self.deframer.awaited_block_bytes()

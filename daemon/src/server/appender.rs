@@ -41,6 +41,9 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 /// Jobs that wait; then connections are read more slowly.
 const QUEUE: usize = 4_096;
 
+/// Logs of one connection that may wait for an entry to be sent again; beyond, all of its appends wait.
+const GATES_MAX: usize = 1_024;
+
 /// The connection that an append came from.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -63,6 +66,10 @@ impl Gate {
                 closed.remove(&log);
                 Ok(())
             }
+            None if closed.len() >= GATES_MAX => Err(Refusal::new(
+                Code::Overloaded,
+                "too many logs of this connection wait for an entry to be sent again: send those first",
+            )),
             None => Ok(()),
         }
     }
@@ -70,11 +77,10 @@ impl Gate {
     /// An entry was refused; a retryable refusal closes the gate.
     pub(crate) fn refused(&self, log: LogId, entry: EntryId, refusal: &Refusal) {
         if refusal.error.code.is_retryable() {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(log)
-                .or_insert_with(|| (entry, refusal.clone()));
+            let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if closed.len() < GATES_MAX {
+                closed.entry(log).or_insert_with(|| (entry, refusal.clone()));
+            }
         }
     }
 }
@@ -133,6 +139,11 @@ impl Appender {
         let (queue, jobs) = mpsc::channel(QUEUE);
         tasks.spawn(Lane { store, delivery, metrics }.run(jobs));
         Self { queue }
+    }
+
+    /// True where the task has ended, which it does by a fault only while there is a handle.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.queue.is_closed()
     }
 
     /// Queues an append; its answer goes to its connection's outbox.
@@ -292,9 +303,7 @@ impl Lane {
         let log = job.append.log;
         if appended.duplicate {
             self.metrics.append_duplicates.inc();
-            // The first doorbell may have been lost with its server: ring again, from the log.
-            let bell = Doorbell::reference(appended.seq, None);
-            self.delivery.ring(log, bell, Origin::Here).await;
+            self.ring_again(log, appended).await;
             return;
         }
         self.metrics.appends.inc();
@@ -319,12 +328,24 @@ impl Lane {
             .await;
     }
 
+    /// The first doorbell may have been lost with its server: rings again, from the log.
+    async fn ring_again(&self, log: LogId, appended: Appended) {
+        let bell = Doorbell::reference(appended.seq, None);
+        self.delivery.ring(log, bell, Origin::Here).await;
+    }
+
     async fn write(&self, write: Write, connection: Option<ConnectionId>) {
         // A connection that is gone by now needs no answer.
         let written = match write {
             Write::Commit(commit, done) => {
                 let entry = commit.entry;
+                let conversation = commit.conversation;
                 let outcome = self.store.commit(commit).await;
+                if let Ok(Committed { appended, .. }) = &outcome
+                    && appended.duplicate
+                {
+                    self.ring_again(conversation, *appended).await;
+                }
                 let written = outcome.as_ref().map_or_else(|_| Vec::new(), |committed| committed.written.clone());
                 let _ = done.send(outcome);
                 // The committer has the response for the commit; the rest it is told like everybody.
@@ -380,6 +401,20 @@ fn settle(outcome: store::Result<Vec<Written>>, done: oneshot::Sender<store::Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_waits_for_a_bounded_number_of_logs() {
+        let gate = Gate::default();
+        let log = |n: usize| LogId((n as u128).to_be_bytes());
+        let entry = EntryId([1; 16]);
+        for n in 0..2 * GATES_MAX {
+            gate.refused(log(n), entry, &stopping());
+        }
+        assert_eq!(gate.0.lock().unwrap().len(), GATES_MAX);
+        assert!(gate.pass(log(GATES_MAX), entry).is_err(), "order can't be kept there otherwise");
+        assert_eq!(gate.pass(log(0), entry), Ok(()));
+        assert_eq!(gate.pass(log(GATES_MAX), entry), Ok(()));
+    }
 
     #[test]
     fn after_a_retryable_refusal_later_entries_wait_for_that_one() {

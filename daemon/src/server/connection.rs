@@ -19,12 +19,15 @@ use super::{
     metrics::{Closed, UNKNOWN_OP},
     session::{Admitted, Session},
 };
-use crate::net::{
-    farewell,
-    outbox::{Outbox, Outgoing},
-    reader::{FrameReader, ReadError},
+use crate::{
+    net::{
+        farewell,
+        outbox::{Outbox, Outgoing},
+        reader::{FrameReader, ReadError},
+    },
+    store::Denied,
 };
-use fastchat_wire::{Block, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event, limits::BLOCK_BYTES_MAX_UNAUTHENTICATED};
+use fastchat_wire::{Block, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
@@ -46,13 +49,17 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// KiB of blocks of one connection that may wait for their commit.
 const APPENDING_KIB_MAX: u32 = 1_024;
 
+/// Blocks of at least this length are counted among the partial ones: others fit
+/// into what a read is given anyway.
+const COUNTED_BYTES_MIN: usize = 8 << 10;
+
 /// One connection.
 pub(super) struct Connection {
     server: Arc<Server>,
     id: ConnectionId,
     reader: FrameReader<OwnedReadHalf>,
     outbox: Arc<Outbox>,
-    session: Session,
+    place: Place,
     source: Arc<Source>,
     /// Room for blocks that wait for their commit.
     appending: Arc<Semaphore>,
@@ -61,6 +68,29 @@ pub(super) struct Connection {
     opened: Instant,
     /// Set at sign-in: the presence change that must be known before the first answer from logs.
     unknown_presence: Option<u64>,
+}
+
+/// What a connection counts as here; given back with its end, by a panic too.
+struct Place {
+    server: Arc<Server>,
+    id: ConnectionId,
+    session: Session,
+    /// Why it ended; it stays at this where a handler panics.
+    closed: Closed,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Session::Ready(identity) = self.session
+            && self.server.hub.detach(identity.account, self.id)
+        {
+            self.server.peers.changed(identity.account);
+        }
+        if self.session != Session::AwaitingHello {
+            self.server.load.closed();
+        }
+        self.server.metrics.closed.with_label_values(&[self.closed.as_str()]).inc();
+    }
 }
 
 /// Serves a connection until its end.
@@ -74,7 +104,7 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
     let reader = FrameReader::new(
         read_half,
         FrameLimits::UNAUTHENTICATED,
-        server.timing.frame,
+        server.limits.frame,
         server.metrics.bytes_in.clone(),
     );
     let source = Arc::new(Source {
@@ -85,32 +115,61 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
     let mut connection = Connection {
         id,
         reader,
-        session: Session::AwaitingHello,
+        place: Place {
+            server: Arc::clone(&server),
+            id,
+            session: Session::AwaitingHello,
+            closed: Closed::Error,
+        },
         source,
         appending: Arc::new(Semaphore::new(APPENDING_KIB_MAX as usize)),
-        end,
+        end: end.clone(),
         opened: Instant::now(),
         unknown_presence: None,
         outbox: Arc::clone(&outbox),
         server: Arc::clone(&server),
     };
     let mut writing = std::pin::pin!(write(&server, &outbox, write_half));
-    let closed = tokio::select! {
-        closed = connection.read() => closed,
-        failed = &mut writing => failed,
+    let closed = {
+        let mut reading = std::pin::pin!(connection.read());
+        tokio::select! {
+            closed = &mut reading => closed,
+            failed = &mut writing => {
+                // The request at hand is served to its end, or what it changed would not be told.
+                end.cancel();
+                outbox.close();
+                reading.await;
+                failed
+            }
+        }
     };
-    connection.sign_off();
-    if connection.session != Session::AwaitingHello {
-        server.load.closed();
-    }
-    server.metrics.closed.with_label_values(&[closed.as_str()]).inc();
-    outbox.close();
+    let Connection {
+        reader,
+        appending,
+        mut place,
+        ..
+    } = connection;
+    place.closed = closed;
+    drop(place);
     if matches!(closed, Closed::Slow | Closed::Error) {
         return;
     }
-    // What is queued still goes out (the error after a bad frame), then the sending half is shut.
-    if timeout(FLUSH, writing).await.is_ok() && closed == Closed::BadFrame {
-        farewell::discard(connection.reader.into_socket()).await;
+    // What is queued still goes out, with the answers to appends that are being
+    // committed; then the sending half is shut.
+    let rest = async {
+        let answered = appending.acquire_many(APPENDING_KIB_MAX);
+        tokio::select! {
+            // Answers are written meanwhile.
+            _ = &mut writing => return,
+            _ = answered => outbox.close(),
+        }
+        writing.await;
+    };
+    let flushed = timeout(FLUSH, rest).await.is_ok();
+    outbox.close();
+    // Unread input would reset the connection, and with it what was just written.
+    if flushed && matches!(closed, Closed::BadFrame | Closed::Ended) {
+        farewell::discard(reader.into_socket()).await;
     }
 }
 
@@ -174,16 +233,13 @@ impl Connection {
         }
     }
 
-    /// The next frame, with the room that a large block takes.
+    /// The next frame, with the room that its block takes.
     async fn next_frame(&mut self) -> Result<(Frame, Option<OwnedSemaphorePermit>), Closed> {
-        let signing_in = !matches!(self.session, Session::Ready(_));
-        let silent = Instant::now() + self.server.timing.ping_interval * 2;
-        let deadline = if signing_in {
-            silent.min(self.opened + self.server.timing.sign_in)
-        } else {
-            silent
-        };
-        let first = timeout_at(deadline, self.reader.next(Some(BLOCK_BYTES_MAX_UNAUTHENTICATED))).await;
+        let signing_in = !matches!(self.place.session, Session::Ready(_));
+        let silent = Instant::now() + self.server.limits.ping_interval * 2;
+        let sign_in = self.opened + self.server.limits.sign_in;
+        let deadline = if signing_in { silent.min(sign_in) } else { silent };
+        let first = timeout_at(deadline, self.reader.next(Some(COUNTED_BYTES_MIN))).await;
         let mut room = None;
         let frame = match first.map_err(|_| Closed::Silent)? {
             Ok(Some(frame)) => Ok(Some(frame)),
@@ -191,8 +247,15 @@ impl Connection {
                 // First come, first served: the oldest partial frames have their room and go on.
                 let kib = self.reader.awaited_block_bytes().unwrap_or(0).div_ceil(1_024);
                 let wanted = u32::try_from(kib).unwrap_or(u32::MAX);
+                let pause = Instant::now();
                 room = Arc::clone(&self.server.partial_blocks).acquire_many_owned(wanted).await.ok();
-                self.reader.next(None).await
+                self.reader.paused(pause.elapsed());
+                if signing_in {
+                    let rest = timeout_at(sign_in + pause.elapsed(), self.reader.next(None)).await;
+                    rest.map_err(|_| Closed::Silent)?
+                } else {
+                    self.reader.next(None).await
+                }
             }
             Err(error) => Err(error),
         };
@@ -212,15 +275,15 @@ impl Connection {
 
     async fn serve_request(&mut self, op: Option<Op>, call: Call, room: Option<OwnedSemaphorePermit>) -> Result<(), Refusal> {
         let server = Arc::clone(&self.server);
-        let answer = match self.session.admit(op)? {
+        let answer = match self.place.session.admit(op)? {
             Admitted::Hello => {
                 let answer = super::handlers::hello::handle(&server, &call)?;
-                self.session = Session::SigningIn;
+                self.place.session = Session::SigningIn;
                 answer
             }
             Admitted::SignIn(op) => {
                 let (identity, answer) = dispatch::sign_in(&server, op, &call).await?;
-                self.sign_on(identity).await;
+                self.sign_on(identity).await?;
                 answer
             }
             Admitted::Open(op) => dispatch::open(&server, op, &call).await?,
@@ -254,8 +317,8 @@ impl Connection {
     }
 
     /// From now on pushes arrive.
-    async fn sign_on(&mut self, identity: Identity) {
-        self.session = Session::Ready(identity);
+    async fn sign_on(&mut self, identity: Identity) -> Result<(), Refusal> {
+        self.place.session = Session::Ready(identity);
         self.reader.set_limits(FrameLimits::DEFAULT);
         let online = Online {
             connection: self.id,
@@ -263,21 +326,23 @@ impl Connection {
             outbox: Arc::clone(&self.outbox),
             end: self.end.clone(),
         };
-        self.server.hub.attach(Arc::new(online));
+        let server = &self.server;
+        server.hub.attach(Arc::new(online));
         // Also where the account was online already: whether that was told yet, nobody here knows.
-        self.unknown_presence = Some(self.server.peers.changed(identity.account));
-        match self.server.context.store.logs_of(identity.actor()).await {
-            Ok(logs) => self.server.delivery.activate(identity.account, logs).await,
-            Err(error) => tracing::warn!(%error, "logs can't be activated: a lost doorbell may come late"),
+        self.unknown_presence = Some(server.peers.changed(identity.account));
+        // A session that ended before the hub had it was not told its end.
+        match server.context.store.living(&[identity.session]).await {
+            Ok(living) if living.is_empty() => {
+                self.end.cancel();
+                return Err(Denied::Unauthenticated.into());
+            }
+            Ok(_) => {}
+            Err(error) => server.peers.doubt(&error),
         }
-    }
-
-    /// No more pushes.
-    fn sign_off(&mut self) {
-        if let Session::Ready(identity) = self.session
-            && self.server.hub.detach(identity.account, self.id)
-        {
-            self.server.peers.changed(identity.account);
+        match server.context.store.logs_of(identity.actor()).await {
+            Ok(logs) => server.delivery.activate(identity.account, logs).await,
+            Err(error) => server.peers.doubt(&error),
         }
+        Ok(())
     }
 }

@@ -100,6 +100,11 @@ impl Delivery {
         }
     }
 
+    /// True where a shard has ended, which it does by a fault only while there is a handle.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shards.iter().any(|shard| shard.commands.is_closed())
+    }
+
     /// A log has an entry.
     pub(crate) async fn ring(&self, log: LogId, bell: Doorbell, origin: Origin) {
         self.tell(self.shard(log), Command::Ring { log, bell, origin }).await;

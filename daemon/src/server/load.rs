@@ -16,6 +16,9 @@ use tokio::{sync::watch, time::Instant};
 /// Redeemed tickets and moves are told again to a balancer that attaches within this time.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
+/// Redeemed tickets beyond which the expired ones are forgotten.
+const REDEEMED_KEPT: usize = 1_024;
+
 /// Tickets and moves that fit into the header of one `load`; the rest follows in the next one.
 pub(crate) const TOLD_PER_LOAD_MAX: usize = 128;
 
@@ -38,6 +41,8 @@ struct State {
     forgotten: u64,
     /// Numbers of redeemed tickets, with their expiry in ms since the Unix epoch.
     redeemed: HashMap<u64, u64>,
+    /// The expired ones are forgotten when there are so many.
+    redeemed_swept_at: usize,
     /// What each balancer has reserved here.
     reserved: HashMap<String, u64>,
 }
@@ -81,7 +86,10 @@ impl LoadMeter {
         let mut state = self.state();
         if let Some(given) = given {
             let ticket = ticket::verify(key, server, given, now_ms).ok_or(BadTicket)?;
-            state.redeemed.retain(|_, expires_at| *expires_at >= now_ms);
+            if state.redeemed.len() >= state.redeemed_swept_at {
+                state.redeemed.retain(|_, expires_at| *expires_at >= now_ms);
+                state.redeemed_swept_at = (2 * state.redeemed.len()).max(REDEEMED_KEPT);
+            }
             if state.redeemed.insert(ticket.number, ticket.expires_at).is_some() {
                 return Err(BadTicket);
             }
@@ -208,6 +216,23 @@ mod tests {
         assert_eq!(meter.opened(&key, "s1", None, 5), Ok(()));
         let (load, _) = meter.load("b1", cursor);
         assert_eq!((load.connections, load.redeemed.len()), (2, 0));
+    }
+
+    #[test]
+    fn of_redeemed_tickets_only_those_that_still_count_are_kept() {
+        let key = FleetKey::new(Secret32::new([1; 32]));
+        let meter = meter();
+        for number in 0..10_000 {
+            let expires_at = number + 10;
+            let given = ticket::issue(&key, "s1", Ticket { number, expires_at });
+            assert_eq!(meter.opened(&key, "s1", Some(&given), number), Ok(()));
+            assert_eq!(
+                meter.opened(&key, "s1", Some(&given), expires_at),
+                Err(BadTicket),
+                "to its last moment"
+            );
+        }
+        assert!(meter.state().redeemed.len() <= REDEEMED_KEPT);
     }
 
     #[test]

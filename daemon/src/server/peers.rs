@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     bus::{Bus, BusEvent, Message, mesh::Mesh},
-    store::accounts::SessionId,
+    store::{StoreError, accounts::SessionId},
 };
 use fastchat_wire::{AccountId, Block, encode_event, limits::PRESENCE_WAIT_MS_MAX};
 use std::{
@@ -101,6 +101,12 @@ impl Peers {
         for server in servers {
             self.bus.send(&server, message);
         }
+    }
+
+    /// The store did not answer at a sign-in: what it would have said is looked for later.
+    pub(crate) fn doubt(&self, error: &StoreError) {
+        tracing::warn!(%error, "a sign-in could not read all: what it missed is looked for");
+        self.missed.notify_one();
     }
 
     /// Waits until what other servers told may have been missed.

@@ -1,7 +1,7 @@
 //! Opening what a server needs, and starting its own tasks.
 
 use super::{
-    PARTIAL_BLOCKS_KIB, Server, Timing,
+    Limits, Server,
     appender::Appender,
     blobs,
     context::Context,
@@ -48,7 +48,7 @@ pub(super) async fn start(
     part: &ServerSpec,
     bus: TcpListener,
     metrics: ServerMetrics,
-    timing: Timing,
+    limits: Limits,
 ) -> anyhow::Result<Started> {
     let store: Arc<dyn Store> = open_store(&part.database).await?;
     let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
@@ -112,8 +112,8 @@ pub(super) async fn start(
         peers,
         load,
         metrics,
-        timing,
-        partial_blocks: Arc::new(Semaphore::new(PARTIAL_BLOCKS_KIB)),
+        limits,
+        partial_blocks: Arc::new(Semaphore::new(limits.partial_blocks_kib)),
         connections_max: AtomicU64::new(part.connections_max),
     };
     Ok(Started {

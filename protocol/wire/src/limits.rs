@@ -45,6 +45,9 @@ pub const KEYRING_BYTES_MAX: usize = 64 << 10;
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;
 /// Other members that a `create` may name.
 pub const CREATE_MEMBERS_MAX: usize = 256;
+/// Accounts that one `commit` may add and remove, and devices that it may welcome:
+/// the `member` entry that tells of them fits a block.
+pub const COMMIT_ACCOUNTS_MAX: usize = 10_000;
 /// Accounts or devices that one `keys-claim` may name.
 pub const KEYS_CLAIM_MAX: usize = 256;
 /// Key packages that one `keys-publish` may carry.

@@ -16,6 +16,7 @@ use fastchat_wire::{
         append::Appended,
         commit::{self, CommitLists},
     },
+    limits::COMMIT_ACCOUNTS_MAX,
 };
 use uuid::Uuid;
 
@@ -30,6 +31,11 @@ pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call, co
     let [lists, commit, welcome, group_info] = pieces;
     let lists: CommitLists =
         serde_json::from_slice(&lists).map_err(|e| Refusal::bad_request(format!("the lists are not what they should be: {e}")))?;
+    if lists.add.len() + lists.remove.len() > COMMIT_ACCOUNTS_MAX || lists.welcome_to.len() > COMMIT_ACCOUNTS_MAX {
+        return Err(Refusal::bad_request(format!(
+            "more than {COMMIT_ACCOUNTS_MAX} accounts, or devices to welcome: commit the others next"
+        )));
+    }
     if commit.is_empty() {
         return Err(Refusal::bad_request("the commit is empty"));
     }

@@ -31,7 +31,7 @@ pub(crate) fn handle(server: &Server, call: &Call) -> Handled {
             store: server.context.store_id.clone(),
             max_header: HEADER_BYTES_MAX,
             max_block: BLOCK_BYTES_MAX,
-            ping_interval_ms: u64::try_from(server.timing.ping_interval.as_millis()).unwrap_or(u64::MAX),
+            ping_interval_ms: u64::try_from(server.limits.ping_interval.as_millis()).unwrap_or(u64::MAX),
             features: Vec::new(),
         },
         &Block::none(),

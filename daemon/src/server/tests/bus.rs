@@ -1,14 +1,23 @@
 //! Links between servers that break, and how what was lost on them is mended.
 
 use super::{Client, Fleet, MENDED, client::append, proxy::Wire};
+use crate::{
+    bus::Message,
+    fleet_key::FleetKey,
+    server::presence::{Known, Piece},
+};
 use fastchat_wire::{
-    LogId,
+    Deframer, EventName, FrameLimits, LogId, Secret32,
     chat::{append::Appended, create::ConversationKind, logout::Logout},
-    encode_request,
+    control::Peer,
+    encode_private, encode_request,
     frame::Block,
 };
 use std::time::{Duration, Instant};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{sleep, timeout},
+};
 
 /// Alice on the first server, Bob on the second, and their conversation.
 async fn pair(fleet: &Fleet) -> (Client, Client, LogId) {
@@ -178,4 +187,99 @@ async fn a_server_that_left_the_spec_is_forgotten_and_may_come_back() {
     timeout(MENDED, bob.pushed_from(log, appended.seq))
         .await
         .expect("the push was lost");
+}
+
+/// A server of the fleet that the test plays, known to the first one as `s9`.
+struct Played {
+    hears: tokio::net::TcpStream,
+    deframer: Deframer,
+    tells: tokio::net::TcpStream,
+}
+
+impl Played {
+    async fn join(fleet: &mut Fleet) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        fleet.servers[0].respec(|part| {
+            part.peers.push(Peer {
+                name: "s9".into(),
+                address,
+            });
+        });
+        let (hears, _) = listener.accept().await.unwrap();
+        let mut tells = tokio::net::TcpStream::connect(fleet.servers[0].bus).await.unwrap();
+        let token = FleetKey::new(Secret32::new([5; 32])).bus_token("s9");
+        let hello = serde_json::json!({ "event": "bus-hello", "from": "s9", "token": token });
+        tells.write_all(&encode_private(&hello, &[]).unwrap()).await.unwrap();
+        let deframer = Deframer::new(FrameLimits::DEFAULT);
+        Self { hears, deframer, tells }
+    }
+
+    async fn tell(&mut self, message: &Message) {
+        self.tells.write_all(&message.encode().unwrap()).await.unwrap();
+    }
+
+    /// Says that so many messages were sent.
+    async fn beat(&mut self, sent: u64) {
+        let heartbeat = serde_json::json!({ "event": "bus-heartbeat", "sent": sent });
+        self.tells.write_all(&encode_private(&heartbeat, &[]).unwrap()).await.unwrap();
+    }
+
+    /// The next message; heartbeats are passed over.
+    async fn next(&mut self) -> Message {
+        loop {
+            while let Some(frame) = self.deframer.next().unwrap() {
+                if let Ok(message) = Message::decode(&frame) {
+                    return message;
+                }
+            }
+            let read = timeout(MENDED, self.hears.read_buf(self.deframer.buffer_mut())).await;
+            assert_ne!(read.expect("nothing came").unwrap(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_counts_more_than_came_has_the_rest_looked_for() {
+    let mut fleet = Fleet::of(1).await;
+    let mut alice = fleet.register(0, "alice").await;
+    let mut played = Played::join(&mut fleet).await;
+    let Message::Snapshot { known, piece, accounts } = played.next().await else {
+        panic!("a link begins with a snapshot");
+    };
+    assert_eq!((piece, accounts), (Piece { number: 0, of: 1 }, vec![alice.account]));
+    played.tell(&Message::Known(known)).await;
+    let mine = Known { snapshot: 1, seq: 0 };
+    let nobody = Message::Snapshot {
+        known: mine,
+        piece,
+        accounts: vec![],
+    };
+    played.tell(&nobody).await;
+    assert_eq!(played.next().await, Message::Known(mine));
+    played.beat(2).await;
+
+    // An entry whose bell is lost: nothing shows it until a heartbeat does.
+    let archive = LogId::archive_of(alice.account);
+    let lost = fleet.append_silently(&alice, archive).await;
+    let quiet = async {
+        loop {
+            played.beat(2).await;
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = quiet => unreachable!(),
+        quiet = alice.hears_nothing(EventName::Entry, Duration::from_millis(1_300)) => assert!(quiet, "links are whole"),
+    }
+    played.beat(3).await;
+    assert_eq!(
+        timeout(MENDED, alice.pushed_from(archive, lost))
+            .await
+            .expect("not looked for")
+            .event
+            .seq,
+        lost
+    );
+    assert_eq!(played.next().await, Message::Resync);
 }

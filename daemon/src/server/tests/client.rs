@@ -98,9 +98,11 @@ impl Client {
 
     /// Signs in with another one's session.
     pub(super) async fn resume(&mut self, other: &Self) {
-        let resume = Resume {
-            token: other.token.clone(),
-        };
+        self.resume_with(other.token.clone()).await;
+    }
+
+    pub(super) async fn resume_with(&mut self, token: Secret) {
+        let resume = Resume { token };
         let Resumed { account, device, token } = self.ask(&resume).await.unwrap();
         (self.account, self.device, self.token) = (account, device, token);
     }

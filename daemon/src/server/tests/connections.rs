@@ -1,28 +1,40 @@
 //! Clients that are slow, silent, wrong or gone.
 
-use super::{Client, Fleet, PATIENCE, client::append, fleet::timing};
-use crate::server::Timing;
+use super::{Client, Fleet, PATIENCE, client::append, fleet::limits};
+use crate::server::Limits;
 use fastchat_wire::{
-    Code,
-    chat::{behind::Behind, create::ConversationKind, fetch::Fetch, logout::Logout, mark::Mark, ping::Ping, trim::Trim},
+    AccountId, Code, DeviceId,
+    chat::{
+        behind::Behind,
+        commit::{Commit, CommitLists},
+        create::ConversationKind,
+        fetch::Fetch,
+        logout::Logout,
+        mark::Mark,
+        ping::Ping,
+        trim::Trim,
+    },
     encode_request,
     frame::Block,
-    limits::BLOCK_BYTES_MAX_UNAUTHENTICATED,
+    limits::{BLOCK_BYTES_MAX_UNAUTHENTICATED, COMMIT_ACCOUNTS_MAX},
 };
 use std::time::{Duration, Instant};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{sleep, timeout},
+};
 
 /// A time that a test waits for.
 const SHORT: Duration = Duration::from_millis(150);
 
 #[tokio::test]
 async fn a_frame_that_comes_byte_by_byte_forever_ends_its_connection() {
-    let fleet = Fleet::timed(Timing { frame: SHORT, ..timing() }).await;
+    let fleet = Fleet::limited(Limits { frame: SHORT, ..limits() }).await;
     let mut client = fleet.client(0).await;
     let began = Instant::now();
     let slowly = async {
         client.send(&[0, 200]).await;
-        while tokio::io::AsyncWriteExt::write_all(&mut client.stream, b" ").await.is_ok() {
+        while client.stream.write_all(b" ").await.is_ok() {
             sleep(Duration::from_millis(10)).await;
         }
     };
@@ -34,9 +46,9 @@ async fn a_frame_that_comes_byte_by_byte_forever_ends_its_connection() {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed() {
-    let fleet = Fleet::timed(Timing {
+    let fleet = Fleet::limited(Limits {
         ping_interval: SHORT,
-        ..timing()
+        ..limits()
     })
     .await;
     let mut client = fleet.register(0, "alice").await;
@@ -52,9 +64,9 @@ async fn a_connection_that_says_nothing_is_closed() {
 
 #[tokio::test]
 async fn who_does_not_sign_in_in_time_is_closed_whatever_it_says() {
-    let fleet = Fleet::timed(Timing {
+    let fleet = Fleet::limited(Limits {
         sign_in: SHORT,
-        ..timing()
+        ..limits()
     })
     .await;
     let mut client = fleet.client(0).await;
@@ -62,7 +74,7 @@ async fn who_does_not_sign_in_in_time_is_closed_whatever_it_says() {
     let announced = format!(r#"{{"op":"ping","id":9,"content-length":{BLOCK_BYTES_MAX_UNAUTHENTICATED}}}"#);
     client.send_header(&announced).await;
     let slowly = async {
-        while tokio::io::AsyncWriteExt::write_all(&mut client.stream, b" ").await.is_ok() {
+        while client.stream.write_all(b" ").await.is_ok() {
             sleep(Duration::from_millis(10)).await;
         }
     };
@@ -154,7 +166,7 @@ async fn who_pipelines_and_never_reads_is_not_read_from_either() {
     .unwrap();
     let flood = async {
         loop {
-            tokio::io::AsyncWriteExt::write_all(&mut alice.stream, &fetch).await.unwrap();
+            alice.stream.write_all(&fetch).await.unwrap();
         }
     };
     let stalled = timeout(Duration::from_millis(1_500), flood).await;
@@ -199,4 +211,72 @@ async fn whoever_is_gone_is_not_counted_any_more() {
         again.stream.set_zero_linger().unwrap();
     }
     fleet.servers[0].until("connections", "", |n| n == 1.0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_shuts_its_sending_half_still_gets_its_answers() {
+    let fleet = Fleet::of(1).await;
+    let mut alice = fleet.register(0, "alice").await;
+    let archive = fastchat_wire::LogId::archive_of(alice.account);
+    let pipelined: Vec<u8> = (0..200)
+        .flat_map(|n| encode_request(1_000 + n, &append(archive), &Block::none()).unwrap())
+        .collect();
+    alice.send(&pipelined).await;
+    alice.stream.shutdown().await.unwrap();
+    let mut answers = 0;
+    while let Some(frame) = alice.read().await {
+        answers += usize::from(frame.failure().is_none());
+    }
+    assert_eq!(answers, 200);
+}
+
+#[tokio::test]
+async fn a_block_that_waits_for_room_has_its_whole_time_after_that() {
+    let frame = Duration::from_millis(700);
+    let fleet = Fleet::limited(Limits {
+        frame,
+        partial_blocks_kib: 4_096,
+        ..limits()
+    })
+    .await;
+    let mut greedy = fleet.register(0, "greedy").await;
+    let mut alice = fleet.register(0, "alice").await;
+    let archive = fastchat_wire::LogId::archive_of(alice.account);
+    // All the room there is, and then nothing more.
+    greedy.send_header(r#"{"op":"ping","id":9,"content-length":4194304}"#).await;
+    sleep(Duration::from_millis(100)).await;
+    let bytes = encode_request(7, &append(archive), &Block::binary("x".repeat(32 << 10))).unwrap();
+    let (half, rest) = bytes.split_at(16 << 10);
+    alice.send(half).await;
+    greedy.end().await;
+    sleep(frame / 2).await;
+    alice.send(rest).await;
+    assert_eq!(alice.response(7).await.failure(), None);
+}
+
+#[tokio::test]
+async fn a_commit_names_a_bounded_number_of_accounts() {
+    let fleet = Fleet::of(1).await;
+    let mut alice = fleet.register(0, "alice").await;
+    let log = alice.create(ConversationKind::Group, &[]).await;
+    let mut commit = async |add: usize, remove: usize, welcomed: usize| {
+        let ids = |count: usize| (0..count).map(|n| (n as u128).to_be_bytes());
+        let lists = CommitLists {
+            add: ids(add).map(AccountId).collect(),
+            remove: ids(remove).map(AccountId).collect(),
+            welcome_to: ids(welcomed).map(DeviceId).collect(),
+        };
+        let commit = Commit {
+            conversation: log,
+            entry: uuid::Uuid::now_v7().into(),
+            welcome_entry: Some(uuid::Uuid::now_v7().into()),
+            epoch: 0,
+        };
+        let block = Block::pieces(&[&serde_json::to_vec(&lists).unwrap()[..], b"commit", b"welcome", b"info"]);
+        alice.ask_with(&commit, &block).await.map(|_| ()).unwrap_err().code
+    };
+    assert_eq!(commit(COMMIT_ACCOUNTS_MAX, 0, 0).await, Code::NotFound, "looked at");
+    assert_eq!(commit(COMMIT_ACCOUNTS_MAX, 1, 0).await, Code::BadRequest);
+    assert_eq!(commit(0, 0, COMMIT_ACCOUNTS_MAX).await, Code::NotFound);
+    assert_eq!(commit(0, 0, COMMIT_ACCOUNTS_MAX + 1).await, Code::BadRequest);
 }

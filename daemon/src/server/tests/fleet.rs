@@ -3,11 +3,13 @@
 use super::{Client, PATIENCE, proxy::Proxy};
 use crate::{
     probes::Readiness,
-    server::{self, Listeners, Timing},
+    server::{self, Limits, Listeners},
     shell::{Report, Shell},
+    store::{LogStore, logs::Append, sqlite::SqliteStore},
 };
+use bytes::Bytes;
 use fastchat_wire::{
-    Secret32,
+    LogId, Secret32,
     control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
 };
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
@@ -18,13 +20,14 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub(super) struct Fleet {
     pub(super) servers: Vec<Server>,
     /// What bytes from one server to another pass through, where asked for.
     proxies: HashMap<(usize, usize), Proxy>,
-    _database: fastchat_schema::Database,
-    timing: Timing,
+    database: fastchat_schema::Database,
+    limits: Limits,
     _folder: tempfile::TempDir,
 }
 
@@ -39,12 +42,13 @@ pub(super) struct Server {
 }
 
 /// Tight enough for a test, loose enough for a busy machine.
-pub(super) fn timing() -> Timing {
-    Timing {
+pub(super) fn limits() -> Limits {
+    Limits {
         sign_in: PATIENCE,
         frame: PATIENCE,
         ping_interval: PATIENCE,
         soft_stop: Duration::from_millis(500),
+        ..Limits::default()
     }
 }
 
@@ -54,20 +58,20 @@ async fn listener(address: SocketAddr) -> TcpListener {
 
 impl Fleet {
     pub(super) async fn of(count: usize) -> Self {
-        Self::start(count, timing(), false).await
+        Self::start(count, limits(), false).await
     }
 
     /// One server with other times.
-    pub(super) async fn timed(timing: Timing) -> Self {
-        Self::start(1, timing, false).await
+    pub(super) async fn limited(limits: Limits) -> Self {
+        Self::start(1, limits, false).await
     }
 
     /// With a proxy on each link of the mesh.
     pub(super) async fn proxied(count: usize) -> Self {
-        Self::start(count, timing(), true).await
+        Self::start(count, limits(), true).await
     }
 
-    async fn start(count: usize, timing: Timing, proxied: bool) -> Self {
+    async fn start(count: usize, limits: Limits, proxied: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("fastchat.db").display());
         fastchat_schema::migrate(&url).await.unwrap();
@@ -120,13 +124,13 @@ impl Fleet {
                 generation: 1,
                 part: Part::Server(part),
             };
-            servers.push(Server::start(spec, listeners, timing));
+            servers.push(Server::start(spec, listeners, limits));
         }
         let fleet = Self {
             servers,
             proxies,
-            _database: database,
-            timing,
+            database,
+            limits,
             _folder: folder,
         };
         for index in 0..count {
@@ -145,6 +149,22 @@ impl Fleet {
         let mut client = self.client(server).await;
         client.register(username).await;
         client
+    }
+
+    /// Appends as a server would that dies before it rings.
+    pub(super) async fn append_silently(&self, client: &Client, log: LogId) -> u64 {
+        let append = Append {
+            log,
+            entry: Uuid::now_v7().into(),
+            kind: "app".into(),
+            account: client.account,
+            device: client.device,
+            epoch: None,
+            at: 1,
+            block: Bytes::new(),
+        };
+        let store = SqliteStore::new(self.database.clone());
+        store.append(&[append]).await.unwrap()[0].as_ref().unwrap().seq
     }
 
     /// The link that carries what `from` tells `to`.
@@ -166,12 +186,12 @@ impl Fleet {
                 sleep(Duration::from_millis(5)).await;
             }
         });
-        self.servers[index] = Server::start(old.spec.clone(), listeners.await.unwrap(), self.timing);
+        self.servers[index] = Server::start(old.spec.clone(), listeners.await.unwrap(), self.limits);
     }
 }
 
 impl Server {
-    fn start(spec: Spec, listeners: Listeners, timing: Timing) -> Self {
+    fn start(spec: Spec, listeners: Listeners, limits: Limits) -> Self {
         let (specs, followed) = watch::channel(Arc::new(spec.clone()));
         let (report, _) = watch::channel(Report {
             applied_generation: 0,
@@ -197,7 +217,7 @@ impl Server {
             specs,
             registry: shell.registry.clone(),
             shutdown: shell.shutdown.clone(),
-            task: tokio::spawn(async move { server::serve(shell, listeners, timing).await }),
+            task: tokio::spawn(async move { server::serve(shell, listeners, limits).await }),
         }
     }
 

@@ -186,3 +186,30 @@ async fn who_is_removed_is_pushed_its_removal_and_nothing_after_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_comes_back_is_pushed_what_is_new_and_not_what_it_was_away_for() {
+    let fleet = Fleet::of(2).await;
+    let mut alice = fleet.register(0, "alice").await;
+    let mut bob = fleet.register(1, "bob").await;
+    bob.conversations().await;
+    let log = alice.create(ConversationKind::Direct, &[&bob]).await;
+    bob.pushed_from(log, 1).await;
+    for _ in 0..3 {
+        let gone = bob;
+        bob = fleet.client(1).await;
+        gone.stream.set_zero_linger().unwrap();
+        let token = gone.token.clone();
+        drop(gone);
+        fleet.servers[1].until("connections", "", |n| n == 1.0).await;
+        for _ in 0..30 {
+            alice.append(log, "x").await;
+        }
+        bob.resume_with(token).await;
+        let (_, conversations) = bob.conversations().await;
+        let appended = alice.append(log, "y").await;
+        assert_eq!(appended.seq, conversations[0].last_seq + 1);
+        let pushed = bob.pushed().await;
+        assert_eq!((pushed.event.log, pushed.event.seq), (log, appended.seq));
+    }
+}

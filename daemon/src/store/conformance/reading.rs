@@ -2,11 +2,11 @@
 
 use super::{
     drafts::{append, append_many, append_one, commit_accounts, commit_welcome, committed, read_all, refusal, seqs},
-    people::{converse, register},
+    people::{Person, converse, register},
 };
 use crate::store::{
     Denied, Store,
-    logs::{Actor, Moved, RosterMember},
+    logs::{Actor, Membership, Moved, RosterMember},
 };
 use fastchat_wire::{
     DeviceId, LogId,
@@ -45,12 +45,18 @@ pub(crate) async fn entries_for_pushing_are_a_range(store: Arc<dyn Store>) {
     let alice = register(&store, "alice").await;
     let log = converse(&store, &alice, Group, &[]).await;
     append_many(&store, &alice, log, 4).await;
-    let bytes_max = 1 << 20;
-    assert_eq!(seqs(&store.entries(log, 2, 4, bytes_max).await.unwrap()), [2, 3, 4]);
-    assert_eq!(seqs(&store.entries(log, 5, 9, bytes_max).await.unwrap()), [5]);
-    assert_eq!(store.entries(log, 4, 3, bytes_max).await.unwrap(), []);
-    assert_eq!(store.entries(Uuid::now_v7().into(), 1, 9, bytes_max).await.unwrap(), []);
-    assert_eq!(seqs(&store.entries(log, 2, 4, 1).await.unwrap()), [2], "one at least");
+    let entries = async |log, first, last, bytes_max| seqs(&store.entries(log, first, last, bytes_max).await.unwrap());
+    assert_eq!(entries(log, 2, 4, 1_000).await, [2, 3, 4]);
+    assert_eq!(entries(log, 5, 9, 1_000).await, [5]);
+    assert!(entries(log, 4, 3, 1_000).await.is_empty());
+    assert!(entries(Uuid::now_v7().into(), 1, 9, 1_000).await.is_empty());
+    assert_eq!(entries(log, 3, 5, 0).await, [3], "one at least");
+    let inbox = LogId::inbox_of(alice.device);
+    for epoch in 0..3 {
+        committed(&store, commit_welcome(&alice, log, epoch, &[], &[alice.device])).await;
+    }
+    store.trim(inbox, alice.device, 1).await.unwrap();
+    assert_eq!(entries(inbox, 1, 3, 0).await, [2], "one at least of those that are kept");
 }
 
 pub(crate) async fn a_device_trims_its_own_inbox_and_nothing_else(store: Arc<dyn Store>) {
@@ -131,6 +137,16 @@ pub(crate) async fn a_devices_logs_are_its_conversations_inbox_and_archive(store
         ..alice.actor()
     };
     assert_eq!(refusal(store.own_logs(foreign).await), Denied::NotMember);
+    let carol = register(&store, "carol").await;
+    let membership = |person: &Person, last_seq| Membership {
+        log: group,
+        account: person.account,
+        from_seq: 1,
+        last_seq,
+    };
+    let mut memberships = store.memberships(&[alice.account, bob.account, carol.account]).await.unwrap();
+    memberships.sort_by_key(|membership| membership.account);
+    assert_eq!(memberships, [membership(&alice, 1), membership(&bob, 1)]);
     let mut last = store.last_seqs(&[archive, Uuid::now_v7().into(), group]).await.unwrap();
     last.sort_unstable();
     let mut expected = vec![(archive, 2), (group, 1)];
