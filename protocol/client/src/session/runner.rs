@@ -63,8 +63,8 @@ pub(super) struct Runner<'a> {
     /// The archive, where it is not followed.
     ignored: Option<LogId>,
     fetches: usize,
-    /// No fetch before then.
-    fetch_pause: Option<Instant>,
+    /// The server wants nothing to be asked of it before then.
+    pause: Option<Instant>,
     /// The last list's logs aren't all handed out yet.
     catching_up: bool,
     listing: bool,
@@ -115,7 +115,7 @@ impl<'a> Runner<'a> {
             leaving: None,
             ignored: None,
             fetches: 0,
-            fetch_pause: None,
+            pause: None,
             catching_up: false,
             listing: false,
             list_again: false,
@@ -196,12 +196,18 @@ impl<'a> Runner<'a> {
         let Some(connection) = self.open_connection() else {
             return wake_at;
         };
+        if let Some(until) = self.pause {
+            if until > now {
+                return wake_at.min(until);
+            }
+            self.pause = None;
+        }
         if self.list_again && !self.listing {
             self.listing = true;
             self.list_again = false;
             self.work.spawn(work::list(connection.clone()));
         }
-        if self.catching_up && self.fetches == 0 && self.logs.nothing_due() {
+        if self.catching_up && !self.listing && self.fetches == 0 && self.logs.nothing_due() {
             self.catching_up = false;
             self.delivery.push(SessionEvent::CaughtUp);
         }

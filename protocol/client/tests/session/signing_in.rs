@@ -3,8 +3,9 @@
 use crate::fake::{Fake, STORE, Subject, config, soon};
 use fastchat_client::{Ended, Errand, Error, Journal, MemoryJournal, Session, SessionEvent, StorageError, enter};
 use fastchat_wire::{
-    Code, Secret,
+    Code, Empty, ErrorBody, Secret,
     chat::{assign::Assign, conversations::Conversations, hello::Hello, resume::Resume},
+    encode_failure,
 };
 use std::{
     sync::Arc,
@@ -159,4 +160,18 @@ async fn nobody_there_is_cannot_connect() {
     drop(dead);
     let error = soon(enter(&nobody, Errand::default())).await.unwrap_err();
     assert_eq!(error.exit_code(), 3, "{error}");
+}
+
+#[tokio::test]
+async fn a_balancer_without_room_that_says_so_unasked_is_waited_for() {
+    let (balancer, server) = (Fake::new().await, Fake::new().await);
+    let _subject = Subject::start(&balancer);
+    let mut full = balancer.accept().await;
+    full.expect::<Assign>().await;
+    let error = ErrorBody::retry_after(Code::Overloaded, "too many connections", 200);
+    full.write(&encode_failure(None, &error, &Empty {}).unwrap()).await;
+    drop(full);
+    let refused = Instant::now();
+    balancer.assign(&server, 0).await;
+    assert!(refused.elapsed() >= Duration::from_millis(195));
 }

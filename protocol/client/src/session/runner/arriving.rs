@@ -78,7 +78,7 @@ impl Runner<'_> {
         if let Some(left) = self.live.replace(live) {
             self.leaving = Some((left, Instant::now() + self.config.timing.farewell));
         }
-        self.fetch_pause = None;
+        self.pause = None;
         self.listed(arrived.listing);
         self.ask_outbox_again = true;
     }
@@ -97,7 +97,10 @@ impl Runner<'_> {
             return;
         };
         let _ = self.announce.send(None);
-        let pause = self.course.lost(&self.config.timing, live.since.elapsed(), rand::random());
+        let mut pause = self.course.lost(&self.config.timing, live.since.elapsed(), rand::random());
+        if let Closed::Told(refused) = closed {
+            pause += refused.retry_after.unwrap_or_default();
+        }
         match self.arrival {
             // A move is under way: it arrives as well without the old server.
             Arrival::UnderWay(_) => {}
