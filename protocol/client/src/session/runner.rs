@@ -3,7 +3,7 @@
 
 use super::{
     Shared,
-    arrive::{Setback, Token, blocking},
+    arrive::{Setback, blocking},
     course::Course,
     delivery::Delivery,
     ended::Ended,
@@ -19,7 +19,7 @@ use crate::{
     sync::Logs,
 };
 use fastchat_wire::{AccountId, DeviceId, LogId, MoveId};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -50,7 +50,6 @@ pub(super) struct Runner<'a> {
     shared: &'a Shared,
     to_consumer: mpsc::Sender<SessionEvent>,
     announce: watch::Sender<Option<Connection>>,
-    token: Token,
     /// The store's id, and how many stores there were.
     store: Option<Arc<str>>,
     stores: u64,
@@ -97,16 +96,15 @@ impl<'a> Runner<'a> {
             Ok(saved) => saved,
             Err(unkept) => return unkept.into(),
         };
-        let Some(token) = saved.token else {
+        if saved.token.is_none() {
             return Ended::NoToken;
-        };
+        }
         let runner = Self {
             course: Course::new(config.balancers.len(), rand::random()),
             config: Arc::new(config),
             shared,
             to_consumer,
             announce,
-            token: Arc::new(Mutex::new(token)),
             logs: Logs::new(&saved.cursors),
             store: saved.store.map(Into::into),
             stores: 0,

@@ -74,6 +74,18 @@ async fn a_new_token_is_kept_before_it_is_used() {
     server.sign_on("t2", 0).await;
 }
 
+#[tokio::test]
+async fn a_token_that_another_program_was_given_is_used_from_then_on() {
+    let (balancer, server) = (Fake::new().await, Fake::new().await);
+    let subject = Subject::start(&balancer);
+    balancer.assign(&server, 0).await;
+    let peer = server.sign_on("t1", 0).await;
+    subject.journal.save_token(&Secret::new("t2".to_owned())).unwrap();
+    drop(peer);
+    balancer.assign(&server, 0).await;
+    server.sign_on("t2", 0).await;
+}
+
 /// A journal on a full disk.
 struct Full;
 

@@ -29,7 +29,6 @@ impl Runner<'_> {
         let try_it = arrive(
             Arc::clone(&self.config),
             Arc::clone(&self.shared.journal),
-            Arc::clone(&self.token),
             self.store.as_deref().map(str::to_owned),
             self.course.balancer(),
             move_id,
