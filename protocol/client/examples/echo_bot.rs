@@ -1,9 +1,11 @@
 //! A bot: signs in, is in every conversation that somebody adds it to, answers
 //! each message with its own bytes, and survives servers, moves and networks.
 //!
-//! `FASTCHAT_BALANCER=127.0.0.1:7101 FASTCHAT_TOKEN=… cargo run --example echo_bot`
+//! `FASTCHAT_BALANCER=127.0.0.1:7101 FASTCHAT_TOKEN=… cargo run -p fastchat-client --example echo_bot`
 //!
-//! The token is the one of a `register`, `login` or `resume` answer. Blocks are
+//! The token is the one of a `register` or `login` answer
+//! (`protocol/examples/raw_client.py register echo --session echo.json` leaves
+//! one in its file): a bot signs in with it, and needs no password. Blocks are
 //! sent and taken as they are: what stands in them is up to those who talk to
 //! the bot. A bot that must not answer twice after its own restart gives the
 //! session a journal and an outbox of its own, on disk.

@@ -47,7 +47,8 @@ fn parse(text: &str) -> Option<Address> {
         return None;
     }
     let (host, port) = text.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|port| *port != 0)?;
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    let port = port.parse().ok().filter(|port| digits && *port != 0)?;
     let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(inner) => inner.parse::<Ipv6Addr>().ok()?.to_string(),
         None => {
@@ -87,6 +88,7 @@ mod tests {
             "localhost",
             "localhost:0",
             "localhost:65536",
+            "localhost:+1",
             ":7101",
             "::1:7101",
             "[x]:1",

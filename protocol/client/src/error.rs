@@ -125,7 +125,7 @@ impl Error {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Refused(refused) => Self::Refused(refused),
+            Failure::Refused(refused) | Failure::Lost(Closed::Told(refused)) => Self::Refused(refused),
             Failure::Usage(what) => Self::Usage(what),
             Failure::Lost(_) | Failure::TimedOut(_) | Failure::Misbehaved(_) => Self::CannotConnect(failure.to_string()),
         }

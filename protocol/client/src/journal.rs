@@ -32,6 +32,16 @@ pub trait Journal: Send + Sync + 'static {
     /// The storage fails.
     fn load(&self) -> Result<Saved, StorageError>;
 
+    /// The token, before each use: where several programs share a journal,
+    /// another one may have been given a newer one meanwhile, and the use of a
+    /// dead token ends the session for all of them.
+    ///
+    /// # Errors
+    /// The storage fails.
+    fn token(&self) -> Result<Option<Secret>, StorageError> {
+        Ok(self.load()?.token)
+    }
+
     /// A new token. It is used only after this returned.
     ///
     /// # Errors

@@ -14,15 +14,9 @@ use crate::{
     error::{Error, Unkept},
     journal::{Journal, StorageError},
 };
-use fastchat_wire::{AccountId, Code, DeviceId, MoveId, Secret};
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use fastchat_wire::{AccountId, Code, DeviceId, MoveId};
+use std::{sync::Arc, time::Duration};
 use tokio::task::spawn_blocking;
-
-/// The token in force. A new one is here only after the journal has it.
-pub(super) type Token = Arc<Mutex<Secret>>;
 
 /// On a server, signed in.
 pub(super) struct Arrived {
@@ -71,7 +65,6 @@ impl From<Unkept> for Setback {
 pub(super) async fn arrive(
     config: Arc<Config>,
     journal: Arc<dyn Journal>,
-    token: Token,
     store: Option<String>,
     balancer: usize,
     move_id: Option<MoveId>,
@@ -79,12 +72,14 @@ pub(super) async fn arrive(
     let errand = Errand { resume: true, move_id };
     let entered = enter_once(&config, balancer, errand).await?;
     let connection = entered.connection;
-    let current = token.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let resumed = chat::resume(&connection, current.clone()).await?;
-    if resumed.token != current {
+    let asked = Arc::clone(&journal);
+    let Some(token) = blocking(move || asked.token()).await? else {
+        return Err(Setback::End(Ended::NoToken));
+    };
+    let resumed = chat::resume(&connection, token.clone()).await?;
+    if resumed.token != token {
         let (journal, fresh) = (Arc::clone(&journal), resumed.token.clone());
         blocking(move || journal.save_token(&fresh)).await?;
-        *token.lock().unwrap_or_else(PoisonError::into_inner) = resumed.token;
     }
     if store.as_ref() != Some(&entered.welcome.store) {
         let store = entered.welcome.store.clone();

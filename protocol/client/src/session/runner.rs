@@ -3,7 +3,7 @@
 
 use super::{
     Shared,
-    arrive::{Setback, Token, blocking},
+    arrive::{Setback, blocking},
     course::Course,
     delivery::Delivery,
     ended::Ended,
@@ -19,7 +19,7 @@ use crate::{
     sync::Logs,
 };
 use fastchat_wire::{AccountId, DeviceId, LogId, MoveId};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -50,7 +50,6 @@ pub(super) struct Runner<'a> {
     shared: &'a Shared,
     to_consumer: mpsc::Sender<SessionEvent>,
     announce: watch::Sender<Option<Connection>>,
-    token: Token,
     /// The store's id, and how many stores there were.
     store: Option<Arc<str>>,
     stores: u64,
@@ -63,8 +62,8 @@ pub(super) struct Runner<'a> {
     /// The archive, where it is not followed.
     ignored: Option<LogId>,
     fetches: usize,
-    /// No fetch before then.
-    fetch_pause: Option<Instant>,
+    /// The server wants nothing to be asked of it before then.
+    pause: Option<Instant>,
     /// The last list's logs aren't all handed out yet.
     catching_up: bool,
     listing: bool,
@@ -97,16 +96,15 @@ impl<'a> Runner<'a> {
             Ok(saved) => saved,
             Err(unkept) => return unkept.into(),
         };
-        let Some(token) = saved.token else {
+        if saved.token.is_none() {
             return Ended::NoToken;
-        };
+        }
         let runner = Self {
             course: Course::new(config.balancers.len(), rand::random()),
             config: Arc::new(config),
             shared,
             to_consumer,
             announce,
-            token: Arc::new(Mutex::new(token)),
             logs: Logs::new(&saved.cursors),
             store: saved.store.map(Into::into),
             stores: 0,
@@ -115,7 +113,7 @@ impl<'a> Runner<'a> {
             leaving: None,
             ignored: None,
             fetches: 0,
-            fetch_pause: None,
+            pause: None,
             catching_up: false,
             listing: false,
             list_again: false,
@@ -196,12 +194,18 @@ impl<'a> Runner<'a> {
         let Some(connection) = self.open_connection() else {
             return wake_at;
         };
+        if let Some(until) = self.pause {
+            if until > now {
+                return wake_at.min(until);
+            }
+            self.pause = None;
+        }
         if self.list_again && !self.listing {
             self.listing = true;
             self.list_again = false;
             self.work.spawn(work::list(connection.clone()));
         }
-        if self.catching_up && self.fetches == 0 && self.logs.nothing_due() {
+        if self.catching_up && !self.listing && self.fetches == 0 && self.logs.nothing_due() {
             self.catching_up = false;
             self.delivery.push(SessionEvent::CaughtUp);
         }

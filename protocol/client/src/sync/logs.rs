@@ -57,10 +57,14 @@ impl Logs {
         self.change(id, Log::touched)
     }
 
-    /// This account has no such log (any more).
+    /// This account has no such log (any more). Its cursor stays: what was
+    /// handed out never comes again, should the log come back.
     pub(crate) fn forget(&mut self, id: LogId) {
         if let Some(log) = self.logs.remove(&id) {
             self.held_bytes -= log.held_bytes();
+            if log.cursor() > 0 {
+                self.logs.insert(id, Log::new(log.cursor()));
+            }
         }
     }
 

@@ -1,15 +1,18 @@
 //! Each entry once and in order, whatever the server does.
 
-use crate::fake::{Fake, LOG, Subject, soon};
-use fastchat_client::SessionEvent;
+use crate::fake::{ACCOUNT, Fake, LOG, Subject, config, head, soon};
+use fastchat_client::{Config, MemoryJournal, SessionEvent};
 use fastchat_wire::{
-    Block, Code, LogId,
+    Block, Code, LogId, Secret,
     chat::{
         behind::Behind,
+        conversations::Conversations,
+        entry::EntryEvent,
         fetch::{Fetch, Fetched},
         resume::Resume,
     },
 };
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn holes_doubles_and_reordering_become_each_entry_once_in_order() {
@@ -124,12 +127,12 @@ async fn processed_entries_do_not_come_again_after_a_restart_and_others_do() {
     drop(subject.session);
     peer.expect_end().await;
 
-    let restarted = fastchat_client::MemoryJournal::default();
+    let restarted = MemoryJournal::default();
     fastchat_client::Journal::save_token(&restarted, &journal.token.unwrap()).unwrap();
     fastchat_client::Journal::save_store(&restarted, &journal.store.unwrap()).unwrap();
     fastchat_client::Journal::save_cursor(&restarted, "another store", LOG, 3).unwrap();
     fastchat_client::Journal::save_cursor(&restarted, &store, LOG, journal.cursors[&LOG]).unwrap();
-    let mut subject = Subject::with(crate::fake::config(&[&balancer]), restarted);
+    let mut subject = Subject::with(config(&[&balancer]), restarted);
     balancer.assign(&server, 0).await;
     let mut peer = server.sign_on("t1", 3).await;
     peer.serve_fetch(1, 3).await;
@@ -180,6 +183,63 @@ async fn a_log_that_is_no_more_ours_is_reported_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_log_that_comes_back_goes_on_where_it_was() {
+    let (balancer, server) = (Fake::new().await, Fake::new().await);
+    let mut subject = Subject::start(&balancer);
+    balancer.assign(&server, 0).await;
+    let mut peer = server.sign_on("t1", 2).await;
+    peer.serve_fetch(0, 2).await;
+    subject.entries(&[1, 2]).await;
+    peer.ring(&[4]).await;
+    let asked = peer.expect::<Fetch>().await;
+    peer.refuse(asked.id, Code::NotMember, None).await;
+    subject
+        .until(|event| matches!(event, SessionEvent::NotMember(_)).then_some(()))
+        .await;
+    peer.ring(&[1, 5]).await;
+    peer.serve_fetch(2, 5).await;
+    subject.entries(&[3, 4, 5]).await;
+}
+
+#[tokio::test]
+async fn a_list_that_the_server_refuses_is_asked_for_again_after_the_pause() {
+    let (balancer, server) = (Fake::new().await, Fake::new().await);
+    let mut subject = Subject::start(&balancer);
+    balancer.assign(&server, 0).await;
+    let mut peer = server.sign_on("t1", 0).await;
+    peer.push(&Behind { log: None, last_seq: None }, "").await;
+    let asked = peer.expect::<Conversations>().await;
+    peer.refuse(asked.id, Code::RateLimited, Some(200)).await;
+    let refused = Instant::now();
+    peer.list(1).await;
+    assert!(refused.elapsed() >= Duration::from_millis(195));
+    peer.serve_fetch(0, 1).await;
+    subject.entries(&[1]).await;
+}
+
+#[tokio::test]
+async fn the_archive_is_brought_only_where_it_is_wanted() {
+    for follow_archive in [false, true] {
+        let (balancer, server) = (Fake::new().await, Fake::new().await);
+        let config = Config {
+            follow_archive,
+            ..config(&[&balancer])
+        };
+        let mut subject = Subject::with(config, MemoryJournal::with_token(Secret::new("t1".to_owned())));
+        balancer.assign(&server, 0).await;
+        let mut peer = server.sign_on("t1", 0).await;
+        let archived = EntryEvent {
+            log: LogId::archive_of(ACCOUNT),
+            ..head(1)
+        };
+        peer.push(&archived, "").await;
+        peer.ring(&[1]).await;
+        let (first, _) = subject.entry().await;
+        assert_eq!(first.log() == archived.log, follow_archive);
+    }
+}
+
+#[tokio::test]
 async fn a_consumer_that_takes_its_time_loses_nothing() {
     let (balancer, server) = (Fake::new().await, Fake::new().await);
     let mut subject = Subject::start(&balancer);
@@ -201,7 +261,7 @@ async fn a_consumer_that_takes_its_time_loses_nothing() {
             let after = frame.parse::<Fetch>().unwrap().after;
             let last = (after + 100).min(ENTRIES);
             for seq in after + 1..=last {
-                let event = fastchat_wire::encode_event(Some(id), &crate::fake::head(seq), &Block::none()).unwrap();
+                let event = fastchat_wire::encode_event(Some(id), &head(seq), &Block::none()).unwrap();
                 peer.write(&event).await;
             }
             let fetched = Fetched {
@@ -212,7 +272,7 @@ async fn a_consumer_that_takes_its_time_loses_nothing() {
             peer.answer(id, &fetched, Block::none()).await;
         }
     });
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     for seq in 1..=ENTRIES {
         assert_eq!(subject.entry().await.0.seq(), seq);
     }

@@ -3,8 +3,9 @@
 use crate::fake::{Fake, STORE, Subject, config, soon};
 use fastchat_client::{Ended, Errand, Error, Journal, MemoryJournal, Session, SessionEvent, StorageError, enter};
 use fastchat_wire::{
-    Code, Secret,
+    Code, Empty, ErrorBody, Secret,
     chat::{assign::Assign, conversations::Conversations, hello::Hello, resume::Resume},
+    encode_failure,
 };
 use std::{
     sync::Arc,
@@ -68,6 +69,18 @@ async fn a_new_token_is_kept_before_it_is_used() {
     // The list is asked for only after the journal has it.
     peer.expect::<Conversations>().await;
     assert_eq!(subject.journal.saved().token.unwrap().expose(), "t2");
+    drop(peer);
+    balancer.assign(&server, 0).await;
+    server.sign_on("t2", 0).await;
+}
+
+#[tokio::test]
+async fn a_token_that_another_program_was_given_is_used_from_then_on() {
+    let (balancer, server) = (Fake::new().await, Fake::new().await);
+    let subject = Subject::start(&balancer);
+    balancer.assign(&server, 0).await;
+    let peer = server.sign_on("t1", 0).await;
+    subject.journal.save_token(&Secret::new("t2".to_owned())).unwrap();
     drop(peer);
     balancer.assign(&server, 0).await;
     server.sign_on("t2", 0).await;
@@ -159,4 +172,18 @@ async fn nobody_there_is_cannot_connect() {
     drop(dead);
     let error = soon(enter(&nobody, Errand::default())).await.unwrap_err();
     assert_eq!(error.exit_code(), 3, "{error}");
+}
+
+#[tokio::test]
+async fn a_balancer_without_room_that_says_so_unasked_is_waited_for() {
+    let (balancer, server) = (Fake::new().await, Fake::new().await);
+    let _subject = Subject::start(&balancer);
+    let mut full = balancer.accept().await;
+    full.expect::<Assign>().await;
+    let error = ErrorBody::retry_after(Code::Overloaded, "too many connections", 200);
+    full.write(&encode_failure(None, &error, &Empty {}).unwrap()).await;
+    drop(full);
+    let refused = Instant::now();
+    balancer.assign(&server, 0).await;
+    assert!(refused.elapsed() >= Duration::from_millis(195));
 }

@@ -29,7 +29,6 @@ impl Runner<'_> {
         let try_it = arrive(
             Arc::clone(&self.config),
             Arc::clone(&self.shared.journal),
-            Arc::clone(&self.token),
             self.store.as_deref().map(str::to_owned),
             self.course.balancer(),
             move_id,
@@ -78,7 +77,7 @@ impl Runner<'_> {
         if let Some(left) = self.live.replace(live) {
             self.leaving = Some((left, Instant::now() + self.config.timing.farewell));
         }
-        self.fetch_pause = None;
+        self.pause = None;
         self.listed(arrived.listing);
         self.ask_outbox_again = true;
     }
@@ -97,7 +96,10 @@ impl Runner<'_> {
             return;
         };
         let _ = self.announce.send(None);
-        let pause = self.course.lost(&self.config.timing, live.since.elapsed(), rand::random());
+        let mut pause = self.course.lost(&self.config.timing, live.since.elapsed(), rand::random());
+        if let Closed::Told(refused) = closed {
+            pause += refused.retry_after.unwrap_or_default();
+        }
         match self.arrival {
             // A move is under way: it arrives as well without the old server.
             Arrival::UnderWay(_) => {}

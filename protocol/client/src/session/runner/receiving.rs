@@ -18,12 +18,6 @@ impl Runner<'_> {
     /// Begins the fetches that are due; says when there is more.
     pub(super) fn begin_fetches(&mut self, connection: &Connection, now: Instant) -> Instant {
         let mut wake_at = now + WAIT_MAX;
-        if let Some(until) = self.fetch_pause {
-            if until > now {
-                return until;
-            }
-            self.fetch_pause = None;
-        }
         while self.fetches < FETCHES_MAX {
             let (lanes, patience) = (&self.lanes, self.config.timing.hole_patience);
             let due = self.logs.begin_fetch(|log| match lanes.hole_deadline(log, patience) {
@@ -119,7 +113,7 @@ impl Runner<'_> {
         match failure {
             Failure::Refused(refused) if !refused.ends_the_connection() => {
                 let pause = refused.retry_after.unwrap_or_default() + self.config.timing.backoff_min;
-                self.fetch_pause = Some(Instant::now() + pause);
+                self.pause = Some(Instant::now() + pause);
             }
             _ => connection.close(),
         }
