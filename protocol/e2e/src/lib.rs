@@ -31,6 +31,7 @@ pub mod credential;
 pub mod device;
 pub mod id;
 pub mod identity;
+pub mod mls;
 pub mod secret;
 pub mod username;
 
