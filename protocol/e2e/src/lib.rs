@@ -27,12 +27,18 @@
 //!
 //! - [`credential`]: a [`Credential`] that exists is verified; what was signed is what was carried.
 
+pub mod content;
 pub mod credential;
 pub mod device;
+pub mod groups;
+pub mod head;
 pub mod id;
 pub mod identity;
+pub mod log;
 pub mod mls;
+mod seal;
 pub mod secret;
+pub mod store;
 pub mod username;
 
 pub use credential::{Credential, CredentialError, Subject};
