@@ -6,7 +6,7 @@
 
 use crate::{
     head::LogHead,
-    id::{DeviceId, EntryId, AccountId},
+    id::{AccountId, DeviceId, EntryId},
     mls::MemberDevice,
 };
 use serde::{Deserialize, Serialize};

@@ -22,7 +22,10 @@ impl Groups {
         (0..count)
             .map(|_| {
                 let package = generate(&self.engine, last_resort, now)?;
-                let row = package.data.mls_encode_to_vec().map_err(|error| GroupError::Internal(error.into()))?;
+                let row = package
+                    .data
+                    .mls_encode_to_vec()
+                    .map_err(|error| GroupError::Internal(error.into()))?;
                 tx.put(KEY_PACKAGES, &package.reference, &Zeroizing::new(row))?;
                 Ok(package.public)
             })

@@ -12,8 +12,8 @@ use crate::{
     content::{Body, Content, ContentError, Notice},
     id::{ConversationId, EntryId},
     log::{Alarm, Block, HeadCheck, Joining, KIND_COMMIT, KIND_MEMBER, KIND_MESSAGE, KIND_WELCOME, LogEntry, Position},
-    mls::{Applied, GroupError, MemberDevice},
     mls::rules::Leaf,
+    mls::{Applied, GroupError, MemberDevice},
     store::Writer,
 };
 
@@ -124,10 +124,7 @@ impl Groups {
         }
         let expected = position.seq + 1;
         if entry.seq != expected {
-            return Err(Error::Gap {
-                expected,
-                got: entry.seq,
-            });
+            return Err(Error::Gap { expected, got: entry.seq });
         }
         let mut taken = vec![self.take(tx, conversation, &mut position, entry)?];
         self.take_acknowledged(tx, conversation, &mut position, &mut taken)?;
@@ -409,10 +406,7 @@ impl Taking {
     ) -> Result<(), Error> {
         let named = entry.named_sender();
         if named != Some(sender) {
-            self.alarms.push(Alarm::Sender {
-                named,
-                sealed_by: sender,
-            });
+            self.alarms.push(Alarm::Sender { named, sealed_by: sender });
         }
         let (check, claim) = heads::compare(tx, conversation, position, entry.seq, authenticated_data)?;
         self.head = check;
@@ -420,7 +414,11 @@ impl Taking {
         if check == HeadCheck::Forked {
             self.alarms.push(Alarm::Fork { seq: claim.seq, sender });
         } else if let Some(joining) = position.joining
-            && sender == (MemberDevice { account: joining.account, device: joining.device })
+            && sender
+                == (MemberDevice {
+                    account: joining.account,
+                    device: joining.device,
+                })
             && claim.seq >= joining.commit
         {
             self.adopt = Some(claim);

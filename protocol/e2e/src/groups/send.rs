@@ -94,7 +94,14 @@ impl Groups {
             removed: made.removed,
             welcome_to: made.welcome_to,
         };
-        queue(tx, conversation, ids.commit, position.server_epoch, payload, SecretBytes::new(Vec::new()))
+        queue(
+            tx,
+            conversation,
+            ids.commit,
+            position.server_epoch,
+            payload,
+            SecretBytes::new(Vec::new()),
+        )
     }
 
     /// Seals a message. The same content id again gives the same bytes again.
@@ -154,7 +161,14 @@ impl Groups {
         let block = group.seal(plaintext.expose(), position.authenticated_data())?;
         self.store(tx, conversation, &mut position, group, false)?;
         rows::put_position(tx, conversation, &position)?;
-        queue(tx, conversation, entry, position.server_epoch, Payload::Message { block }, plaintext)
+        queue(
+            tx,
+            conversation,
+            entry,
+            position.server_epoch,
+            Payload::Message { block },
+            plaintext,
+        )
     }
 }
 

@@ -22,7 +22,10 @@ fn two_people_talk_and_agree_on_the_log() {
     bob.send(&mut log);
     let got = alice.sync(chat, &log);
     assert_eq!(texts(&got), ["hello yourself", "how are you?"]);
-    assert!(got.iter().all(|one| matches!(one.head, HeadCheck::Agrees(_)) && one.alarms.is_empty()));
+    assert!(
+        got.iter()
+            .all(|one| matches!(one.head, HeadCheck::Agrees(_)) && one.alarms.is_empty())
+    );
 }
 
 #[test]
@@ -41,7 +44,8 @@ fn a_joiner_adopts_the_head_that_the_adder_names_and_compares_from_then_on() {
     bob.send(&mut log);
     let got = carol.sync(chat, &log);
     assert!(
-        got.iter().any(|one| matches!(&one.what, What::Message { content, .. } if matches!(&content.body, Body::Notice(_)))),
+        got.iter()
+            .any(|one| matches!(&one.what, What::Message { content, .. } if matches!(&content.body, Body::Notice(_)))),
         "the adder's message that names the head"
     );
     assert_eq!(texts(&got), ["welcome, carol"]);
@@ -97,10 +101,16 @@ fn who_left_is_removed_by_an_admin_and_can_be_added_again() {
     let at = log.welcomed[&carol.me().device];
     let welcome = log.entries[at as usize - 1].clone();
     let epoch = log.entries[at as usize - 2].epoch.unwrap();
-    carol.store.write(|tx| carol.groups.join(tx, chat, &welcome.view(at), epoch)).unwrap();
+    carol
+        .store
+        .write(|tx| carol.groups.join(tx, chat, &welcome.view(at), epoch))
+        .unwrap();
     assert_eq!(texts(&carol.sync(chat, &log)), ["welcome back"]);
     let again = carol.store.write(|tx| carol.groups.join(tx, chat, &welcome.view(at), epoch));
-    assert!(matches!(again, Err(Error::Group(GroupError::NotInvited))), "a one-time key package opens one Welcome");
+    assert!(
+        matches!(again, Err(Error::Group(GroupError::NotInvited))),
+        "a one-time key package opens one Welcome"
+    );
     bob.sync(chat, &log);
     assert_eq!(bob.accounts(chat).len(), 3);
 }
@@ -124,7 +134,10 @@ fn a_second_device_is_added_by_any_member_and_sent_away_for_good() {
     bob.send(&mut log);
     bob.sync(chat, &log);
     let got = alice.sync(chat, &log);
-    assert!(got.iter().any(|one| matches!(&one.what, What::Commit { applied, .. } if applied.removed == [phone.me()])));
+    assert!(
+        got.iter()
+            .any(|one| matches!(&one.what, What::Commit { applied, .. } if applied.removed == [phone.me()]))
+    );
     assert!(phone.sync(chat, &log).iter().any(|one| matches!(one.what, What::Out { .. })));
     let package = phone.key_package();
     let back = alice.commit(chat, &Intent::Add(vec![invite(phone, &package)]));
@@ -166,7 +179,11 @@ fn a_last_resort_key_package_opens_more_than_one_welcome() {
     let (first, mut first_log) = conversation(Kind::Group, &mut devices[..1]);
     let (second, mut second_log) = conversation(Kind::Group, &mut devices[..1]);
     let [alice, bob] = &mut devices;
-    let package = bob.store.write(|tx| bob.groups.make_key_packages(tx, 1, true, NOW)).unwrap().remove(0);
+    let package = bob
+        .store
+        .write(|tx| bob.groups.make_key_packages(tx, 1, true, NOW))
+        .unwrap()
+        .remove(0);
     for (chat, log) in [(first, &mut first_log), (second, &mut second_log)] {
         alice.commit(chat, &Intent::Add(vec![invite(bob, &package)])).unwrap();
         alice.send(log);

@@ -21,7 +21,10 @@ fn of_two_admins_who_commit_at_once_the_loser_drops_applies_and_makes_it_again()
     alice.send(&mut log);
     assert_eq!(bob.send(&mut log), [(lost.entry, Answer::EpochConflict)]);
     let got = bob.sync(chat, &log);
-    assert!(got.iter().any(|one| matches!(&one.what, What::Commit { overtaken: Some(entry), .. } if *entry == lost.entry)));
+    assert!(
+        got.iter()
+            .any(|one| matches!(&one.what, What::Commit { overtaken: Some(entry), .. } if *entry == lost.entry))
+    );
     assert!(bob.send(&mut log).is_empty(), "the overtaken commit is not sent again");
     bob.commit(chat, &Intent::Add(vec![invite(dave, &for_dave)])).unwrap();
     bob.send(&mut log);
@@ -93,7 +96,14 @@ fn repeated_and_reordered_messages_are_refused_and_the_rest_goes_on() {
     shown.entries.insert(honest - 1, again);
     let got = bob.sync(chat, &shown);
     assert_eq!(texts(&got), ["two", "three"]);
-    let refused = got.iter().filter(|one| matches!(&one.what, What::Unreadable { cause: Cause::Group(GroupError::Replayed) }));
+    let refused = got.iter().filter(|one| {
+        matches!(
+            &one.what,
+            What::Unreadable {
+                cause: Cause::Group(GroupError::Replayed)
+            }
+        )
+    });
     assert_eq!(refused.count(), 2);
 }
 

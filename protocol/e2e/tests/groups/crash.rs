@@ -14,8 +14,11 @@ fn killed_between_written_and_sent_the_same_bytes_go_out_once() {
     let [alice, mut bob] = devices;
     let mut alice = alice;
     let sealed = alice.say(chat, "written, not sent");
-    let mut alice = alice.restart();
-    assert_eq!(alice.store.read(|tx| alice.groups.pending(tx)).unwrap(), std::slice::from_ref(&sealed));
+    let alice = alice.restart();
+    assert_eq!(
+        alice.store.read(|tx| alice.groups.pending(tx)).unwrap(),
+        std::slice::from_ref(&sealed)
+    );
     // Killed again, now after sending and before the answer was written down.
     assert!(matches!(log.take(alice.me(), &sealed), Answer::Seq(_)));
     let mut alice = alice.restart();
@@ -53,7 +56,7 @@ fn a_commit_survives_a_restart_and_is_applied_when_it_stands_in_the_log() {
     let [mut alice, mut bob, mut carol] = devices;
     let package = carol.key_package();
     let made = alice.commit(chat, &Intent::Add(vec![invite(&carol, &package)])).unwrap();
-    let mut alice = alice.restart();
+    let alice = alice.restart();
     let waiting = alice.store.read(|tx| alice.groups.pending(tx)).unwrap();
     assert_eq!(waiting, std::slice::from_ref(&made));
     assert!(matches!(&waiting[0].payload, Payload::Commit { welcome: Some(_), added, .. } if *added == [carol.me().account]));
@@ -61,7 +64,10 @@ fn a_commit_survives_a_restart_and_is_applied_when_it_stands_in_the_log() {
     log.take(alice.me(), &made);
     let mut alice = alice.restart();
     let got = alice.sync(chat, &log);
-    assert!(got.iter().any(|one| matches!(&one.what, What::Commit { applied, .. } if applied.author.who == alice.me())));
+    assert!(
+        got.iter()
+            .any(|one| matches!(&one.what, What::Commit { applied, .. } if applied.author.who == alice.me()))
+    );
     alice.send(&mut log);
     bob.sync(chat, &log);
     carol.sync(chat, &log);
@@ -98,14 +104,21 @@ fn a_damaged_state_is_told_and_nothing_is_sent_from_it() {
     let (chat, _) = conversation(Kind::Direct, &mut devices);
     let [alice, _] = devices;
     let alice = alice.restart();
-    for (table, bytes) in [("group-state", &b"\0\x01no state"[..]), ("group-tree", &[0x41, 0xff]), ("conversation", b"{}")] {
+    for (table, bytes) in [
+        ("group-state", &b"\0\x01no state"[..]),
+        ("group-tree", &[0x41, 0xff]),
+        ("conversation", b"{}"),
+    ] {
         let mut alice_groups = fastchat_e2e::groups::Groups::new(&alice.credential, &alice.key).unwrap();
         let told: Result<(), Error> = alice.store.write(|tx| {
             tx.put(Table::new(table), chat.as_bytes(), bytes)?;
             alice_groups.seal(tx, chat, &text("not from a damaged state")).map(drop)
         });
         let told = told.unwrap_err();
-        assert!(matches!(told, Error::Damaged(_) | Error::Group(GroupError::Damaged(_))), "{table}: {told:?}");
+        assert!(
+            matches!(told, Error::Damaged(_) | Error::Group(GroupError::Damaged(_))),
+            "{table}: {told:?}"
+        );
         assert!(told.to_string().contains("restore the profile"), "{told}");
     }
 }
@@ -125,5 +138,8 @@ fn a_state_of_another_row_or_with_a_flipped_bit_does_not_open() {
     let store = fastchat_e2e::store::Store::open(folder.path()).unwrap();
     let mut groups = fastchat_e2e::groups::Groups::new(&credential, &key).unwrap();
     let told = store.write(|tx| groups.seal(tx, chat, &text("no"))).unwrap_err();
-    assert!(matches!(told, Error::Store(StoreError::Unopened { table: "group-state", .. })), "{told:?}");
+    assert!(
+        matches!(told, Error::Store(StoreError::Unopened { table: "group-state", .. })),
+        "{told:?}"
+    );
 }

@@ -30,7 +30,10 @@ fn a_server_that_keeps_an_entry_from_one_member_raises_the_fork_alarm() {
     };
     assert_eq!(*sender, carol.me());
     let words = alarm.to_string();
-    assert!(words.starts_with("WARNING") && words.contains("different histories") && words.contains("another channel"), "{words}");
+    assert!(
+        words.starts_with("WARNING") && words.contains("different histories") && words.contains("another channel"),
+        "{words}"
+    );
 }
 
 #[test]
@@ -77,7 +80,13 @@ fn own_entries_must_stand_at_the_acknowledged_numbers_with_their_bytes() {
     // The server says that bob's message has the number of alice's.
     let got = bob.store.write(|tx| bob.groups.acknowledged(tx, chat, mine.entry, at)).unwrap();
     assert!(matches!(got[0].what, What::Own { .. }));
-    assert_eq!(got[0].alarms, [Alarm::Moved { seq: at, entry: mine.entry }]);
+    assert_eq!(
+        got[0].alarms,
+        [Alarm::Moved {
+            seq: at,
+            entry: mine.entry
+        }]
+    );
     // It shows the other one with other bytes.
     log.push(other.entry, KIND_MESSAGE, Some(bob.me()), None, b"not what bob said".to_vec());
     let got = bob.sync(chat, &log);
@@ -118,5 +127,8 @@ fn what_does_not_open_is_said_and_the_rest_goes_on() {
     assert!(matches!(got[1].what, What::BadCommit { .. }));
     assert!(matches!(got[2].what, What::Unknown));
     assert_eq!(texts(&got), ["still here"]);
-    assert!(matches!(got[3].head, HeadCheck::Agrees(_)), "what is skipped counts in the head all the same");
+    assert!(
+        matches!(got[3].head, HeadCheck::Agrees(_)),
+        "what is skipped counts in the head all the same"
+    );
 }

@@ -14,7 +14,11 @@ fn bytes(payload: &Payload) -> (usize, usize, usize) {
             welcome,
             group_info,
             ..
-        } => (commit.len(), welcome.as_ref().map_or(0, |(_, welcome)| welcome.len()), group_info.len()),
+        } => (
+            commit.len(),
+            welcome.as_ref().map_or(0, |(_, welcome)| welcome.len()),
+            group_info.len(),
+        ),
         Payload::Message { block } => (block.len(), 0, 0),
     }
 }

@@ -212,7 +212,9 @@ impl Device {
             let Some(out) = waiting.first() else { return answers };
             let answer = log.take(self.me(), out);
             if let Answer::Seq(seq) = answer {
-                let taken = self.store.write(|tx| self.groups.acknowledged(tx, out.conversation, out.entry, seq));
+                let taken = self
+                    .store
+                    .write(|tx| self.groups.acknowledged(tx, out.conversation, out.entry, seq));
                 taken.unwrap();
                 answers.push((out.entry, answer));
             } else {
@@ -238,7 +240,9 @@ impl Device {
         let mut taken = Vec::new();
         loop {
             let cursor = self.store.read(|tx| self.groups.cursor(tx, conversation)).unwrap();
-            let Some(next) = log.entries.get(cursor as usize) else { return taken };
+            let Some(next) = log.entries.get(cursor as usize) else {
+                return taken;
+            };
             taken.extend(self.receive(conversation, &next.view(cursor + 1)).unwrap());
         }
     }
@@ -276,8 +280,14 @@ pub(crate) fn conversation(kind: Kind, devices: &mut [Device]) -> (ConversationI
     let mut log = Log::default();
     let (first, others) = devices.split_first_mut().unwrap();
     let packages: Vec<_> = others.iter_mut().map(Device::key_package).collect();
-    let invites = others.iter().zip(&packages).map(|(device, package)| invite(device, package)).collect();
-    let made = first.store.write(|tx| first.groups.create(tx, conversation, kind, invites, ids(), NOW));
+    let invites = others
+        .iter()
+        .zip(&packages)
+        .map(|(device, package)| invite(device, package))
+        .collect();
+    let made = first
+        .store
+        .write(|tx| first.groups.create(tx, conversation, kind, invites, ids(), NOW));
     made.unwrap();
     first.send(&mut log);
     first.sync(conversation, &log);
