@@ -150,12 +150,6 @@ pub fn judge(leaves: &BTreeMap<u32, Leaf>, charter: &Charter, change: &Change) -
             after.push(joiner);
         }
     }
-    // An account that is taken out and brought back in one commit keeps its identity, too.
-    let identities = identities(leaves.values())?;
-    let foreign = |leaf: &&Leaf| identities.get(&leaf.who.account).is_some_and(|key| *key != leaf.identity_key);
-    if after.iter().any(|leaf| foreign(&leaf)) {
-        return Err(Violation::ForeignIdentity);
-    }
     check_group(after.iter(), next)
 }
 
