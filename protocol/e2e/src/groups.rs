@@ -34,7 +34,7 @@ pub use send::CommitIds;
 use crate::{
     credential::Credential,
     device::DeviceKey,
-    id::ConversationId,
+    id::{ConversationId, EntryId},
     log::Position,
     mls::{Charter, Engine, GroupError, MemberDevice, group::LiveGroup},
     store::{Reader, Writer},
@@ -120,13 +120,14 @@ impl Groups {
     }
 
     /// Forgets a conversation with everything that was kept for it: one that was never created, or that was left.
+    /// Gives the messages that were never sent.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn forget(&mut self, tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
+    pub fn forget(&mut self, tx: &Writer<'_>, conversation: ConversationId) -> Result<Vec<EntryId>, Error> {
         self.live.remove(&conversation);
-        outbox::clear(tx, conversation)?;
-        rows::forget(tx, conversation)
+        rows::forget(tx, conversation)?;
+        outbox::clear(tx, conversation)
     }
 
     /// Takes the group out of memory, or loads it. Whoever changed it writes it back with [`Groups::store`].

@@ -29,13 +29,14 @@
 //! - [`recovery`]: a typing error is caught; case, spaces and look-alikes do not matter.
 //! - [`keyring`]: an older keyring, another account's, or one under weaker work factors does not open.
 //! - [`credential`]: a [`Credential`] that exists is verified; what was signed is what was carried.
-//! - [`file`]: a truncated, reordered, extended or changed file does not open; memory is bounded; no key seals two files.
+//! - [`mod@file`]: a truncated, reordered, extended or changed file does not open; memory is bounded; no key seals two files.
 //! - [`head`]: a head names all entries before it, their order and their kinds.
 //! - [`content`]: a message names the entry that carried it; unknown types are kept; `Debug` and errors quote nothing.
 //! - [`mls`]: all honest members accept the same commits, from the group's own state alone.
 //! - [`groups`]: state, outbox, cursor and head are one change; what is sealed goes out once; a lie of the server about the log raises an alarm.
 //! - [`store`]: what was written is durable, whole and sealed; what was deleted is overwritten; another version is refused.
 
+pub mod backup;
 pub mod content;
 pub mod credential;
 pub mod device;
@@ -54,6 +55,7 @@ pub mod secret;
 pub mod store;
 pub mod username;
 
+pub use backup::BackupPublicKey;
 pub use content::{Content, ContentError};
 pub use credential::{Credential, CredentialError, Subject};
 pub use device::{DeviceKey, DevicePublicKey};

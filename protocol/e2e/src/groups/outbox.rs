@@ -175,16 +175,32 @@ pub(super) fn pending(tx: &Reader<'_>) -> Result<Vec<Outgoing>, Error> {
     Ok(rows.into_iter().filter(|out| out.acknowledged.is_none()).collect())
 }
 
-/// Deletes everything of one conversation.
-pub(super) fn clear(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
-    for (key, order) in tx.list(BY_ENTRY, Scan::prefix(conversation.as_bytes()))? {
-        tx.delete(ROWS, order.expose())?;
-        tx.delete(BY_ENTRY, &key)?;
+/// Deletes everything of one conversation; gives the messages that the server never acknowledged.
+pub(super) fn clear(tx: &Writer<'_>, conversation: ConversationId) -> Result<Vec<EntryId>, Error> {
+    let mut unsent = Vec::new();
+    for row in of(tx, conversation)? {
+        delete(tx, &row.outgoing)?;
+        if row.outgoing.acknowledged.is_none() && !row.is_commit() {
+            unsent.push(row.outgoing.entry);
+        }
     }
-    for (key, _) in tx.list(BY_SEQ, Scan::prefix(conversation.as_bytes()))? {
-        tx.delete(BY_SEQ, &key)?;
+    Ok(unsent)
+}
+
+/// Keeps a conversation's unsent messages, and nothing else: this device comes back into it.
+pub(super) fn keep_unsent(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
+    for row in of(tx, conversation)? {
+        if row.outgoing.acknowledged.is_some() || row.is_commit() {
+            delete(tx, &row.outgoing)?;
+        }
     }
     Ok(())
+}
+
+fn of(tx: &Reader<'_>, conversation: ConversationId) -> Result<Vec<Row>, Error> {
+    let index = tx.list(BY_ENTRY, Scan::prefix(conversation.as_bytes()))?;
+    let rows = index.into_iter().map(|(_, order)| at(tx, conversation, Some(order)));
+    rows.filter_map(Result::transpose).collect()
 }
 
 fn encode(row: &Row) -> Option<Zeroizing<Vec<u8>>> {

@@ -65,6 +65,8 @@ pub enum What {
     Out {
         /// By whom.
         by: MemberDevice,
+        /// Own messages that were never sent, and can't be any more.
+        unsent: Vec<EntryId>,
     },
     /// An entry that does not open, or is not what it should be. The rest goes on.
     Unreadable {
@@ -166,7 +168,8 @@ impl Groups {
         Ok(taken)
     }
 
-    /// Joins by a Welcome. `entry` is the log's, of kind `welcome`; `epoch` the server's that the commit before it left.
+    /// Joins by a Welcome, also into a conversation that it was in before; its unsent messages stay, to be sealed
+    /// again. `entry` is the log's, of kind `welcome`; `epoch` the server's that the commit before it left.
     ///
     /// # Errors
     /// [`GroupError`]: not for this device, for another conversation, against the rules. [`Error::OldWelcome`].
@@ -179,7 +182,9 @@ impl Groups {
         if rows::find_position(tx, conversation)?.is_some_and(|known| known.mls_epoch >= group.epoch()) {
             return Err(Error::OldWelcome);
         }
-        self.forget(tx, conversation)?;
+        self.live.remove(&conversation);
+        outbox::keep_unsent(tx, conversation)?;
+        rows::forget(tx, conversation)?;
         for reference in &joined.used {
             key_packages::delete(tx, reference)?;
         }
@@ -362,9 +367,11 @@ impl Groups {
         if applied.out {
             self.live.remove(&conversation);
             rows::delete_group(tx, conversation)?;
-            outbox::clear(tx, conversation)?;
             position.out = true;
-            return Ok(What::Out { by: applied.author.who });
+            return Ok(What::Out {
+                by: applied.author.who,
+                unsent: outbox::clear(tx, conversation)?,
+            });
         }
         self.store(tx, conversation, position, group, true)?;
         if own.is_none() {

@@ -82,6 +82,33 @@ fn nothing_of_a_value_stands_in_any_file() {
 }
 
 #[test]
+fn a_deleted_or_replaced_value_is_overwritten_on_the_disk() {
+    let (folder, store) = profile();
+    let raw = |store: &Store, key: &[u8]| -> Vec<u8> {
+        let select = "SELECT value FROM sealed WHERE key = ?1";
+        store.lock().query_row(select, (key,), |row| row.get(0)).unwrap()
+    };
+    put(&store, b"a", &[1; 300]);
+    put(&store, b"b", &[2; 9000]);
+    put(&store, b"c", &[3; 300]);
+    let gone = [raw(&store, b"a"), raw(&store, b"b"), raw(&store, b"c")];
+    store.write(|tx| tx.delete(NOTES, b"a")).unwrap();
+    store.write(|tx| tx.delete(NOTES, b"b")).unwrap();
+    put(&store, b"c", &[4; 300]);
+    let path = store.path().to_owned();
+    drop(store);
+    assert!(!folder.path().join("store.db-wal").exists());
+    let file = fs::read(path).unwrap();
+    for sealed in gone {
+        assert!(
+            !file
+                .windows(32)
+                .any(|part| part == &sealed[..32] || part == &sealed[sealed.len() - 32..])
+        );
+    }
+}
+
+#[test]
 fn an_error_or_a_panic_undoes_the_whole_write() {
     let (_folder, store) = profile();
     put(&store, b"a", b"before");

@@ -71,7 +71,7 @@ fn a_removed_member_opens_nothing_that_follows_and_keeps_no_keys() {
     bob.say(chat, "carol is gone");
     bob.send(&mut log);
     let got = carol.sync(chat, &log);
-    assert!(matches!(got[0].what, What::Out { by } if by == alice.me()));
+    assert!(matches!(got[0].what, What::Out { by, .. } if by == alice.me()));
     assert!(matches!(got.last().unwrap().what, What::Unreadable { cause: Cause::Out }));
     let view = carol.store.read(|tx| carol.groups.view(tx, chat));
     assert!(matches!(view, Err(Error::Out)));
@@ -206,4 +206,45 @@ fn key_packages_live_for_ninety_days() {
     assert!(matches!(refused, Err(Error::Group(_))), "{refused:?}");
     assert_eq!(bob.store.write(|tx| bob.groups.expire_key_packages(tx, NOW)).unwrap(), 0);
     assert_eq!(bob.store.write(|tx| bob.groups.expire_key_packages(tx, later)).unwrap(), 1);
+}
+
+#[test]
+fn messages_that_were_never_sent_are_named_when_their_writer_is_removed() {
+    let mut devices = [Device::new("alice"), Device::new("bob")];
+    let (chat, mut log) = conversation(Kind::Group, &mut devices);
+    let [alice, bob] = &mut devices;
+    let late = bob.say(chat, "too late");
+    alice.commit(chat, &Intent::Remove(vec![bob.me().account])).unwrap();
+    alice.send(&mut log);
+    let got = bob.sync(chat, &log);
+    assert!(matches!(&got[0].what, What::Out { unsent, .. } if *unsent == [late.entry]));
+    assert!(bob.send(&mut log).is_empty());
+}
+
+#[test]
+fn a_device_that_comes_back_before_it_read_its_removal_sends_what_waited() {
+    let mut devices = [Device::new("alice"), Device::new("bob")];
+    let (chat, mut log) = conversation(Kind::Group, &mut devices);
+    let [alice, bob] = &mut devices;
+    let waiting = bob.say(chat, "written before");
+    let package = bob.key_package();
+    for intent in [Intent::Remove(vec![bob.me().account]), Intent::Add(vec![invite(bob, &package)])] {
+        alice.commit(chat, &intent).unwrap();
+        alice.send(&mut log);
+        alice.sync(chat, &log);
+    }
+    let at = log.welcomed[&bob.me().device];
+    let epoch = log.entries[at as usize - 2].epoch.unwrap();
+    let welcome = log.entries[at as usize - 1].clone();
+    bob.store.write(|tx| bob.groups.join(tx, chat, &welcome.view(at), epoch)).unwrap();
+    bob.sync(chat, &log);
+    bob.store.write(|tx| bob.groups.reseal(tx, chat, waiting.entry)).unwrap();
+    bob.send(&mut log);
+    assert_eq!(texts(&alice.sync(chat, &log)), ["written before"]);
+}
+
+#[test]
+fn conversations_can_be_handed_to_a_blocking_thread() {
+    fn sendable<T: Send>() {}
+    sendable::<fastchat_e2e::groups::Groups>();
 }

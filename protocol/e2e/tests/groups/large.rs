@@ -4,6 +4,7 @@ use crate::world::*;
 use fastchat_e2e::{
     groups::Payload,
     mls::{Intent, Kind},
+    store::Table,
 };
 use std::time::Instant;
 
@@ -70,4 +71,23 @@ fn a_hundred_members_are_added_talk_and_are_removed() {
         devices[1].say(chat, &i.to_string());
     }
     step("seal 100 messages, a transaction each", since);
+    let since = Instant::now();
+    let Device { store, groups, .. } = &mut devices[1];
+    let all: Result<(), fastchat_e2e::groups::Error> = store.write(|tx| {
+        for i in 0..100 {
+            groups.seal(tx, chat, &text(&i.to_string()))?;
+        }
+        Ok(())
+    });
+    all.unwrap();
+    step("seal 100 messages, in one transaction", since);
+    devices[1].send(&mut log);
+    let since = Instant::now();
+    assert_eq!(texts(&devices[2].sync(chat, &log)).len(), 201);
+    step("receive some 200 messages, a transaction each", since);
+    let size = |table| {
+        let row = devices[2].store.read(|tx| tx.get(Table::new(table), chat.as_bytes())).unwrap();
+        row.unwrap().expose().len()
+    };
+    println!("state {} bytes, tree {} bytes", size("group-state"), size("group-tree"));
 }

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -82,6 +83,8 @@ def keyring():
     inner = b"\x01" + unhex(v["identity-seed"]) + struct.pack(">H", len(backups))
     for generation in sorted(backups, key=int):
         inner += struct.pack(">I", int(generation)) + unhex(backups[generation])
+        public = X25519PrivateKey.from_private_bytes(unhex(backups[generation])).public_key()
+        same(v["backup-public"][generation], public.public_bytes_raw(), "backup-public")
     nonces = {name: unhex(nonce) for name, nonce in v["nonces"].items()}
     master = unhex(v["master"])
     sealed = b"\x01" + bound

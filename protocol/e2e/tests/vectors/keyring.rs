@@ -37,6 +37,7 @@ fn a_keyring_has_the_known_seal() {
             "kdf": { "m-kib": kdf.m_kib(), "t": kdf.t(), "p": kdf.p() },
             "identity-seed": hex(identity),
             "backup-seeds": { "1": hex(backup) },
+            "backup-public": { "1": hex(read.newest_backup().unwrap().1.public().as_bytes()) },
             "master": hex(master.expose()),
             "wrap": hex(wrap.expose()),
             "recovery-wrap": hex(recovery_wrap.expose()),
