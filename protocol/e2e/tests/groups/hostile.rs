@@ -491,3 +491,45 @@ fn an_invitation_into_a_lawless_group_is_declined() {
     let packages = bob.store.read(|tx| bob.groups.conversations(tx)).unwrap();
     assert!(packages.is_empty());
 }
+
+#[test]
+fn a_block_with_any_changed_byte_neither_opens_nor_stops_the_log() {
+    let mut devices = [Device::new("alice"), Device::new("bob"), Device::new("carol")];
+    let (chat, mut log) = conversation(Kind::Group, &mut devices[..2]);
+    let [alice, bob, carol] = &mut devices;
+    let package = carol.key_package();
+    alice.say(chat, "a message");
+    alice.send(&mut log);
+    alice.commit(chat, &Intent::Add(vec![invite(carol, &package)])).unwrap();
+    alice.send(&mut log);
+    let from = bob.store.read(|tx| bob.groups.cursor(tx, chat)).unwrap();
+    for seq in [from + 1, from + 2] {
+        let stored = log.entries[seq as usize - 1].clone();
+        for at in (0..stored.block.len()).step_by(5).chain([stored.block.len() - 1]) {
+            let mut changed = stored.clone();
+            changed.block[at] ^= 0x40;
+            // Undone each time, so that each change meets the same state.
+            let undone: Result<(), Error> = bob.store.write(|tx| {
+                let got = bob.groups.receive(tx, chat, &changed.view(seq))?;
+                assert!(
+                    matches!(got[0].what, What::Unreadable { .. } | What::BadCommit { .. }),
+                    "{seq}, byte {at}: {:?}",
+                    got[0].what
+                );
+                Err(Error::Behind)
+            });
+            assert!(matches!(undone, Err(Error::Behind)), "{seq}, byte {at}: {undone:?}");
+        }
+        let got = bob.receive(chat, &stored.view(seq)).unwrap();
+        assert!(matches!(got[0].what, What::Message { .. } | What::Commit { .. }));
+    }
+    let at = log.welcomed[&carol.me().device];
+    let welcome = log.entries[at as usize - 1].clone();
+    for byte in (0..welcome.block.len()).step_by(5) {
+        let mut changed = welcome.clone();
+        changed.block[byte] ^= 0x40;
+        let declined = carol.store.write(|tx| carol.groups.join(tx, chat, &changed.view(at), 0));
+        assert!(matches!(declined, Err(Error::Group(_))), "byte {byte}: {declined:?}");
+    }
+    carol.sync(chat, &log);
+}
