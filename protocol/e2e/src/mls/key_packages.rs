@@ -4,10 +4,7 @@
 //! one is handed out again and again when the others have run out; after a use it is
 //! replaced, and its keys stay until its lifetime ends, as others may hold it still.
 
-use super::{
-    error::GroupError,
-    group::{Engine, time},
-};
+use super::{engine::Engine, error::GroupError, group::time};
 use mls_rs::{
     ExtensionList,
     extension::{MlsExtension, recommended::LastResortKeyPackageExt},
