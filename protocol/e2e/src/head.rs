@@ -62,6 +62,14 @@ impl LogHead {
     /// # Errors
     /// [`HeadError::Kind`] for a kind beyond 255 bytes; [`HeadError::Full`] after the last number.
     pub fn next(&self, entry: EntryId, kind: &str, block: &[u8]) -> Result<Self, HeadError> {
+        self.next_hashed(entry, kind, &Sha256::digest(block).into())
+    }
+
+    /// The head after the next entry, of whose block only the SHA-256 is known.
+    ///
+    /// # Errors
+    /// As [`LogHead::next`].
+    pub fn next_hashed(&self, entry: EntryId, kind: &str, block_sha256: &[u8; 32]) -> Result<Self, HeadError> {
         let length = u8::try_from(kind.len()).map_err(|_| HeadError::Kind)?;
         let seq = self.seq.checked_add(1).ok_or(HeadError::Full)?;
         let hash = Sha256::new()
@@ -70,7 +78,7 @@ impl LogHead {
             .chain_update(entry.as_bytes())
             .chain_update([length])
             .chain_update(kind)
-            .chain_update(Sha256::digest(block));
+            .chain_update(block_sha256);
         Ok(Self {
             seq,
             hash: hash.finalize().into(),

@@ -32,6 +32,8 @@
 //! - [`mod@file`]: a truncated, reordered, extended or changed file does not open; memory is bounded; no key seals two files.
 //! - [`head`]: a head names all entries before it, their order and their kinds.
 //! - [`content`]: a message names the entry that carried it; unknown types are kept; `Debug` and errors quote nothing.
+//! - [`mls`]: all honest members accept the same commits, from the group's own state alone.
+//! - [`groups`]: state, outbox, cursor and head are one change; what is sealed goes out once; a lie of the server about the log raises an alarm.
 //! - [`store`]: what was written is durable, whole and sealed; what was deleted is overwritten; another version is refused.
 
 pub mod backup;
@@ -39,10 +41,13 @@ pub mod content;
 pub mod credential;
 pub mod device;
 pub mod file;
+pub mod groups;
 pub mod head;
 pub mod id;
 pub mod identity;
 pub mod keyring;
+pub mod log;
+pub mod mls;
 pub mod password;
 pub mod recovery;
 mod seal;

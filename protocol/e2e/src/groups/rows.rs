@@ -1,0 +1,124 @@
+//! Where everything stands in the store. Keys start with the conversation.
+
+use super::error::Error;
+use crate::{
+    id::{ConversationId, EntryId},
+    log::Position,
+    secret::SecretBytes,
+    store::{Reader, Scan, Table, Writer},
+};
+use zeroize::Zeroizing;
+
+/// conversation → [`Position`] as JSON.
+const POSITION: Table = Table::new("conversation");
+/// conversation → mls-rs' state without the tree.
+const STATE: Table = Table::new("group-state");
+/// conversation → the ratchet tree.
+const TREE: Table = Table::new("group-tree");
+/// conversation → [`PendingCommit`].
+const PENDING: Table = Table::new("group-pending");
+/// conversation ‖ u64 number → the head there.
+pub(super) const HEADS: Table = Table::new("log-head");
+/// conversation ‖ u64 number → entry ‖ SHA-256 of its block ‖ kind: read by a joiner without a head.
+pub(super) const UNCHAINED: Table = Table::new("log-unchained");
+
+/// An own commit that does not stand in the log yet.
+pub(super) struct PendingCommit {
+    pub(super) entry: EntryId,
+    /// The entry that will name the commit's head to those who join.
+    pub(super) announcement: EntryId,
+    pub(super) at_ms: u64,
+    pub(super) secrets: SecretBytes,
+}
+
+/// conversation ‖ number, so that rows of one log come in its order.
+pub(super) fn numbered(conversation: ConversationId, seq: u64) -> [u8; 24] {
+    let mut key = [0; 24];
+    key[..16].copy_from_slice(conversation.as_bytes());
+    key[16..].copy_from_slice(&seq.to_be_bytes());
+    key
+}
+
+pub(super) fn find_position(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<Position>, Error> {
+    let Some(row) = tx.get(POSITION, conversation.as_bytes())? else {
+        return Ok(None);
+    };
+    let position = serde_json::from_slice(row.expose());
+    position.map(Some).map_err(|_| Error::Damaged(conversation))
+}
+
+pub(super) fn position(tx: &Reader<'_>, conversation: ConversationId) -> Result<Position, Error> {
+    find_position(tx, conversation)?.ok_or(Error::Unknown(conversation))
+}
+
+pub(super) fn put_position(tx: &Writer<'_>, conversation: ConversationId, position: &Position) -> Result<(), Error> {
+    let row = serde_json::to_vec(position).map_err(|_| Error::Damaged(conversation))?;
+    Ok(tx.put(POSITION, conversation.as_bytes(), &row)?)
+}
+
+pub(super) fn conversations(tx: &Reader<'_>) -> Result<Vec<ConversationId>, Error> {
+    let rows = tx.list(POSITION, Scan::prefix(&[]))?;
+    Ok(rows.iter().filter_map(|(key, _)| ConversationId::try_from(&key[..]).ok()).collect())
+}
+
+pub(super) fn group(tx: &Reader<'_>, conversation: ConversationId) -> Result<(Zeroizing<Vec<u8>>, SecretBytes), Error> {
+    let state = tx.get(STATE, conversation.as_bytes())?.ok_or(Error::Damaged(conversation))?;
+    let tree = tx.get(TREE, conversation.as_bytes())?.ok_or(Error::Damaged(conversation))?;
+    Ok((Zeroizing::new(state.expose().to_vec()), tree))
+}
+
+pub(super) fn put_state(tx: &Writer<'_>, conversation: ConversationId, state: &[u8]) -> Result<(), Error> {
+    Ok(tx.put(STATE, conversation.as_bytes(), state)?)
+}
+
+pub(super) fn put_tree(tx: &Writer<'_>, conversation: ConversationId, tree: &[u8]) -> Result<(), Error> {
+    Ok(tx.put(TREE, conversation.as_bytes(), tree)?)
+}
+
+pub(super) fn pending_commit(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<PendingCommit>, Error> {
+    fn read(row: &[u8]) -> Option<PendingCommit> {
+        let (entry, rest) = row.split_first_chunk()?;
+        let (announcement, rest) = rest.split_first_chunk()?;
+        let (at_ms, secrets) = rest.split_first_chunk()?;
+        Some(PendingCommit {
+            entry: EntryId(*entry),
+            announcement: EntryId(*announcement),
+            at_ms: u64::from_be_bytes(*at_ms),
+            secrets: SecretBytes::new(secrets.to_vec()),
+        })
+    }
+    match tx.get(PENDING, conversation.as_bytes())? {
+        Some(row) => read(row.expose()).map(Some).ok_or(Error::Damaged(conversation)),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn put_pending_commit(tx: &Writer<'_>, conversation: ConversationId, commit: &PendingCommit) -> Result<(), Error> {
+    let at = commit.at_ms.to_be_bytes();
+    let row = [&commit.entry.0[..], &commit.announcement.0, &at, commit.secrets.expose()].concat();
+    Ok(tx.put(PENDING, conversation.as_bytes(), &Zeroizing::new(row))?)
+}
+
+pub(super) fn delete_pending_commit(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
+    tx.delete(PENDING, conversation.as_bytes())?;
+    Ok(())
+}
+
+/// Deletes a group's secrets: of one that this device is out of.
+pub(super) fn delete_group(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
+    for table in [STATE, TREE, PENDING] {
+        tx.delete(table, conversation.as_bytes())?;
+    }
+    Ok(())
+}
+
+pub(super) fn forget(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
+    delete_group(tx, conversation)?;
+    for table in [HEADS, UNCHAINED] {
+        for (key, _) in tx.list(table, Scan::prefix(conversation.as_bytes()))? {
+            tx.delete(table, &key)?;
+        }
+    }
+    tx.delete(POSITION, conversation.as_bytes())?;
+    Ok(())
+}
