@@ -21,6 +21,7 @@ mod fleet {
     mod bad_writes;
     mod example;
     mod journey;
+    mod library;
     mod observability;
     mod restarts;
     mod start;

@@ -1,0 +1,63 @@
+//! One typed function for each verb (PROTOCOL.md §3 to §7), one file each.
+//!
+//! `ping` has none: a [`crate::Connection`] pings by itself.
+
+mod append;
+mod assign;
+mod auth_params;
+mod blob_create;
+mod blob_get;
+mod blob_put;
+mod change_password;
+mod commit;
+mod conversations;
+mod create;
+mod fetch;
+mod grant;
+mod group_info;
+mod hello;
+mod keys_claim;
+mod keys_count;
+mod keys_publish;
+mod leave;
+mod login;
+mod logout;
+mod lookup;
+mod mark;
+mod members;
+mod register;
+mod remove_device;
+mod resume;
+mod set_credential;
+mod signal;
+mod trim;
+
+pub use append::{append, start_append};
+pub use assign::assign;
+pub use auth_params::auth_params;
+pub use blob_create::blob_create;
+pub use blob_get::blob_get;
+pub use blob_put::blob_put;
+pub use change_password::change_password;
+pub use commit::{CommitPieces, commit};
+pub use conversations::{Listing, conversations};
+pub use create::create;
+pub use fetch::{Page, fetch};
+pub use grant::grant;
+pub use group_info::group_info;
+pub use hello::hello;
+pub use keys_claim::keys_claim;
+pub use keys_count::keys_count;
+pub use keys_publish::keys_publish;
+pub use leave::leave;
+pub use login::login;
+pub use logout::logout;
+pub use lookup::{lookup, lookup_account};
+pub use mark::mark;
+pub use members::members;
+pub use register::register;
+pub use remove_device::remove_device;
+pub use resume::resume;
+pub use set_credential::set_credential;
+pub use signal::signal;
+pub use trim::trim;
