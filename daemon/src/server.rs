@@ -7,6 +7,7 @@
 //!      │                              │ ^
 //!      └─> load ──> link ──> balancer │ └── peers <── bus <── other servers
 //!                                     └──> peers ──> bus ──> other servers
+//!                                           └──> mend: what was missed while messages were lost
 //! ```
 
 mod appender;

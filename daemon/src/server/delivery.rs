@@ -14,7 +14,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
 /// Where something came from.
@@ -29,17 +29,27 @@ pub(crate) enum Origin {
 /// What a shard is asked.
 #[derive(Debug)]
 enum Command {
-    Ring { log: LogId, bell: Doorbell, origin: Origin },
+    Ring {
+        log: LogId,
+        bell: Doorbell,
+        origin: Origin,
+        room: OwnedSemaphorePermit,
+    },
     Activate(AccountId, Vec<(LogId, u64)>),
     Joined(Vec<Membership>),
     Verify,
-    Mark { mark: MarkEvent, origin: Origin },
+    Mark {
+        mark: MarkEvent,
+        origin: Origin,
+    },
 }
 
 /// Handle to the shards.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
     shards: Arc<[Handle]>,
+    /// KiB of blocks that may wait for the shards.
+    room: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -61,6 +71,8 @@ struct Parts {
 const SHARDS: usize = 4;
 /// Commands that wait for a shard; then appends and the bus wait.
 const QUEUE: usize = 8_192;
+/// KiB of blocks that wait with them, more than any one has; then the same wait.
+const QUEUE_KIB: usize = 64 << 10;
 
 impl Delivery {
     /// Starts the shards; they end when the last handle is gone.
@@ -77,7 +89,10 @@ impl Delivery {
             tasks.spawn(shard::Shard::new(parts.clone(), Arc::clone(&verifying)).run(receiver));
             Handle { commands, verifying }
         });
-        Self { shards: shards.collect() }
+        Self {
+            shards: shards.collect(),
+            room: Arc::new(Semaphore::new(QUEUE_KIB)),
+        }
     }
 
     fn shard(&self, log: LogId) -> &Handle {
@@ -107,7 +122,13 @@ impl Delivery {
 
     /// A log has an entry.
     pub(crate) async fn ring(&self, log: LogId, bell: Doorbell, origin: Origin) {
-        self.tell(self.shard(log), Command::Ring { log, bell, origin }).await;
+        let bytes = bell.entry.as_ref().map_or(0, |entry| entry.block.len());
+        let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
+        // Never closed: the room is there as long as the shards are.
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(kib).await else {
+            return;
+        };
+        self.tell(self.shard(log), Command::Ring { log, bell, origin, room }).await;
     }
 
     /// A connection of that account signed in, which reads these logs: their last numbers are as given.

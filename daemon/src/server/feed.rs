@@ -11,7 +11,10 @@
 //! mended from the log.
 
 use super::hub::ConnectionId;
-use crate::store::logs::{Entry, Written};
+use crate::{
+    bus::message::BLOCK_BYTES_BY_VALUE_MAX,
+    store::logs::{Entry, Written},
+};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
@@ -109,9 +112,14 @@ impl Feed {
     }
 
     /// A doorbell rings.
-    pub(crate) fn ring(&mut self, bell: Doorbell, now: Instant) {
+    pub(crate) fn ring(&mut self, mut bell: Doorbell, now: Instant) {
         if bell.seq <= self.pushed {
             return;
+        }
+        // A large block is not held behind a hole: it is read with it.
+        let large = |entry: &Entry| entry.block.len() > BLOCK_BYTES_BY_VALUE_MAX;
+        if bell.seq > self.pushed + 1 && bell.entry.as_ref().is_some_and(large) {
+            bell.entry = None;
         }
         // Too many to hold: what is dropped here is read from the log, up to the last of them.
         if self.held.len() >= HELD_MAX && !self.held.contains_key(&bell.seq) {
@@ -323,6 +331,24 @@ mod tests {
             (last, Some((1, last))),
             "and none is forgotten"
         );
+    }
+
+    #[test]
+    fn large_blocks_are_not_held_behind_a_hole() {
+        let now = Instant::now();
+        let mut feed = Feed::new(0);
+        let mut large = bell(2);
+        large.appender = Some(ConnectionId(7));
+        if let Some(entry) = &mut large.entry {
+            entry.block = vec![b'x'; BLOCK_BYTES_BY_VALUE_MAX + 1].into();
+        }
+        feed.ring(large.clone(), now);
+        assert!(feed.held.values().all(|bell| bell.entry.is_none()));
+        let ready = feed.fill(2, vec![entry(1), entry(2)], now);
+        assert_eq!((seqs(&ready), ready[1].appender), (vec![1, 2], Some(ConnectionId(7))));
+        large.seq = 3;
+        feed.ring(large, now);
+        assert_eq!(feed.take_ready(now).len(), 1, "one whose turn it is goes out as it came");
     }
 
     #[test]

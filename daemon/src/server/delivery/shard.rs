@@ -99,7 +99,11 @@ impl Shard {
     /// Answers when a hole of the command's log is to be read.
     async fn handle(&mut self, command: Command) -> Option<Instant> {
         match command {
-            Command::Ring { log, bell, origin } => self.ring(log, bell, origin).await,
+            Command::Ring { log, bell, origin, room } => {
+                let due = self.ring(log, bell, origin).await;
+                drop(room);
+                due
+            }
             Command::Activate(account, logs) => {
                 for (log, last_seq) in logs {
                     self.activate(account, log, last_seq);
