@@ -21,13 +21,14 @@ mod feed;
 mod handlers;
 mod hub;
 mod link;
+mod links;
 mod load;
 mod mend;
 mod metrics;
 mod news;
 mod password;
 mod peers;
-pub(crate) mod presence;
+mod presence;
 mod session;
 mod start;
 #[cfg(test)]
@@ -37,10 +38,11 @@ mod token;
 use crate::shell::{Report, Shell};
 use context::Context;
 use fastchat_wire::{
-    control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
+    control::{Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
     limits::{BLOCK_BYTES_MAX, FRAME_MS_MAX, PARTIAL_BLOCKS_BYTES_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
 };
 use hub::{ConnectionId, Hub};
+use links::Links;
 use load::LoadMeter;
 use metrics::ServerMetrics;
 use peers::Peers;
@@ -54,7 +56,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     sync::Semaphore,
-    task::{AbortHandle, JoinSet},
+    task::JoinSet,
     time::{interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -215,7 +217,7 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
     // Whatever is left is closed; what was acknowledged is committed.
     quit.cancel();
     connections.wait().await;
-    links.running.shutdown().await;
+    links.end().await;
     drop(server);
     mesh.stopped().await;
     tasks.close();
@@ -297,48 +299,5 @@ async fn accept(server: Arc<Server>, listener: TcpListener, connections: TaskTra
                 sleep(Duration::from_millis(50)).await;
             }
         }
-    }
-}
-
-/// The links to the balancers.
-struct Links {
-    introduction: link::Introduction,
-    running: JoinSet<()>,
-    balancers: Vec<(Peer, AbortHandle)>,
-}
-
-impl Links {
-    fn new(introduction: link::Introduction) -> Self {
-        Self {
-            introduction,
-            running: JoinSet::new(),
-            balancers: Vec::new(),
-        }
-    }
-
-    /// Keeps links to the spec's balancers and no others; where this server is
-    /// to be introduced otherwise, they begin anew.
-    fn follow(&mut self, part: &ServerSpec, load: &Arc<LoadMeter>) {
-        let introduction = start::introduction(part);
-        let same = introduction.is_like(&self.introduction);
-        self.introduction = introduction;
-        self.balancers.retain(|(balancer, running)| {
-            let stays = same && part.balancers.contains(balancer);
-            if !stays {
-                running.abort();
-                load.reserved(&balancer.name, None);
-            }
-            stays
-        });
-        for balancer in &part.balancers {
-            if !self.balancers.iter().any(|(known, _)| known == balancer) {
-                let running = self
-                    .running
-                    .spawn(link::run(self.introduction.clone(), balancer.clone(), Arc::clone(load)));
-                self.balancers.push((balancer.clone(), running));
-            }
-        }
-        // Those that were aborted before are gone by now.
-        while self.running.try_join_next().is_some() {}
     }
 }

@@ -1,9 +1,6 @@
 //! What servers tell each other; private to one release.
 
-use crate::{
-    server::presence::{Known, Piece},
-    store::logs::Entry,
-};
+use crate::store::logs::Entry;
 use bytes::Bytes;
 use fastchat_wire::{
     AccountId, DeviceId, EncodeError, EntryId, Frame, LogId,
@@ -15,6 +12,24 @@ use std::sync::Arc;
 
 /// Larger blocks travel by reference: the receiver reads them from the log.
 pub(crate) const BLOCK_BYTES_BY_VALUE_MAX: usize = 32 << 10;
+
+/// A set's state, as it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The snapshot that it began with.
+    pub(crate) snapshot: u64,
+    /// The last change.
+    pub(crate) seq: u64,
+}
+
+/// A piece of a snapshot: its own number, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// From 0.
+    pub(crate) number: u32,
+    /// At least 1.
+    pub(crate) of: u32,
+}
 
 /// What servers tell each other.
 #[derive(Debug, Clone, PartialEq)]

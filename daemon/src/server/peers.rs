@@ -4,10 +4,14 @@ use super::{
     delivery::{Delivery, Origin},
     feed::Doorbell,
     hub::{Hub, Whose},
-    presence::{Known, Piece, Presence, Reply},
+    presence::{Presence, Reply},
 };
 use crate::{
-    bus::{Bus, BusEvent, Message, mesh::Mesh},
+    bus::{
+        Bus, BusEvent, Message,
+        mesh::Mesh,
+        message::{Known, Piece},
+    },
     store::{StoreError, accounts::SessionId},
 };
 use fastchat_wire::{AccountId, Block, encode_event, limits::PRESENCE_WAIT_MS_MAX};

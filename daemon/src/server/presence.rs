@@ -18,6 +18,7 @@
 //! somebody here reads. Whoever calls [`Presence::acknowledged`] is told when
 //! that is over, and looks for what was missed.
 
+use crate::bus::message::{Known, Piece};
 use fastchat_wire::AccountId;
 use std::collections::{HashMap, HashSet};
 
@@ -70,24 +71,6 @@ enum Ours {
     },
     /// It knows our set through that change.
     Knows { link: u64, snapshot: u64, through: u64 },
-}
-
-/// A set's state, as it is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Known {
-    /// The snapshot that it began with.
-    pub(crate) snapshot: u64,
-    /// The last change.
-    pub(crate) seq: u64,
-}
-
-/// A piece of a snapshot: its own number, and how many there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Piece {
-    /// From 0.
-    pub(crate) number: u32,
-    /// At least 1.
-    pub(crate) of: u32,
 }
 
 /// What to answer a peer.

@@ -2,9 +2,8 @@
 
 use super::{Client, Fleet, MENDED, client::append, proxy::Wire};
 use crate::{
-    bus::Message,
+    bus::message::{Known, Message, Piece},
     fleet_key::FleetKey,
-    server::presence::{Known, Piece},
 };
 use fastchat_wire::{
     Deframer, EventName, FrameLimits, LogId, Secret32,
