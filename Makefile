@@ -1,4 +1,5 @@
-# One profile (release) for what users run, what tests run and what lints check: each crate is built once.
+# One profile (release) for what users run, what tests run and what lints check. `test` builds each crate once, binaries and
+# tests together; `run` after it builds some dependencies again, without the features that only tests ask for.
 
 CARGO ?= cargo
 ARGS ?=
