@@ -25,7 +25,7 @@ pub(crate) enum News {
     /// A device came or went; told to these accounts.
     Device(DeviceEvent, Vec<AccountId>),
     /// Watermarks moved; told to the members of the conversation.
-    Mark(LogId, MarkEvent),
+    Mark(MarkEvent),
 }
 
 /// Where handlers leave their news; bounded, the handler waits.
@@ -73,8 +73,8 @@ pub(crate) async fn run(mut news: mpsc::Receiver<News>, hub: Arc<Hub>, peers: Ar
                         peers.broadcast(&Message::Device(event.clone(), to.to_vec()));
                     }
                 }
-                Some(News::Mark(conversation, mark)) => {
-                    let told = marks.entry((conversation, mark.account)).or_insert_with(|| mark.clone());
+                Some(News::Mark(mark)) => {
+                    let told = marks.entry((mark.conversation, mark.account)).or_insert_with(|| mark.clone());
                     told.delivered = told.delivered.max(mark.delivered);
                     told.read = told.read.max(mark.read);
                 }

@@ -25,7 +25,7 @@ pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) ->
             delivered: moved.delivered,
             read: moved.read,
         };
-        server.context.announcer.announce(News::Mark(arguments.conversation, mark)).await;
+        server.context.announcer.announce(News::Mark(mark)).await;
     }
     call.answer(&Empty {}, &Block::none())
 }
