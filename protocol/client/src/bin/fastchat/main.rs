@@ -1,0 +1,3 @@
+//! `fastchat`: FastChat for people, in a terminal and in scripts.
+
+fn main() {}
