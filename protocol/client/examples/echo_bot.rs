@@ -1,35 +1,31 @@
-//! A bot: signs in, is in every conversation that somebody adds it to, answers
-//! each message with its own bytes, and survives servers, moves and networks.
+//! A bot: is in every conversation that somebody adds it to, answers each text, and survives servers, networks and
+//! its own restarts: no text is answered twice, none is forgotten.
 //!
-//! `FASTCHAT_BALANCER=127.0.0.1:7101 FASTCHAT_TOKEN=… cargo run -p fastchat-client --example echo_bot`
-//!
-//! The token is the one of a `register` or `login` answer
-//! (`protocol/examples/raw_client.py register echo --session echo.json` leaves
-//! one in its file): a bot signs in with it, and needs no password. Blocks are
-//! sent and taken as they are: what stands in them is up to those who talk to
-//! the bot. A bot that must not answer twice after its own restart gives the
-//! session a journal and an outbox of its own, on disk.
+//! ```text
+//! fastchat --profile ./echo-bot register echo                    # once; asks for a password
+//! cargo run -p fastchat-client --example echo_bot ./echo-bot     # again and again
+//! fastchat send @echo "is there anybody?"
+//! ```
 
-use fastchat_client::{Config, MemoryJournal, MemoryOutbox, Session, SessionEvent};
-use fastchat_wire::Secret;
-use std::{env, sync::Arc};
+use fastchat_client::{Config, messenger::Messenger, profile::Profile, record::What};
+use fastchat_e2e::content::Body;
+use std::{env, path::Path, sync::Arc};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::new(&env::var("FASTCHAT_BALANCER")?)?;
-    let journal = Arc::new(MemoryJournal::with_token(Secret::new(env::var("FASTCHAT_TOKEN")?)));
-    let mut session = Session::start(config, journal, Arc::new(MemoryOutbox::default()));
-    let mut me = None;
+    let folder = env::args().nth(1).unwrap_or("./echo-bot".to_owned());
+    let profile = Arc::new(Profile::open(Path::new(&folder))?);
+    let config = Config::new(&profile.balancer()?.unwrap_or("127.0.0.1:7101".to_owned()))?;
+    let bot = Messenger::start(profile, config)?;
     loop {
-        match session.next().await? {
-            SessionEvent::Live { account, .. } => me = Some(account),
-            SessionEvent::Entry { entry, store } => {
-                if entry.head.kind == "app" && entry.head.from != me {
-                    session.send(entry.log(), "app", entry.block.clone()).await?;
-                }
-                session.processed(&entry, &store).await?;
-            }
-            _ => {}
-        }
+        let record = bot.next(bot.profile().shown()?).await?;
+        let answer = match record.what {
+            What::Message(ref message) if !record.own => match &message.body {
+                Body::Text(text) => Some(Body::text(format!("you said: {}", text.body))),
+                _ => None,
+            },
+            _ => None,
+        };
+        bot.answer(&record, answer).await?;
     }
 }

@@ -24,6 +24,9 @@ pub struct Saved {
     pub cursors: HashMap<LogId, u64>,
 }
 
+/// Held while a token is used and the next one is kept.
+pub type Lease = Box<dyn Send>;
+
 /// The caller's durable memory.
 pub trait Journal: Send + Sync + 'static {
     /// Everything, at a session's start.
@@ -40,6 +43,17 @@ pub trait Journal: Send + Sync + 'static {
     /// The storage fails.
     fn token(&self) -> Result<Option<Secret>, StorageError> {
         Ok(self.load()?.token)
+    }
+
+    /// Where several programs share a journal: holds the others back from
+    /// using the token until the lease is dropped, so that none of them uses
+    /// one that another has just replaced. Taken before [`Journal::token`],
+    /// dropped after [`Journal::save_token`]; waits for its turn.
+    ///
+    /// # Errors
+    /// The storage fails.
+    fn lease(&self) -> Result<Option<Lease>, StorageError> {
+        Ok(None)
     }
 
     /// A new token. It is used only after this returned.

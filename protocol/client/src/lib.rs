@@ -38,8 +38,10 @@
 //! waits and pages have bounds ([`limits`]), and beyond them entries are
 //! fetched again later, or the connection ends with a typed reason.
 
+pub mod account;
 pub mod address;
 pub mod chat;
+mod clock;
 pub mod config;
 pub mod connection;
 pub mod dial;
@@ -47,9 +49,15 @@ mod enter;
 pub mod entry;
 pub mod error;
 pub mod event;
+mod fault;
+mod ids;
 pub mod journal;
 pub mod limits;
+pub mod messenger;
 pub mod outbox;
+pub mod problem;
+pub mod profile;
+pub mod record;
 pub mod session;
 pub mod sync;
 
@@ -60,6 +68,6 @@ pub use enter::{Entered, Errand, enter};
 pub use entry::Entry;
 pub use error::{Error, Failure, Refused, Unkept};
 pub use event::Event;
-pub use journal::{Journal, MemoryJournal, Saved, StorageError};
+pub use journal::{Journal, Lease, MemoryJournal, Saved, StorageError};
 pub use outbox::{MemoryOutbox, Outbox, Outgoing, Settlement};
 pub use session::{Ended, Session, SessionEvent};

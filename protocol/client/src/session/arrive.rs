@@ -73,7 +73,8 @@ pub(super) async fn arrive(
     let entered = enter_once(&config, balancer, errand).await?;
     let connection = entered.connection;
     let asked = Arc::clone(&journal);
-    let Some(token) = blocking(move || asked.token()).await? else {
+    let (lease, token) = blocking(move || Ok((asked.lease()?, asked.token()?))).await?;
+    let Some(token) = token else {
         return Err(Setback::End(Ended::NoToken));
     };
     let resumed = chat::resume(&connection, token.clone()).await?;
@@ -81,6 +82,7 @@ pub(super) async fn arrive(
         let (journal, fresh) = (Arc::clone(&journal), resumed.token.clone());
         blocking(move || journal.save_token(&fresh)).await?;
     }
+    drop(lease);
     if store.as_ref() != Some(&entered.welcome.store) {
         let store = entered.welcome.store.clone();
         blocking(move || journal.save_store(&store)).await?;

@@ -134,6 +134,16 @@ pub struct Notice {
 }
 
 impl Body {
+    /// A plain text.
+    #[must_use]
+    pub fn text(body: impl Into<String>) -> Self {
+        Self::Text(Text {
+            body: body.into(),
+            reply_to: None,
+            mentions: Vec::new(),
+        })
+    }
+
     pub(super) fn unknown(r#type: String, json: &[u8]) -> Self {
         Self::Unknown {
             r#type,

@@ -140,6 +140,21 @@ impl Groups {
         withdraw(tx, conversation)
     }
 
+    /// Drops something that will never stand in the log: the server refused it for good. Says whether it was there.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Damaged`].
+    pub fn discard(&mut self, tx: &Writer<'_>, conversation: ConversationId, entry: EntryId) -> Result<bool, Error> {
+        let Some(row) = outbox::find(tx, conversation, entry)? else {
+            return Ok(false);
+        };
+        if row.is_commit() {
+            withdraw(tx, conversation)?;
+        }
+        outbox::delete(tx, &row.outgoing)?;
+        Ok(true)
+    }
+
     /// Everything that is to be sent, oldest first: after a start, and after a lost connection. Send the
     /// entries of one log in this order, and nothing after a commit before the commit is acknowledged.
     ///

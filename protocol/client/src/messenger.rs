@@ -1,0 +1,306 @@
+//! A device that is online: what programs for people, and bots, are written with.
+//!
+//! ```text
+//!   network          reader task                       profile (sealed, on disk)           your program
+//!   Session ──────── entries ─────> take ───────────> history, groups, tasks ───next()───> records
+//!      ^                 │                                    ^    │
+//!      │ outbox          └─ what follows ─> steward task ─────┘    │
+//!      └───────────────────────────────────────────────────────────┴── send(), add(), … ─< your program
+//! ```
+//!
+//! The profile is the truth, for several processes at once: what was taken is noted once, in the order of each log,
+//! and whoever waits for something looks into the profile whenever it changes. So [`Messenger::next`] and all that
+//! waits is cancel-safe, nothing queues up in memory, and a crash at any line loses nothing that was acknowledged.
+
+mod errands;
+mod files;
+mod join;
+mod members;
+mod people;
+mod reader;
+mod shared;
+mod steward;
+pub(crate) mod upkeep;
+mod wishes;
+
+pub use files::{SendFile, SentFile, Step};
+
+use crate::{
+    config::Config,
+    fault,
+    ids::new_entry,
+    problem::Problem,
+    profile::{
+        Me, Profile,
+        tasks::{self, Outcome},
+    },
+    record::{Person, Record},
+    session::{Ended, Session},
+};
+use fastchat_e2e::{AccountId, Content, ConversationId, EntryId, content::Body};
+use shared::Shared;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+/// How soon this process looks at what another one of the profile has changed.
+const FOREIGN_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How a messenger stands.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// The server that it is on.
+    pub server: Option<String>,
+    /// Why there is none, and after how long the next try is.
+    pub away: Option<(String, Duration)>,
+    /// Everything that the fleet had for this device is in the profile.
+    pub caught_up: bool,
+    /// Over for good.
+    pub ended: Option<Ended>,
+}
+
+/// A message that stands in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Which log.
+    pub conversation: ConversationId,
+    /// Its id.
+    pub entry: EntryId,
+    /// Its number.
+    pub seq: u64,
+    /// When, in ms since 1970, by the server's clock.
+    pub at_ms: u64,
+}
+
+/// One member of a conversation, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub person: Person,
+    /// May add and remove others.
+    pub admin: bool,
+    /// Devices that read here.
+    pub devices: usize,
+}
+
+/// A signed-in device with its tasks. Dropped, it ends at once; what was acknowledged or queued is kept.
+pub struct Messenger {
+    shared: Arc<Shared>,
+    me: Me,
+    _tasks: [AbortOnDropHandle<()>; 2],
+}
+
+impl Messenger {
+    /// Starts its tasks. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// `not-signed-in`; [`Problem::Store`].
+    pub fn start(profile: Arc<Profile>, config: Config) -> Result<Self, Problem> {
+        let me = profile.me()?.ok_or(Problem::Ended(Ended::NoToken))?;
+        let session = Session::start(config, Arc::clone(&profile) as _, Arc::clone(&profile) as _);
+        let shared = Arc::new(Shared::new(profile, session.handle()));
+        let reader = tokio::spawn(reader::run(Arc::clone(&shared), session));
+        let steward = tokio::spawn(steward::run(Arc::clone(&shared)));
+        Ok(Self {
+            shared,
+            me,
+            _tasks: [AbortOnDropHandle::new(reader), AbortOnDropHandle::new(steward)],
+        })
+    }
+
+    /// The profile.
+    #[must_use]
+    pub fn profile(&self) -> &Arc<Profile> {
+        &self.shared.profile
+    }
+
+    /// The own account.
+    #[must_use]
+    pub fn me(&self) -> AccountId {
+        self.me.account
+    }
+
+    /// How it stands, now and whenever that changes.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.shared.status.subscribe()
+    }
+
+    /// Waits until everything that the fleet had for this device is in the profile.
+    ///
+    /// # Errors
+    /// [`Problem::CannotConnect`] after `patience`; [`Problem::Ended`].
+    pub async fn caught_up(&self, patience: Duration) -> Result<(), Problem> {
+        let mut status = self.status();
+        let deadline = Instant::now() + patience;
+        loop {
+            let reason = {
+                let status = status.borrow_and_update();
+                if let Some(ended) = &status.ended {
+                    return Err(ended.clone().into());
+                }
+                if status.caught_up {
+                    return Ok(());
+                }
+                status.away.as_ref().map(|(reason, _)| reason.clone())
+            };
+            match timeout_at(deadline, status.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Ended::Closed.into()),
+                Err(_) => {
+                    let reason = reason.unwrap_or_else(|| format!("the fleet did not answer within {} s", patience.as_secs_f32()));
+                    return Err(Problem::CannotConnect(reason));
+                }
+            }
+        }
+    }
+
+    /// Seals a message and keeps it to be sent: now, or after a restart. It is in its log at most once, whatever happens.
+    ///
+    /// # Errors
+    /// `not-member` where this device is not in; [`Problem::Store`].
+    pub async fn queue(&self, conversation: ConversationId, body: Body) -> Result<EntryId, Problem> {
+        let queued = self.queue_all(conversation, vec![body]).await?;
+        queued.first().copied().ok_or_else(|| Problem::Usage("there is nothing to send".to_owned()))
+    }
+
+    /// The same for several, in one step and in this order.
+    ///
+    /// # Errors
+    /// As [`Messenger::queue`]; then none of them is kept.
+    pub async fn queue_all(&self, conversation: ConversationId, bodies: Vec<Body>) -> Result<Vec<EntryId>, Problem> {
+        let queued = self.shared.profile.run(move |profile| profile.seal(conversation, bodies, None)).await?;
+        fault::point("sealed");
+        self.shared.handle.wake();
+        Ok(queued)
+    }
+
+    /// Answers a record: the answer is kept and the record marked as shown in one step, so that a program that is
+    /// killed in between answers once. With no body the record is only marked.
+    ///
+    /// # Errors
+    /// As [`Messenger::queue`].
+    pub async fn answer(&self, record: &Record, body: Option<Body>) -> Result<(), Problem> {
+        let (conversation, arrival) = (record.conversation, record.arrival);
+        self.shared
+            .profile
+            .run(move |profile| profile.seal(conversation, body.into_iter().collect(), Some(arrival)))
+            .await?;
+        self.shared.handle.wake();
+        Ok(())
+    }
+
+    /// Waits until a queued message stands in its log, or never will.
+    ///
+    /// # Errors
+    /// Why it never will: the server's code; [`Problem::Ended`].
+    pub async fn sent(&self, entry: EntryId) -> Result<Sent, Problem> {
+        match self.outcome(entry).await? {
+            Outcome::Sent { conversation, seq, at_ms } => Ok(Sent {
+                conversation,
+                entry,
+                seq,
+                at_ms,
+            }),
+            Outcome::Done | Outcome::Refused { .. } => Err(Problem::declined("internal", "an entry ended as a wish does")),
+        }
+    }
+
+    /// Seals a message, and waits until it stands in its log.
+    ///
+    /// # Errors
+    /// As [`Messenger::queue`] and [`Messenger::sent`].
+    pub async fn send(&self, conversation: ConversationId, body: Body) -> Result<Sent, Problem> {
+        let entry = self.queue(conversation, body).await?;
+        self.sent(entry).await
+    }
+
+    /// The next record after this arrival, from any conversation; waits for it. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Problem::Ended`]; [`Problem::Store`].
+    pub async fn next(&self, after: u64) -> Result<Record, Problem> {
+        self.until(move |profile| Ok(profile.arrived_after(after, 1)?.pop())).await
+    }
+
+    /// Ends it: the session and the tasks.
+    pub async fn close(self) {
+        self.shared.handle.close();
+        let mut status = self.status();
+        // Its tasks end with the session.
+        let _ = status.wait_for(|status| status.ended.is_some()).await;
+    }
+
+    /// Waits until something is settled.
+    async fn outcome(&self, id: EntryId) -> Result<Outcome, Problem> {
+        match self.until(move |profile| profile.read(|tx| tasks::outcome(tx, id))).await? {
+            Outcome::Refused { code, message } => Err(Problem::declined(code, message)),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Looks until something is found, whenever the profile has changed, by this process or another one.
+    ///
+    /// # Errors
+    /// What `look` says; [`Problem::Ended`]: nothing will change any more.
+    async fn until<T: Send + 'static>(
+        &self,
+        look: impl Fn(&Profile) -> Result<Option<T>, Problem> + Clone + Send + 'static,
+    ) -> Result<T, Problem> {
+        let mut changes = self.shared.profile.changes();
+        let mut status = self.status();
+        loop {
+            changes.borrow_and_update();
+            let ended = status.borrow_and_update().ended.clone();
+            let look = look.clone();
+            let looked = self.shared.profile.run(move |profile| Ok((profile.foreign_changes()?, look(profile)?)));
+            let (seen, found) = looked.await?;
+            match (found, ended) {
+                (Some(found), _) => return Ok(found),
+                (None, Some(ended)) => return Err(ended.into()),
+                (None, None) => {}
+            }
+            loop {
+                tokio::select! {
+                    _ = changes.changed() => break,
+                    _ = status.changed() => break,
+                    () = sleep(FOREIGN_INTERVAL) => {}
+                }
+                if self.shared.profile.run(|profile| Ok(profile.foreign_changes()?)).await? != seen {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Profile {
+    /// Seals messages in this order into the outbox; `shown` moves that mark in the same step.
+    fn seal(&self, conversation: ConversationId, bodies: Vec<Body>, shown: Option<u64>) -> Result<Vec<EntryId>, Problem> {
+        self.change(|groups, tx| {
+            let mut queued = Vec::with_capacity(bodies.len());
+            for body in bodies {
+                let content = Content {
+                    id: new_entry(),
+                    at_ms: crate::clock::now_ms(),
+                    body,
+                };
+                groups.seal(tx, conversation, &content)?;
+                queued.push(content.id);
+            }
+            if let Some(arrival) = shown {
+                crate::profile::history::save_shown(tx, arrival)?;
+            }
+            Ok(queued)
+        })
+    }
+}
+
+impl fmt::Debug for Messenger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Messenger").field("me", &self.me).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,280 @@
+//! From names to accounts, and to conversations.
+
+use super::{Member, Messenger, members};
+use crate::{
+    chat,
+    ids::{Expose, Seal, new_entry},
+    problem::Problem,
+    profile::{
+        contacts::{self, Met},
+        outbox, rooms, take,
+        tasks::{self, Wanted, Wish},
+    },
+    record::{Person, Recipient, Room},
+};
+use fastchat_e2e::{AccountId, ConversationId, Credential, IdentityPublicKey, Username};
+use fastchat_wire::{LogId, chat::{create::ConversationKind, lookup::LookedUp}};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Messenger {
+    /// Finds the conversation; a direct chat is made where there is none.
+    ///
+    /// # Errors
+    /// `not-found`: no such account, or no such group here. `ambiguous`: several groups of that name. `no-keys`,
+    /// `identity-changed`; `not-member` where this account is out.
+    pub async fn conversation(&self, to: &Recipient) -> Result<ConversationId, Problem> {
+        match to {
+            Recipient::Person(name) => self.direct(name).await,
+            Recipient::Group(name) => self.group(to, name).await,
+        }
+    }
+
+    async fn group(&self, to: &Recipient, name: &str) -> Result<ConversationId, Problem> {
+        let rooms = self.shared.profile.run(|profile| profile.rooms()).await?;
+        let conversation = find_group(&rooms, to, name)?;
+        self.settle_members(conversation).await?;
+        Ok(conversation)
+    }
+
+    async fn direct(&self, name: &Username) -> Result<ConversationId, Problem> {
+        let account = self.account(name).await?;
+        if account == self.me() {
+            return Err(Problem::declined("bad-request", "that is you: write to somebody else"));
+        }
+        let known = self.shared.profile.run(move |profile| {
+            profile.look(|groups, tx| {
+                let known = rooms::direct(tx, account)?;
+                Ok(known.filter(|conversation| groups.view(tx, *conversation).is_ok_and(|view| view.mls_epoch > 0)))
+            })
+        });
+        if let Some(conversation) = known.await? {
+            self.settle_members(conversation).await?;
+            return Ok(conversation);
+        }
+        let connection = self.shared.connection().await?;
+        let wanted = LogId(new_entry().0);
+        let created = chat::create(&connection, wanted, ConversationKind::Direct, vec![account.wire()]).await?;
+        let conversation = created.conversation.sealed();
+        self.shared
+            .profile
+            .run(move |profile| profile.change(|_, tx| rooms::enter(tx, conversation, Some(account))))
+            .await?;
+        let wish = Wish {
+            conversation,
+            what: Wanted::Direct(account),
+        };
+        self.wish(wish).await?;
+        Ok(conversation)
+    }
+
+    /// Devices that came, and accounts that left, since this device last looked: before something is said.
+    async fn settle_members(&self, conversation: ConversationId) -> Result<(), Problem> {
+        let connection = self.shared.connection().await?;
+        members::compare(&self.shared, &connection, conversation).await?;
+        self.until(move |profile| {
+            let under_way = profile.look(|groups, tx| outbox::commit_under_way(groups, tx, conversation))?;
+            Ok((!under_way).then_some(()))
+        })
+        .await
+    }
+
+    /// The account of a name: one that this device has met, else as the server says, and then pinned.
+    pub(super) async fn account(&self, name: &Username) -> Result<AccountId, Problem> {
+        let asked = name.clone();
+        let known = self.shared.profile.run(move |profile| profile.read(|tx| contacts::account(tx, &asked)));
+        if let Some(account) = known.await? {
+            return Ok(account);
+        }
+        let connection = self.shared.connection().await?;
+        let wire_name = name.as_str().parse().map_err(|_| Problem::Usage(format!("\"{name}\" is no name")))?;
+        let found = match chat::lookup(&connection, wire_name).await.map_err(Problem::from) {
+            Err(Problem::Refused(refused)) if refused.code == fastchat_wire::Code::NotFound => {
+                return Err(Problem::declined("not-found", format!("there is nobody called @{name}: check the name")));
+            }
+            found => found?,
+        };
+        self.meet(name, found).await
+    }
+
+    async fn meet(&self, name: &Username, found: LookedUp) -> Result<AccountId, Problem> {
+        let (account, identity) = believed(name, &found)?;
+        let username = name.clone();
+        let met = self
+            .shared
+            .profile
+            .run(move |profile| profile.change(|_, tx| contacts::meet(tx, account, &username, &identity)));
+        match met.await? {
+            Met::Same => Ok(account),
+            Met::Changed => Err(Problem::declined("identity-changed", take::changed_identity(name.as_str()))),
+        }
+    }
+
+    pub(super) async fn accounts(&self, names: &[Username]) -> Result<Vec<AccountId>, Problem> {
+        let mut accounts = BTreeSet::new();
+        for name in names {
+            accounts.insert(self.account(name).await?);
+        }
+        Ok(accounts.into_iter().collect())
+    }
+
+    /// Makes a group. Its name is sealed: the fleet does not know it.
+    ///
+    /// # Errors
+    /// `not-found`, `no-keys`, `identity-changed`; [`Problem::Usage`] for a name that can't be one.
+    pub async fn create_group(&self, name: &str, members: &[Username]) -> Result<ConversationId, Problem> {
+        let name = crate::record::group_name(name)?;
+        let me = self.me();
+        let mut accounts = self.accounts(members).await?;
+        accounts.retain(|account| *account != me);
+        let conversation = ConversationId(new_entry().0);
+        let wish = Wish {
+            conversation,
+            what: Wanted::Group(name, accounts),
+        };
+        self.wish(wish).await?;
+        Ok(conversation)
+    }
+
+    /// Adds members.
+    ///
+    /// # Errors
+    /// `forbidden` where the own account is no admin; `not-found`, `no-keys`, `identity-changed`.
+    pub async fn add(&self, conversation: ConversationId, members: &[Username]) -> Result<(), Problem> {
+        let accounts = self.accounts(members).await?;
+        let what = Wanted::Add(accounts);
+        self.wish(Wish { conversation, what }).await
+    }
+
+    /// Removes members: they read nothing that follows.
+    ///
+    /// # Errors
+    /// `forbidden` where the own account is no admin; `not-found` where one is no member; [`Problem::Usage`] for oneself.
+    pub async fn remove(&self, conversation: ConversationId, members: &[Username]) -> Result<(), Problem> {
+        let accounts = self.present(conversation, members).await?;
+        if accounts.contains(&self.me()) {
+            return Err(Problem::Usage("nobody removes themselves: leave instead".to_owned()));
+        }
+        let what = Wanted::Remove(accounts);
+        self.wish(Wish { conversation, what }).await
+    }
+
+    /// Makes members admins.
+    ///
+    /// # Errors
+    /// `forbidden` where the own account is no admin; `not-found` where one is no member.
+    pub async fn promote(&self, conversation: ConversationId, members: &[Username]) -> Result<(), Problem> {
+        let what = Wanted::Promote(self.present(conversation, members).await?);
+        self.wish(Wish { conversation, what }).await
+    }
+
+    /// Makes admins plain members.
+    ///
+    /// # Errors
+    /// `forbidden` where the own account is no admin, or the only one is meant; `not-found` where one is no member.
+    pub async fn demote(&self, conversation: ConversationId, members: &[Username]) -> Result<(), Problem> {
+        let what = Wanted::Demote(self.present(conversation, members).await?);
+        self.wish(Wish { conversation, what }).await
+    }
+
+    /// Leaves a group; its last admin makes another member admin first. What was read stays in the profile.
+    ///
+    /// # Errors
+    /// `forbidden` for a direct chat.
+    pub async fn leave(&self, conversation: ConversationId) -> Result<(), Problem> {
+        let what = Wanted::Leave;
+        self.wish(Wish { conversation, what }).await
+    }
+
+    /// Who is in, by the group's own state, ordered by name.
+    ///
+    /// # Errors
+    /// `not-member`.
+    pub async fn members(&self, conversation: ConversationId) -> Result<Vec<Member>, Problem> {
+        let view = self.shared.profile.run(move |profile| Ok(profile.look(|groups, tx| Ok(groups.view(tx, conversation)?))?));
+        let view = view.await?;
+        let mut members = BTreeMap::<AccountId, Member>::new();
+        for subject in view.members.iter().map(|member| member.subject()) {
+            let member = members.entry(subject.account).or_insert_with(|| Member {
+                person: Person {
+                    account: subject.account,
+                    username: Some(subject.username.clone()),
+                },
+                admin: view.charter.is_admin(subject.account),
+                devices: 0,
+            });
+            member.devices += 1;
+        }
+        let mut members: Vec<Member> = members.into_values().collect();
+        members.sort_by(|a, b| a.person.username.cmp(&b.person.username));
+        Ok(members)
+    }
+
+    /// The accounts of members.
+    async fn present(&self, conversation: ConversationId, names: &[Username]) -> Result<Vec<AccountId>, Problem> {
+        let members = self.members(conversation).await?;
+        names
+            .iter()
+            .map(|name| {
+                let found = members.iter().find(|member| member.person.username.as_ref() == Some(name));
+                found.map(|member| member.person.account).ok_or_else(|| {
+                    Problem::declined("not-found", format!("@{name} is not in this group: see `fastchat group members`"))
+                })
+            })
+            .collect()
+    }
+
+    async fn wish(&self, wish: Wish) -> Result<(), Problem> {
+        let id = self.shared.profile.run(move |profile| profile.change(|_, tx| tasks::wish(tx, &wish))).await?;
+        self.shared.ask(|errands| errands.wishes = true);
+        self.outcome(id).await.map(drop)
+    }
+}
+
+/// The one group that is meant.
+fn find_group(rooms: &[Room], to: &Recipient, name: &str) -> Result<ConversationId, Problem> {
+    let meant: Vec<&Room> = rooms.iter().filter(|room| to.names(room)).collect();
+    let present: Vec<&Room> = meant.iter().filter(|room| !room.out).copied().collect();
+    match (present.as_slice(), meant.first()) {
+        ([one], _) => Ok(one.conversation),
+        ([], Some(_)) => Err(Problem::declined(
+            "not-member",
+            format!("you are in #{name} no longer: ask a member to be added again"),
+        )),
+        ([], None) => Err(Problem::declined("not-found", format!("you are in no group called #{name}: see `fastchat groups`"))),
+        (several, _) => Err(Problem::declined(
+            "ambiguous",
+            format!(
+                "{} groups are called #{name}: use the last 12 characters of the id that `fastchat groups` shows",
+                several.len()
+            ),
+        )),
+    }
+}
+
+/// What the server says about a name, as far as it can be believed: the devices' credentials are signed by the identity.
+fn believed(name: &Username, found: &LookedUp) -> Result<(AccountId, IdentityPublicKey), Problem> {
+    let not_ready = || {
+        Problem::declined(
+            "no-keys",
+            format!("@{name} has not finished signing in: they must start their client once"),
+        )
+    };
+    let lie = || {
+        Problem::declined(
+            "bad-account",
+            format!("what the server says of @{name} is not what their devices have signed: don't trust it before its operator explains"),
+        )
+    };
+    let identity = found.identity.as_ref().ok_or_else(not_ready)?;
+    let identity = IdentityPublicKey(identity.0.as_slice().try_into().map_err(|_| lie())?);
+    let account = found.account.sealed();
+    for device in &found.devices {
+        let Some(credential) = &device.credential else { continue };
+        let credential = Credential::verify(&credential.0).map_err(|_| lie())?;
+        let subject = credential.subject();
+        if subject.identity_key != identity || subject.account != account || subject.username != *name {
+            return Err(lie());
+        }
+    }
+    Ok((account, identity))
+}

@@ -1,0 +1,192 @@
+//! The task that takes what the session brings into the profile.
+
+use super::shared::Shared;
+use crate::{
+    entry::Entry,
+    ids::Seal,
+    problem::Problem,
+    profile::{
+        history::Event,
+        take::{self, Next},
+    },
+    session::{Ended, Session, SessionEvent},
+};
+use fastchat_wire::{AccountId, LogId, chat::remove_device::DeviceChange};
+use std::{collections::HashSet, future::ready, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// Entries that are taken in one transaction.
+const BATCH_ENTRIES_MAX: usize = 64;
+/// A new device is added by whichever member is first: not all at once, and not before it can be.
+const NEW_DEVICE_DELAY_MS: std::ops::Range<u64> = 500..3_000;
+
+/// Runs until the session is over.
+pub(super) async fn run(shared: Arc<Shared>, mut session: Session) {
+    let ended = loop {
+        if let Err(ended) = turn(&shared, &mut session).await {
+            break ended;
+        }
+    };
+    shared.tell(|status| {
+        status.server = None;
+        status.ended = Some(ended);
+    });
+}
+
+async fn turn(shared: &Arc<Shared>, session: &mut Session) -> Result<(), Ended> {
+    let mut event = session.next().await?;
+    let mut entries = Vec::new();
+    while let SessionEvent::Entry { entry, .. } = event {
+        entries.push(entry);
+        if entries.len() == BATCH_ENTRIES_MAX {
+            return take_all(shared, entries).await;
+        }
+        event = tokio::select! {
+            biased;
+            event = session.next() => event?,
+            () = ready(()) => return take_all(shared, entries).await,
+        };
+    }
+    if !entries.is_empty() {
+        take_all(shared, entries).await?;
+    }
+    other(shared, event).await
+}
+
+/// Takes entries into the profile, and says what is to be done after them.
+async fn take_all(shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Ended> {
+    let entries: Arc<[Entry]> = entries.into();
+    let batch = Arc::clone(&entries);
+    let together = shared
+        .profile
+        .run(move |profile| profile.change(|groups, tx| batch.iter().map(|entry| take::take(groups, tx, entry)).collect()))
+        .await;
+    let next: Vec<Next> = match together {
+        Ok(next) => next,
+        Err(Problem::Store(error)) => return Err(Ended::Unkept(crate::Unkept(error.to_string()))),
+        // One of them is at fault: the others go on without it.
+        Err(_) => one_by_one(shared, entries).await?,
+    };
+    if next.contains(&Next::Moved) {
+        shared.handle.wake();
+    }
+    shared.ask(|errands| {
+        for next in next {
+            match next {
+                Next::Nothing => {}
+                Next::Join => errands.join = true,
+                Next::Moved => errands.wishes = true,
+                Next::CatchUp(conversation) => errands.behind.extend([conversation]),
+                Next::Tidy(conversation) => errands.compare.extend([(conversation, soon())]),
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn one_by_one(shared: &Arc<Shared>, entries: Arc<[Entry]>) -> Result<Vec<Next>, Ended> {
+    let mut all = Vec::new();
+    for at in 0..entries.len() {
+        let entries = Arc::clone(&entries);
+        let (log, seq) = (entries[at].log(), entries[at].seq());
+        let taken = shared
+            .profile
+            .run(move |profile| profile.change(|groups, tx| take::take(groups, tx, &entries[at])))
+            .await;
+        match taken {
+            Ok(next) => all.push(next),
+            Err(Problem::Store(error)) => return Err(Ended::Unkept(crate::Unkept(error.to_string()))),
+            Err(problem) => tracing::error!(%log, seq, %problem, "an entry that can't be taken"),
+        }
+    }
+    Ok(all)
+}
+
+async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
+    match event {
+        SessionEvent::Live { server, .. } => {
+            shared.tell(|status| (status.server, status.away) = (Some(server), None));
+            shared.ask(|errands| (errands.keep_up, errands.join, errands.wishes) = (true, true, true));
+        }
+        SessionEvent::Away { reason, retry_after } => {
+            shared.session_caught_up(false);
+            shared.tell(|status| (status.server, status.away) = (None, Some((reason, retry_after))));
+        }
+        SessionEvent::Listed(listing) => {
+            let listed: HashSet<LogId> = listing.conversations.iter().map(|found| found.conversation).collect();
+            verify_unlisted(shared, listed).await?;
+        }
+        SessionEvent::CaughtUp => shared.session_caught_up(true),
+        SessionEvent::Gap { log, after, first } => note_gap(shared, log, after, first).await?,
+        SessionEvent::NotMember(log) => shared.ask(|errands| errands.verify.extend([log.sealed()])),
+        SessionEvent::Device(device) if device.change == DeviceChange::Added => new_device(shared, device.account).await?,
+        // Settled in the outbox already; whoever waits for it looks there.
+        SessionEvent::Sent { .. } | SessionEvent::Refused { .. } => shared.ask(|errands| errands.wishes = true),
+        SessionEvent::Entry { .. }
+        | SessionEvent::StoreChanged
+        | SessionEvent::Mark(_)
+        | SessionEvent::Signal(..)
+        | SessionEvent::Device(_)
+        | SessionEvent::Presence(_) => {}
+    }
+    Ok(())
+}
+
+/// Conversations that this device is in and the server's list is without: it was removed meanwhile.
+async fn verify_unlisted(shared: &Arc<Shared>, listed: HashSet<LogId>) -> Result<(), Ended> {
+    let rooms = shared.profile.run(|profile| profile.rooms()).await.map_err(unkept)?;
+    let missing: Vec<_> = rooms
+        .iter()
+        .filter(|room| !room.out && !listed.contains(&crate::ids::Expose::wire(room.conversation)))
+        .map(|room| room.conversation)
+        .collect();
+    shared.ask(|errands| errands.verify.extend(missing));
+    Ok(())
+}
+
+/// Entries that can't be had any more.
+async fn note_gap(shared: &Arc<Shared>, log: LogId, after: u64, first: u64) -> Result<(), Ended> {
+    let noted = shared.profile.run(move |profile| {
+        profile.change(|groups, tx| {
+            let conversation = log.sealed();
+            // Entries from before this device came are nobody's loss.
+            match groups.cursor(tx, conversation) {
+                Ok(seq) if seq >= after && first > seq + 1 => {
+                    take::add_own(groups, tx, conversation, crate::clock::now_ms(), Event::Lost(seq + 1, first - 1))
+                }
+                _ => Ok(()),
+            }
+        })
+    });
+    noted.await.map_err(unkept)
+}
+
+/// Somebody has a new device: it is to be added wherever this account meets them.
+async fn new_device(shared: &Arc<Shared>, account: AccountId) -> Result<(), Ended> {
+    let account = account.sealed();
+    let shares = shared.profile.run(move |profile| {
+        profile.look(|groups, tx| {
+            let mut shares = Vec::new();
+            for conversation in groups.conversations(tx)? {
+                if groups.view(tx, conversation).is_ok_and(|view| take::accounts(&view).contains(&account)) {
+                    shares.push(conversation);
+                }
+            }
+            Ok(shares)
+        })
+    });
+    let shares = shares.await.map_err(unkept)?;
+    shared.ask(|errands| errands.compare.extend(shares.into_iter().map(|conversation| (conversation, soon()))));
+    Ok(())
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(rand::random_range(NEW_DEVICE_DELAY_MS))
+}
+
+fn unkept(problem: Problem) -> Ended {
+    match problem {
+        Problem::Ended(ended) => ended,
+        other => Ended::Unkept(crate::Unkept(other.to_string())),
+    }
+}

@@ -1,0 +1,317 @@
+//! Changes that somebody wants, until they are so.
+//!
+//! ```text
+//!  wish ──> is it so? ──yes──> done
+//!             │no
+//!             ├─ a commit is under way ──> wait for what it leaves
+//!             ├─ refused for good ───────> refused
+//!             └─ make the next step ─────> look again
+//! ```
+//!
+//! A wish says what shall be, not what to do: a commit that another one overtook is simply made again from the state
+//! that the other one left, and a restart goes on where the last run was killed.
+
+use super::{
+    members::{self, Change},
+    shared::Shared,
+};
+use crate::{
+    Connection, chat,
+    ids::Expose,
+    problem::Problem,
+    profile::{
+        outbox, rooms, take,
+        tasks::{self, Outcome, Wanted, Wish},
+    },
+};
+use fastchat_e2e::{AccountId, ConversationId, DeviceId, EntryId, groups::View, mls::Kind};
+use fastchat_wire::{Code, chat::create::ConversationKind};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::sleep;
+
+/// After a lost race: a pause at random up to so long, doubled with each further one.
+const LOST_PAUSE_MS: u64 = 40;
+/// Its longest, as a power of two.
+const LOST_DOUBLINGS_MAX: u32 = 6;
+
+/// Wishes that wait to come true.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    /// For each wish the commits that were made for it, in this run.
+    commits: HashMap<EntryId, Vec<EntryId>>,
+    waiting: bool,
+}
+
+/// Where a wish stands.
+enum Step {
+    /// It is so.
+    Done,
+    /// Something is on its way.
+    Waiting,
+    /// A commit was made for it.
+    Committed(EntryId),
+    /// The next step can be taken at once.
+    Again,
+}
+
+/// What this device knows of a conversation.
+struct Standing {
+    view: Option<View>,
+    under_way: bool,
+    out: bool,
+}
+
+impl Wishes {
+    /// True where nothing is waited for.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.waiting
+    }
+
+    /// Takes each wish as far as it goes now.
+    ///
+    /// # Errors
+    /// What a later try may not meet.
+    pub(super) async fn pursue(&mut self, shared: &Arc<Shared>, connection: &Connection) -> Result<(), Problem> {
+        let wishes = shared.profile.run(|profile| profile.read(tasks::wishes)).await?;
+        self.waiting = !wishes.is_empty();
+        let alive: HashSet<EntryId> = wishes.iter().map(|(id, _)| *id).collect();
+        self.commits.retain(|id, _| alive.contains(id));
+        for (id, wish) in wishes {
+            let outcome = match self.follow(shared, connection, id, &wish).await {
+                Ok(false) => continue,
+                Ok(true) => Outcome::Done,
+                Err(problem) if problem.is_passing() || matches!(problem, Problem::Store(_)) => return Err(problem),
+                Err(problem) => {
+                    tracing::info!(%problem, conversation = %wish.conversation, "a change is not made");
+                    Outcome::refused(&problem)
+                }
+            };
+            self.commits.remove(&id);
+            shared
+                .profile
+                .run(move |profile| profile.change(|_, tx| tasks::fulfilled(tx, id, &outcome)))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// True where it has come true.
+    async fn follow(&mut self, shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: &Wish) -> Result<bool, Problem> {
+        self.check_commits(shared, id).await?;
+        loop {
+            let standing = standing(shared, wish.conversation).await?;
+            if standing.under_way {
+                return Ok(false);
+            }
+            match step(shared, connection, wish, &standing).await? {
+                Step::Done => return Ok(true),
+                Step::Waiting => return Ok(false),
+                Step::Again => {}
+                Step::Committed(commit) => {
+                    let made = self.commits.entry(id).or_default();
+                    made.push(commit);
+                    // The first one goes at once; whoever lost before lets the others go first.
+                    if let Ok(lost @ 1..) = u32::try_from(made.len() - 1) {
+                        let longest = LOST_PAUSE_MS << lost.min(LOST_DOUBLINGS_MAX);
+                        sleep(Duration::from_millis(rand::random_range(0..longest))).await;
+                    }
+                    shared.handle.wake();
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// A commit that was refused for good refuses its wish.
+    async fn check_commits(&self, shared: &Shared, id: EntryId) -> Result<(), Problem> {
+        for commit in self.commits.get(&id).into_iter().flatten().copied() {
+            let outcome = shared.profile.run(move |profile| profile.read(|tx| tasks::outcome(tx, commit)));
+            if let Some(Outcome::Refused { code, message }) = outcome.await? {
+                return Err(Problem::declined(code, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn standing(shared: &Shared, conversation: ConversationId) -> Result<Standing, Problem> {
+    let view = members::view(shared, conversation).await?;
+    let found = shared.profile.run(move |profile| {
+        profile.look(|groups, tx| {
+            Ok((
+                outbox::commit_under_way(groups, tx, conversation)?,
+                rooms::is_out(tx, conversation)?,
+            ))
+        })
+    });
+    let (under_way, out) = found.await?;
+    Ok(Standing { view, under_way, out })
+}
+
+/// The next step towards a wish, with no commit under way.
+async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standing: &Standing) -> Result<Step, Problem> {
+    let conversation = wish.conversation;
+    match (&wish.what, &standing.view) {
+        (Wanted::Leave, _) if standing.out => Ok(Step::Done),
+        (Wanted::Direct(_) | Wanted::Group(..), Some(view)) if view.mls_epoch > 0 => Ok(Step::Done),
+        (Wanted::Direct(_) | Wanted::Group(..), Some(_)) => {
+            // Its first commit was refused, or never made: begun anew.
+            shared
+                .profile
+                .run(move |profile| profile.change(|groups, tx| Ok(groups.forget(tx, conversation)?)))
+                .await?;
+            Ok(Step::Again)
+        }
+        (Wanted::Direct(peer), None) => found_direct(shared, connection, conversation, *peer).await,
+        (Wanted::Group(name, members), None) => found_group(shared, connection, conversation, name, members).await,
+        (_, None) => Err(Problem::declined(
+            "not-member",
+            "you are not in this conversation, or not on this device: ask a member to be added",
+        )),
+        (Wanted::Add(accounts), Some(view)) => {
+            let present = take::accounts(view);
+            let lacking: Vec<AccountId> = accounts.iter().filter(|account| !present.contains(account)).copied().collect();
+            if lacking.is_empty() {
+                return Ok(Step::Done);
+            }
+            let claimed = members::claim(shared, connection, &lacking, &[]).await?;
+            commit(shared, conversation, Change::Add(claimed)).await
+        }
+        (Wanted::Remove(accounts), Some(view)) => {
+            let present = take::accounts(view);
+            let left: Vec<AccountId> = accounts.iter().filter(|account| present.contains(account)).copied().collect();
+            if left.is_empty() {
+                return Ok(Step::Done);
+            }
+            commit(shared, conversation, Change::Remove(left)).await
+        }
+        (Wanted::Promote(accounts), Some(view)) => promote(shared, connection, conversation, view, accounts).await,
+        (Wanted::Demote(accounts), Some(view)) => {
+            let admins: Vec<AccountId> = accounts.iter().filter(|account| view.charter.is_admin(**account)).copied().collect();
+            if !admins.is_empty() {
+                return commit(shared, conversation, Change::Dismiss(admins)).await;
+            }
+            for account in accounts {
+                members::grant(connection, conversation, *account, false).await?;
+            }
+            shared.handle.touch(conversation.wire()).await;
+            Ok(Step::Done)
+        }
+        (Wanted::Leave, Some(view)) => leave(shared, connection, conversation, view).await,
+    }
+}
+
+async fn commit(shared: &Shared, conversation: ConversationId, change: Change) -> Result<Step, Problem> {
+    Ok(match members::commit(shared, conversation, change).await? {
+        Some(entry) => Step::Committed(entry),
+        None => Step::Waiting,
+    })
+}
+
+/// The server lets them first, the group's charter follows.
+async fn promote(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    conversation: ConversationId,
+    view: &View,
+    accounts: &[AccountId],
+) -> Result<Step, Problem> {
+    let plain: Vec<AccountId> = accounts.iter().filter(|account| !view.charter.is_admin(**account)).copied().collect();
+    if plain.is_empty() {
+        return Ok(Step::Done);
+    }
+    for account in &plain {
+        members::grant(connection, conversation, *account, true).await?;
+    }
+    shared.handle.touch(conversation.wire()).await;
+    commit(shared, conversation, Change::Appoint(plain)).await
+}
+
+/// A group is never left without an admin: the last one makes another one first.
+async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId, view: &View) -> Result<Step, Problem> {
+    if view.charter.kind == Kind::Direct {
+        return Err(Problem::declined("forbidden", "a direct chat can't be left: nobody can be added to it either"));
+    }
+    let me = shared.profile.run(|profile| profile.look(|groups, _| Ok(groups.me()))).await?;
+    let others: Vec<AccountId> = take::accounts(view).into_iter().filter(|account| *account != me.account).collect();
+    let is_last_admin = view.charter.admins == [me.account];
+    if let (true, Some(successor)) = (is_last_admin, others.first()) {
+        return promote(shared, connection, conversation, view, &[*successor]).await;
+    }
+    match chat::leave(connection, conversation.wire()).await.map_err(Problem::from) {
+        // Left before, and killed before it was noted.
+        Err(Problem::Refused(refused)) if refused.code == Code::NotMember => {}
+        left => left?,
+    }
+    shared
+        .profile
+        .run(move |profile| profile.change(|groups, tx| take::shut_out(groups, tx, conversation, crate::clock::now_ms())))
+        .await?;
+    Ok(Step::Done)
+}
+
+/// The pair's conversation exists on the server; nobody has founded its group yet, or the other side has.
+async fn found_direct(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId, peer: AccountId) -> Result<Step, Problem> {
+    match chat::group_info(connection, conversation.wire()).await.map_err(Problem::from) {
+        // The invitation is on its way; or this device came later, and a member adds it.
+        Ok(_) => Ok(Step::Waiting),
+        Err(Problem::Refused(refused)) if refused.code == Code::NotFound => {
+            found(shared, connection, conversation, Kind::Direct, &[peer], None).await
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn found_group(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    conversation: ConversationId,
+    name: &str,
+    members: &[AccountId],
+) -> Result<Step, Problem> {
+    // Again after a crash: repeating it is allowed.
+    chat::create(connection, conversation.wire(), ConversationKind::Group, Vec::new()).await?;
+    found(shared, connection, conversation, Kind::Group, members, Some(name.to_owned())).await
+}
+
+/// The group with its first members, the own account's other devices among them.
+async fn found(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    conversation: ConversationId,
+    kind: Kind,
+    members: &[AccountId],
+    name: Option<String>,
+) -> Result<Step, Problem> {
+    let me = shared.profile.run(|profile| profile.look(|groups, _| Ok(groups.me()))).await?;
+    let own = chat::lookup_account(connection, me.account.wire()).await?;
+    let own: Vec<(AccountId, DeviceId)> = own
+        .devices
+        .iter()
+        .map(|device| (me.account, crate::ids::Seal::sealed(device.device)))
+        .filter(|(_, device)| *device != me.device)
+        .collect();
+    let claimed = members::claim(shared, connection, members, &own).await?;
+    let ids = members::commit_ids();
+    let peer = members.first().copied().filter(|_| kind == Kind::Direct);
+    shared
+        .profile
+        .run(move |profile| {
+            profile.change(|groups, tx| {
+                rooms::enter(tx, conversation, peer)?;
+                if let Some(name) = &name {
+                    rooms::rename(tx, conversation, name)?;
+                }
+                let me = groups.me().account;
+                rooms::save_admins(tx, conversation, if kind == Kind::Group { std::slice::from_ref(&me) } else { &[] })?;
+                groups.create(tx, conversation, kind, members::invites(&claimed), ids, crate::clock::now())?;
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(Step::Committed(ids.commit))
+}

@@ -1,0 +1,237 @@
+//! What happened, in the order in which this device took it; and by conversation and number.
+//!
+//! A row is u32 length ‖ header as JSON ‖ the message's content as it was sealed, if it is one.
+
+use super::{contacts, rows};
+use crate::{
+    problem::Problem,
+    record::{Person, Record, What},
+};
+use fastchat_e2e::{
+    AccountId, Content, ConversationId, DeviceId, EntryId,
+    store::{Reader, Scan, Table, Writer},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::HashMap, path::PathBuf};
+use zeroize::Zeroizing;
+
+/// u64 arrival → row.
+const RECORDS: Table = Table::new("record");
+/// conversation ‖ u64 number ‖ u64 arrival → nothing.
+const BY_NUMBER: Table = Table::new("record-number");
+/// u64 arrival → where its file was saved.
+const SAVED: Table = Table::new("record-saved");
+/// → the last arrival that a person was shown.
+const SHOWN: Table = Table::new("shown");
+
+/// A record to be kept.
+#[derive(Debug)]
+pub(crate) struct Note {
+    pub(crate) conversation: ConversationId,
+    pub(crate) seq: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) entry: Option<EntryId>,
+    pub(crate) from: Option<(AccountId, DeviceId)>,
+    pub(crate) own: bool,
+    pub(crate) what: Noted,
+    pub(crate) alarms: Vec<String>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Noted {
+    Message(Content),
+    Event(Event),
+}
+
+/// What happened, other than a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Event {
+    Unreadable(String),
+    Added(Vec<AccountId>),
+    Removed(Vec<AccountId>),
+    Left(Vec<AccountId>),
+    Promoted(Vec<AccountId>),
+    Demoted(Vec<AccountId>),
+    Alarm,
+    Joined,
+    Out,
+    Lost(u64, u64),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    conversation: ConversationId,
+    seq: u64,
+    at: u64,
+    entry: Option<EntryId>,
+    from: Option<(AccountId, DeviceId)>,
+    own: bool,
+    /// None: a message, whose content follows.
+    event: Option<Event>,
+    alarms: Vec<String>,
+}
+
+/// Keeps a record; gives its place in the order of arrival.
+pub(crate) fn add(tx: &Writer<'_>, note: &Note) -> Result<u64, Problem> {
+    let arrival = last(tx)? + 1;
+    let (event, content) = match &note.what {
+        Noted::Message(content) => (None, content.encode().map_err(fastchat_e2e::groups::Error::from)?.expose().to_vec()),
+        Noted::Event(event) => (Some(event.clone()), Vec::new()),
+    };
+    let content = Zeroizing::new(content);
+    let header = serde_json::to_vec(&Header {
+        conversation: note.conversation,
+        seq: note.seq,
+        at: note.at_ms,
+        entry: note.entry,
+        from: note.from,
+        own: note.own,
+        event,
+        alarms: note.alarms.clone(),
+    })
+    .map_err(|_| rows::damaged(RECORDS))?;
+    let length = u32::try_from(header.len()).map_err(|_| rows::damaged(RECORDS))?;
+    let row = Zeroizing::new([&length.to_be_bytes()[..], &header, &content].concat());
+    tx.put(RECORDS, &arrival.to_be_bytes(), &row)?;
+    tx.put(BY_NUMBER, &by_number(note.conversation, note.seq, arrival), &[])?;
+    Ok(arrival)
+}
+
+/// The last arrival; 0 where there is none.
+pub(crate) fn last(tx: &Reader<'_>) -> Result<u64, Problem> {
+    match tx.list(RECORDS, Scan::newest(&[], 1))?.pop() {
+        Some((key, _)) => rows::number(RECORDS, &key),
+        None => Ok(0),
+    }
+}
+
+/// Records that arrived after this one, in the order of arrival.
+pub(crate) fn arrived_after(tx: &Reader<'_>, me: Option<AccountId>, arrival: u64, limit: u32) -> Result<Vec<Record>, Problem> {
+    let after = arrival.to_be_bytes();
+    let scan = Scan {
+        after: Some(&after),
+        limit,
+        ..Scan::prefix(&[])
+    };
+    let mut people = People::new(tx, me);
+    let found = tx.list(RECORDS, scan)?;
+    found
+        .into_iter()
+        .map(|(key, row)| people.read(rows::number(RECORDS, &key)?, row.expose()))
+        .collect()
+}
+
+/// The newest records of a conversation, by their numbers, oldest first.
+pub(crate) fn newest(tx: &Reader<'_>, me: Option<AccountId>, conversation: ConversationId, limit: u32) -> Result<Vec<Record>, Problem> {
+    let mut index = tx.list(BY_NUMBER, Scan::newest(conversation.as_bytes(), limit))?;
+    index.reverse();
+    let mut people = People::new(tx, me);
+    index.into_iter().map(|(key, _)| people.find(&key)).collect()
+}
+
+/// The records of one number of a conversation.
+pub(crate) fn at(tx: &Reader<'_>, me: Option<AccountId>, conversation: ConversationId, seq: u64) -> Result<Vec<Record>, Problem> {
+    let prefix = [&conversation.as_bytes()[..], &seq.to_be_bytes()].concat();
+    let index = tx.list(BY_NUMBER, Scan::prefix(&prefix))?;
+    let mut people = People::new(tx, me);
+    index.into_iter().map(|(key, _)| people.find(&key)).collect()
+}
+
+/// Where a record's file was saved.
+pub(crate) fn save_saved(tx: &Writer<'_>, arrival: u64, path: &std::path::Path) -> Result<(), Problem> {
+    rows::put(tx, SAVED, &arrival.to_be_bytes(), &path)
+}
+
+/// The last arrival that a person was shown.
+pub(crate) fn shown(tx: &Reader<'_>) -> Result<u64, Problem> {
+    Ok(rows::get(tx, SHOWN, rows::ONLY)?.unwrap_or(0))
+}
+
+/// Moves that mark; never back.
+pub(crate) fn save_shown(tx: &Writer<'_>, arrival: u64) -> Result<(), Problem> {
+    if arrival > shown(tx)? {
+        rows::put(tx, SHOWN, rows::ONLY, &arrival)?;
+    }
+    Ok(())
+}
+
+fn by_number(conversation: ConversationId, seq: u64, arrival: u64) -> Vec<u8> {
+    [&conversation.as_bytes()[..], &seq.to_be_bytes(), &arrival.to_be_bytes()].concat()
+}
+
+/// Reads records, and each name once.
+struct People<'a> {
+    tx: &'a Reader<'a>,
+    me: Option<AccountId>,
+    met: HashMap<AccountId, Person>,
+}
+
+impl<'a> People<'a> {
+    fn new(tx: &'a Reader<'a>, me: Option<AccountId>) -> Self {
+        Self {
+            tx,
+            me,
+            met: HashMap::new(),
+        }
+    }
+
+    fn person(&mut self, account: AccountId) -> Result<Person, Problem> {
+        if let Some(person) = self.met.get(&account) {
+            return Ok(person.clone());
+        }
+        let person = contacts::person(self.tx, account)?;
+        self.met.insert(account, person.clone());
+        Ok(person)
+    }
+
+    fn people(&mut self, accounts: Vec<AccountId>) -> Result<Vec<Person>, Problem> {
+        accounts.into_iter().map(|account| self.person(account)).collect()
+    }
+
+    /// By a key of [`BY_NUMBER`].
+    fn find(&mut self, key: &[u8]) -> Result<Record, Problem> {
+        let (_, arrival) = key.split_last_chunk::<8>().ok_or_else(|| rows::damaged(BY_NUMBER))?;
+        let row = self.tx.get(RECORDS, arrival)?.ok_or_else(|| rows::damaged(BY_NUMBER))?;
+        self.read(u64::from_be_bytes(*arrival), row.expose())
+    }
+
+    fn read(&mut self, arrival: u64, row: &[u8]) -> Result<Record, Problem> {
+        let damaged = || rows::damaged(RECORDS);
+        let (length, rest) = row.split_first_chunk().ok_or_else(damaged)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| damaged())?;
+        let (header, content) = rest.split_at_checked(length).ok_or_else(damaged)?;
+        let header: Header = rows::parse(RECORDS, header)?;
+        let what = match header.event {
+            None => {
+                let entry = header.entry.ok_or_else(damaged)?;
+                What::Message(Content::parse(content, entry).map_err(|_| damaged())?)
+            }
+            Some(Event::Unreadable(cause)) => What::Unreadable { cause },
+            Some(Event::Added(accounts)) => What::Added(self.people(accounts)?),
+            Some(Event::Removed(accounts)) => What::Removed(self.people(accounts)?),
+            Some(Event::Left(accounts)) => What::Left(self.people(accounts)?),
+            Some(Event::Promoted(accounts)) => What::Promoted(self.people(accounts)?),
+            Some(Event::Demoted(accounts)) => What::Demoted(self.people(accounts)?),
+            Some(Event::Alarm) => What::Alarm,
+            Some(Event::Joined) => What::Joined,
+            Some(Event::Out) => What::Out,
+            Some(Event::Lost(first, last)) => What::Lost { first, last },
+        };
+        let from = header.from.map(|(account, _)| self.person(account)).transpose()?;
+        Ok(Record {
+            arrival,
+            conversation: header.conversation,
+            seq: header.seq,
+            at_ms: header.at,
+            entry: header.entry,
+            own: header.own || from.as_ref().is_some_and(|from| Some(from.account) == self.me),
+            from,
+            device: header.from.map(|(_, device)| device),
+            what,
+            alarms: header.alarms,
+            saved: rows::get::<PathBuf>(self.tx, SAVED, &arrival.to_be_bytes())?,
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! The profile as a session's outbox: what was sealed and doesn't stand in its log yet.
+//!
+//! ```text
+//!  first ──> sent ──┬─ appended ──> taken in the log's order, told to whoever waits
+//!                   ├─ epoch-conflict: a message is sealed again once the log was read, a commit is dropped
+//!                   │                  (whoever wants the change makes it again)
+//!                   └─ refused ─────> dropped, told
+//! ```
+
+use super::{
+    Live, Profile, rooms,
+    take::{self, Heard},
+    tasks::{self, Outcome},
+};
+use crate::{
+    error::Refused,
+    ids::{Expose, Seal},
+    journal::StorageError,
+    outbox::{Outbox, Outgoing, Payload, Settlement},
+    problem::Problem,
+};
+use bytes::Bytes;
+use fastchat_e2e::{
+    ConversationId,
+    groups::{self, Groups},
+    log::KIND_MESSAGE,
+    store::{Reader, Writer},
+};
+use fastchat_wire::{Code, EntryId, LogId, chat::commit::CommitLists};
+use std::collections::HashMap;
+
+impl Outbox for Profile {
+    fn add(&self, _: Outgoing) -> Result<(), StorageError> {
+        Err("what this profile sends is sealed into it: queue a message instead".into())
+    }
+
+    fn logs(&self) -> Result<Vec<LogId>, StorageError> {
+        let mut logs: Vec<LogId> = self
+            .look(|groups, tx| Ok(groups.pending(tx)?))?
+            .iter()
+            .map(|waiting| waiting.conversation.wire())
+            .collect();
+        logs.sort_unstable();
+        logs.dedup();
+        Ok(logs)
+    }
+
+    fn first(&self, log: LogId, entries_max: usize, bytes_max: usize) -> Result<Vec<Outgoing>, StorageError> {
+        let conversation = log.sealed();
+        let mut live = self.live()?;
+        let reached = live.epochs.get(&conversation).copied().unwrap_or(0);
+        let groups = live.groups()?;
+        let first = self.store.read(|tx| -> Result<_, Problem> {
+            let waiting = groups.pending(tx)?.into_iter().filter(|waiting| waiting.conversation == conversation);
+            // Nothing behind what must be sealed again: it would overtake it.
+            let fresh = waiting.take_while(|waiting| waiting.epoch >= reached).take(entries_max);
+            let is_direct = rooms::peer(tx, conversation)?.is_some();
+            let mut bytes = 0;
+            let mut first = Vec::new();
+            for outgoing in fresh.map(|waiting| to_wire(waiting, is_direct)) {
+                bytes += outgoing.block_bytes();
+                if bytes > bytes_max && !first.is_empty() {
+                    break;
+                }
+                first.push(outgoing);
+            }
+            Ok(first)
+        });
+        Ok(first?)
+    }
+
+    fn settle(&self, settled: &[(EntryId, Settlement)]) -> Result<(), StorageError> {
+        {
+            let mut live = self.live()?;
+            let Live { groups, epochs } = &mut *live;
+            let Some(groups) = groups else { return Ok(()) };
+            self.store.write(|tx| settle_all(groups, epochs, tx, settled))?;
+        }
+        self.changed();
+        Ok(())
+    }
+}
+
+fn settle_all(
+    groups: &mut Groups,
+    epochs: &mut HashMap<ConversationId, u64>,
+    tx: &Writer<'_>,
+    settled: &[(EntryId, Settlement)],
+) -> Result<(), Problem> {
+    let mut waiting: HashMap<_, _> = groups.pending(tx)?.into_iter().map(|row| (row.entry, row)).collect();
+    for (entry, settlement) in settled {
+        // Another process of this profile may have been told before.
+        let Some(row) = waiting.remove(&entry.sealed()) else {
+            continue;
+        };
+        match settlement {
+            Settlement::Appended(appended) => {
+                let outcome = Outcome::Sent {
+                    conversation: row.conversation,
+                    seq: appended.seq,
+                    at_ms: appended.at,
+                };
+                tasks::settle(tx, row.entry, &outcome)?;
+                let heard = groups.acknowledged(tx, row.conversation, row.entry, appended.seq)?;
+                take::note_all(groups, tx, row.conversation, heard, &Heard::Acknowledged)?;
+            }
+            Settlement::Refused(refused) => settle_refused(groups, epochs, tx, &row, refused)?,
+        }
+    }
+    Ok(())
+}
+
+fn settle_refused(
+    groups: &mut Groups,
+    epochs: &mut HashMap<ConversationId, u64>,
+    tx: &Writer<'_>,
+    row: &groups::Outgoing,
+    refused: &Refused,
+) -> Result<(), Problem> {
+    let reached = refused.epoch.unwrap_or(row.epoch + 1);
+    if refused.code == Code::EpochConflict && reached >= row.epoch {
+        if reached == row.epoch {
+            // Sealed again while the refusal was on its way.
+            return Ok(());
+        }
+        epochs.insert(row.conversation, reached);
+        match row.payload {
+            groups::Payload::Message { .. } => take::seal_again(groups, tx, row.conversation)?,
+            // Somebody else founded this conversation: this device joins theirs.
+            groups::Payload::Commit { .. } if row.epoch == 0 => _ = groups.forget(tx, row.conversation)?,
+            groups::Payload::Commit { .. } => _ = groups.withdraw(tx, row.conversation)?,
+        }
+        return Ok(());
+    }
+    tasks::settle(tx, row.entry, &refused.into())?;
+    groups.discard(tx, row.conversation, row.entry)?;
+    Ok(())
+}
+
+/// As it goes over the wire.
+fn to_wire(waiting: groups::Outgoing, is_direct: bool) -> Outgoing {
+    let payload = match waiting.payload {
+        groups::Payload::Message { block } => Payload::Append {
+            kind: KIND_MESSAGE.to_owned(),
+            epoch: Some(waiting.epoch),
+            block: Bytes::from(block),
+        },
+        groups::Payload::Commit {
+            commit,
+            welcome,
+            group_info,
+            added,
+            removed,
+            welcome_to,
+        } => {
+            let (welcome_entry, welcome) = welcome.unzip();
+            // The server keeps who is in a direct chat from its creation.
+            let accounts = |accounts: Vec<fastchat_e2e::AccountId>| match is_direct {
+                true => Vec::new(),
+                false => accounts.into_iter().map(Expose::wire).collect(),
+            };
+            Payload::Commit {
+                welcome_entry: welcome_entry.map(Expose::wire),
+                epoch: waiting.epoch,
+                pieces: crate::chat::CommitPieces {
+                    lists: CommitLists {
+                        add: accounts(added),
+                        remove: accounts(removed),
+                        welcome_to: welcome_to.into_iter().map(Expose::wire).collect(),
+                    },
+                    commit: commit.into(),
+                    welcome: welcome.unwrap_or_default().into(),
+                    group_info: group_info.into(),
+                },
+            }
+        }
+    };
+    Outgoing {
+        log: waiting.conversation.wire(),
+        entry: waiting.entry.wire(),
+        payload,
+    }
+}
+
+/// Whether an own commit of the conversation is under way.
+pub(crate) fn commit_under_way(groups: &Groups, tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
+    let waiting = groups.pending(tx)?;
+    Ok(waiting
+        .iter()
+        .any(|row| row.conversation == conversation && matches!(row.payload, groups::Payload::Commit { .. })))
+}

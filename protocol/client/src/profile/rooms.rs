@@ -1,0 +1,117 @@
+//! The conversations that this device knows, beside their groups: what people call them.
+
+use super::{contacts, rows};
+use crate::{problem::Problem, record::Room};
+use fastchat_e2e::{
+    AccountId, ConversationId,
+    groups::Groups,
+    store::{Reader, Scan, Table, Writer},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// conversation → [`Row`].
+const ROOMS: Table = Table::new("room");
+/// account → its direct chat.
+const DIRECT: Table = Table::new("room-direct");
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Row {
+    /// The other account of a direct chat.
+    peer: Option<AccountId>,
+    name: Option<String>,
+    out: bool,
+    /// A group's admins when it was last looked at.
+    #[serde(default)]
+    admins: Option<BTreeSet<AccountId>>,
+}
+
+/// Makes it known, or in again.
+pub(crate) fn enter(tx: &Writer<'_>, conversation: ConversationId, peer: Option<AccountId>) -> Result<(), Problem> {
+    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
+    row.out = false;
+    row.peer = peer.or(row.peer);
+    if let Some(peer) = row.peer {
+        tx.put(DIRECT, peer.as_bytes(), conversation.as_bytes())?;
+    }
+    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+}
+
+/// This account is out.
+pub(crate) fn leave(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
+    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
+    row.out = true;
+    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+}
+
+/// A group's name.
+pub(crate) fn rename(tx: &Writer<'_>, conversation: ConversationId, name: &str) -> Result<(), Problem> {
+    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
+    row.name = Some(name.to_owned());
+    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+}
+
+/// A group's admins when it was last looked at.
+pub(crate) fn admins(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<BTreeSet<AccountId>>, Problem> {
+    let row: Option<Row> = rows::get(tx, ROOMS, conversation.as_bytes())?;
+    Ok(row.and_then(|row| row.admins))
+}
+
+/// A group's admins now.
+pub(crate) fn save_admins(tx: &Writer<'_>, conversation: ConversationId, admins: &[AccountId]) -> Result<(), Problem> {
+    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
+    row.admins = Some(admins.iter().copied().collect());
+    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+}
+
+/// The direct chat with an account.
+pub(crate) fn direct(tx: &Reader<'_>, peer: AccountId) -> Result<Option<ConversationId>, Problem> {
+    let row = tx.get(DIRECT, peer.as_bytes())?;
+    Ok(row.and_then(|row| ConversationId::try_from(row.expose()).ok()))
+}
+
+/// The other account of a direct chat.
+pub(crate) fn peer(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<AccountId>, Problem> {
+    let row: Option<Row> = rows::get(tx, ROOMS, conversation.as_bytes())?;
+    Ok(row.and_then(|row| row.peer))
+}
+
+/// A group's name, where it has one.
+pub(crate) fn name(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<String>, Problem> {
+    let row: Option<Row> = rows::get(tx, ROOMS, conversation.as_bytes())?;
+    Ok(row.and_then(|row| row.name))
+}
+
+/// Whether this account is out of a conversation that it was in.
+pub(crate) fn is_out(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
+    let row: Option<Row> = rows::get(tx, ROOMS, conversation.as_bytes())?;
+    Ok(row.is_some_and(|row| row.out))
+}
+
+/// One of them.
+pub(crate) fn room(tx: &Reader<'_>, groups: &Groups, conversation: ConversationId) -> Result<Option<Room>, Problem> {
+    let Some(row) = rows::get::<Row>(tx, ROOMS, conversation.as_bytes())? else {
+        return Ok(None);
+    };
+    read(tx, groups, conversation, row).map(Some)
+}
+
+/// All of them, in the order of their ids: the oldest first.
+pub(crate) fn rooms(tx: &Reader<'_>, groups: &Groups) -> Result<Vec<Room>, Problem> {
+    let mut rooms = Vec::new();
+    for (key, row) in tx.list(ROOMS, Scan::prefix(&[]))? {
+        let conversation = ConversationId::try_from(&key[..]).map_err(|_| rows::damaged(ROOMS))?;
+        rooms.push(read(tx, groups, conversation, rows::parse(ROOMS, row.expose())?)?);
+    }
+    Ok(rooms)
+}
+
+fn read(tx: &Reader<'_>, groups: &Groups, conversation: ConversationId, row: Row) -> Result<Room, Problem> {
+    Ok(Room {
+        conversation,
+        peer: row.peer.map(|peer| contacts::person(tx, peer)).transpose()?,
+        name: row.name,
+        out: row.out,
+        seq: groups.cursor(tx, conversation).unwrap_or(0),
+    })
+}

@@ -1,0 +1,210 @@
+//! What happened in a conversation, as this device keeps it.
+
+use crate::problem::Problem;
+use fastchat_e2e::{AccountId, Content, ConversationId, DeviceId, EntryId, Username};
+use std::{path::PathBuf, str::FromStr};
+
+/// Longest name of a group, in bytes.
+pub const GROUP_NAME_BYTES_MAX: usize = 128;
+
+/// Somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The account.
+    pub account: AccountId,
+    /// Its name, where this device has met it.
+    pub username: Option<Username>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its place in the order of arrival on this device, from 1.
+    pub arrival: u64,
+    /// Where.
+    pub conversation: ConversationId,
+    /// Its number in the log; of a note of this device's own: of the entry before it.
+    pub seq: u64,
+    /// When: ms since 1970, by the server's clock.
+    pub at_ms: u64,
+    /// Its entry's id; none for a note of this device's own.
+    pub entry: Option<EntryId>,
+    /// Who did it, by the seal; where it doesn't open, whom the server names.
+    pub from: Option<Person>,
+    /// Which of their devices.
+    pub device: Option<DeviceId>,
+    /// By this device's own account.
+    pub own: bool,
+    /// What.
+    pub what: What,
+    /// What the user must see: sentences.
+    pub alarms: Vec<String>,
+    /// Where a message's file was saved.
+    pub saved: Option<PathBuf>,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// Somebody said something.
+    Message(Content),
+    /// An entry that does not open, or is not what it should be.
+    Unreadable {
+        /// Why, and what to do.
+        cause: String,
+    },
+    /// Members came.
+    Added(Vec<Person>),
+    /// Members were removed.
+    Removed(Vec<Person>),
+    /// Members left.
+    Left(Vec<Person>),
+    /// Members became admins.
+    Promoted(Vec<Person>),
+    /// Admins became plain members.
+    Demoted(Vec<Person>),
+    /// Something is wrong with the conversation: see [`Record::alarms`].
+    Alarm,
+    /// This device joined.
+    Joined,
+    /// This account is out: removed, or it left. Nothing further can be read or sent.
+    Out,
+    /// Entries that can't be had any more.
+    Lost {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+}
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// With whom, for a direct chat.
+    pub peer: Option<Person>,
+    /// A group's name, once an admin has said it.
+    pub name: Option<String>,
+    /// This account is in no longer.
+    pub out: bool,
+    /// The last entry that was taken.
+    pub seq: u64,
+}
+
+impl Room {
+    /// `@bob`, `#team`, or the first characters of the id of what has no name.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match (&self.peer, &self.name) {
+            (Some(Person { username: Some(name), .. }), _) => format!("@{name}"),
+            (Some(peer), _) => format!("@{}", short(&peer.account.to_string())),
+            (None, Some(name)) => format!("#{name}"),
+            (None, None) => format!("#{}", short(&self.conversation.to_string())),
+        }
+    }
+}
+
+/// Ids begin with the time: their end tells them apart.
+fn short(id: &str) -> &str {
+    &id[id.len() - 12..]
+}
+
+/// To whom: `@user`, or `#group` by its name or the last 12 characters of its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipient {
+    /// A direct chat.
+    Person(Username),
+    /// A group.
+    Group(String),
+}
+
+impl Recipient {
+    /// True where it means this group.
+    #[must_use]
+    pub fn names(&self, room: &Room) -> bool {
+        match self {
+            Self::Person(name) => room.peer.as_ref().is_some_and(|peer| peer.username.as_ref() == Some(name)),
+            Self::Group(name) => {
+                room.peer.is_none() && (room.name.as_ref() == Some(name) || short(&room.conversation.to_string()) == name)
+            }
+        }
+    }
+}
+
+impl FromStr for Recipient {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        match (text.strip_prefix('@'), text.strip_prefix('#')) {
+            (Some(name), _) => Ok(Self::Person(username(name)?)),
+            (None, Some(name)) => Ok(Self::Group(group_name(name)?)),
+            (None, None) => Err(Problem::Usage(format!(
+                "\"{}\" names nobody: write @NAME for a person, '#NAME' for a group",
+                text.escape_debug()
+            ))),
+        }
+    }
+}
+
+/// A person's name as typed, with or without the `@`.
+///
+/// # Errors
+/// [`Problem::Usage`].
+pub fn username(text: &str) -> Result<Username, Problem> {
+    let name = text.strip_prefix('@').unwrap_or(text).to_ascii_lowercase();
+    name.parse()
+        .map_err(|error| Problem::Usage(format!("\"{}\" is no name: {error}", text.escape_debug())))
+}
+
+/// A group's name as typed, with or without the `#`.
+///
+/// # Errors
+/// [`Problem::Usage`].
+pub fn group_name(text: &str) -> Result<String, Problem> {
+    let name = text.strip_prefix('#').unwrap_or(text);
+    if is_group_name(name) {
+        return Ok(name.to_owned());
+    }
+    Err(Problem::Usage(format!(
+        "\"{}\" is no name for a group: 1 to {GROUP_NAME_BYTES_MAX} bytes, without control characters, not beginning or ending with a space",
+        text.escape_debug()
+    )))
+}
+
+/// Whether a group may be called so; others' names, too, are held to it.
+pub(crate) fn is_group_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= GROUP_NAME_BYTES_MAX && name.trim() == name && !name.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipients_are_people_with_an_at_and_groups_with_a_hash() {
+        assert_eq!("@Bob".parse::<Recipient>().unwrap(), Recipient::Person("bob".parse().unwrap()));
+        assert_eq!("#the team".parse::<Recipient>().unwrap(), Recipient::Group("the team".into()));
+        for bad in ["bob", "", "@", "@b b", "@@bob", "#", "# team", "#a\nb", &format!("#{}", "x".repeat(GROUP_NAME_BYTES_MAX + 1))] {
+            assert_eq!(bad.parse::<Recipient>().unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_meant_by_its_name_or_by_the_end_of_its_id() {
+        let mut room = Room {
+            conversation: ConversationId([0xab; 16]),
+            peer: None,
+            name: None,
+            out: false,
+            seq: 0,
+        };
+        assert_eq!(room.title(), "#abababababab");
+        assert!(room.title().parse::<Recipient>().unwrap().names(&room));
+        room.name = Some("team".into());
+        assert_eq!(room.title(), "#team");
+        assert!("#team".parse::<Recipient>().unwrap().names(&room));
+        assert!(!"#other".parse::<Recipient>().unwrap().names(&room));
+    }
+}
