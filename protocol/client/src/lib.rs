@@ -50,6 +50,7 @@ pub mod event;
 pub mod journal;
 pub mod limits;
 pub mod outbox;
+pub mod picture;
 pub mod session;
 pub mod sync;
 
