@@ -84,6 +84,17 @@ struct Shared {
     ended: OnceLock<Ended>,
 }
 
+/// Closes the connection that was announced last.
+struct CloseOnDrop(watch::Receiver<Option<Connection>>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(connection) = &*self.0.borrow() {
+            connection.close();
+        }
+    }
+}
+
 impl Session {
     /// Starts with the journal's token. Must be called within a tokio runtime.
     #[must_use]
@@ -103,7 +114,10 @@ impl Session {
             connection,
             touched,
         };
+        let closing = CloseOnDrop(handle.connection.clone());
         let task = tokio::spawn(async move {
+            // Also where this task is aborted: handles that live on have no connection any more.
+            let _closing = closing;
             // Kept open until the reason is known: the consumer reads it when the channel closes.
             let last_sender = to_consumer.clone();
             let ended = tokio::select! {
