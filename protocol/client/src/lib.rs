@@ -53,6 +53,7 @@ pub mod outbox;
 pub mod picture;
 pub mod session;
 pub mod sync;
+pub mod transfer;
 
 pub use address::Address;
 pub use config::{Config, Timing};

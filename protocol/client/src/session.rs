@@ -35,7 +35,7 @@ mod runner;
 mod work;
 
 use crate::{
-    config::Config,
+    config::{Config, Timing},
     connection::{Closed, Connection},
     entry::Entry,
     error::{Failure, Unkept},
@@ -79,6 +79,7 @@ pub struct Handle {
 struct Shared {
     journal: Arc<dyn Journal>,
     outbox: Arc<dyn Outbox>,
+    timing: Timing,
     woken: Notify,
     end: CancellationToken,
     ended: OnceLock<Ended>,
@@ -102,6 +103,7 @@ impl Session {
         let shared = Arc::new(Shared {
             journal,
             outbox,
+            timing: config.timing.clone(),
             woken: Notify::new(),
             end: CancellationToken::new(),
             ended: OnceLock::new(),
@@ -216,6 +218,11 @@ impl Handle {
         let is_open = |connection: &Option<Connection>| connection.as_ref().is_some_and(|open| open.closed().is_none());
         let found = watched.wait_for(is_open).await.ok().and_then(|found| found.clone());
         found.ok_or(Failure::Lost(Closed::Here))
+    }
+
+    /// The time-outs and pauses of its configuration.
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.shared.timing
     }
 
     /// Something was written to a log beside the outbox (`create`, `grant`,
