@@ -55,11 +55,13 @@ pub mod journal;
 pub mod limits;
 pub mod messenger;
 pub mod outbox;
+pub mod picture;
 pub mod problem;
 pub mod profile;
 pub mod record;
 pub mod session;
 pub mod sync;
+pub mod transfer;
 
 pub use address::Address;
 pub use config::{Config, Timing};

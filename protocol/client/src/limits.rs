@@ -39,6 +39,12 @@ pub const IN_FLIGHT_KIB_MAX: u32 = 8_192;
 pub const REQUEST_KIB_MIN: u32 = 32;
 /// The slowest line for which a request's time-out allows.
 pub const SLOW_LINE_BYTES_PER_S: u64 = 16 << 10;
+/// What one `blob-get` of a download asks for: at the slowest line two of them are answered in a request's time.
+pub const RANGE_BYTES: u64 = 256 << 10;
+/// Ranges of one download that are asked for at the same time.
+pub const RANGES_MAX: usize = 2;
+/// Failures in a row without a byte more that a transfer bears on one connection.
+pub const TRANSFER_FAILURES_MAX: u32 = 10;
 /// Frames of one connection that wait to be written.
 pub const FRAMES_TO_WRITE_MAX: usize = 64;
 /// Addresses of one name that are tried.

@@ -35,7 +35,7 @@ mod runner;
 mod work;
 
 use crate::{
-    config::Config,
+    config::{Config, Timing},
     connection::{Closed, Connection},
     entry::Entry,
     error::{Failure, Unkept},
@@ -79,9 +79,21 @@ pub struct Handle {
 struct Shared {
     journal: Arc<dyn Journal>,
     outbox: Arc<dyn Outbox>,
+    timing: Timing,
     woken: Notify,
     end: CancellationToken,
     ended: OnceLock<Ended>,
+}
+
+/// Closes the connection that was announced last.
+struct CloseOnDrop(watch::Receiver<Option<Connection>>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(connection) = &*self.0.borrow() {
+            connection.close();
+        }
+    }
 }
 
 impl Session {
@@ -91,6 +103,7 @@ impl Session {
         let shared = Arc::new(Shared {
             journal,
             outbox,
+            timing: config.timing.clone(),
             woken: Notify::new(),
             end: CancellationToken::new(),
             ended: OnceLock::new(),
@@ -103,7 +116,10 @@ impl Session {
             connection,
             touched,
         };
+        let closing = CloseOnDrop(handle.connection.clone());
         let task = tokio::spawn(async move {
+            // Also where this task is aborted: handles that live on have no connection any more.
+            let _closing = closing;
             // Kept open until the reason is known: the consumer reads it when the channel closes.
             let last_sender = to_consumer.clone();
             let ended = tokio::select! {
@@ -202,6 +218,11 @@ impl Handle {
         let is_open = |connection: &Option<Connection>| connection.as_ref().is_some_and(|open| open.closed().is_none());
         let found = watched.wait_for(is_open).await.ok().and_then(|found| found.clone());
         found.ok_or(Failure::Lost(Closed::Here))
+    }
+
+    /// The time-outs and pauses of its configuration.
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.shared.timing
     }
 
     /// Something was written to a log beside the outbox (`create`, `grant`,

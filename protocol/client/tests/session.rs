@@ -12,5 +12,9 @@ mod moving;
 mod receiving;
 #[path = "session/sending.rs"]
 mod sending;
+#[path = "session/shaky.rs"]
+mod shaky;
 #[path = "session/signing_in.rs"]
 mod signing_in;
+#[path = "session/transfer.rs"]
+mod transfer;

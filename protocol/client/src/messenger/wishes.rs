@@ -257,13 +257,13 @@ async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: Conv
 /// The pair's conversation exists on the server; nobody has founded its group yet, or the other side has.
 async fn found_direct(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId, peer: AccountId) -> Result<Step, Problem> {
     match chat::group_info(connection, conversation.wire()).await.map_err(Problem::from) {
+        Ok((0, _)) => {}
         // The invitation is on its way; or this device came later, and a member adds it.
-        Ok(_) => Ok(Step::Waiting),
-        Err(Problem::Refused(refused)) if refused.code == Code::NotFound => {
-            found(shared, connection, conversation, Kind::Direct, &[peer], None).await
-        }
-        Err(problem) => Err(problem),
+        Ok(_) => return Ok(Step::Waiting),
+        Err(Problem::Refused(refused)) if refused.code == Code::NotFound => {}
+        Err(problem) => return Err(problem),
     }
+    found(shared, connection, conversation, Kind::Direct, &[peer], None).await
 }
 
 async fn found_group(
