@@ -5,7 +5,7 @@ use crate::{
     Connection, chat,
     ids::{Expose, Seal, new_entry},
     problem::Problem,
-    profile::{contacts, outbox, take},
+    profile::{contacts, take},
 };
 use bytes::Bytes;
 use fastchat_e2e::{
@@ -239,7 +239,7 @@ pub(super) async fn commit(
     let ids = commit_ids();
     let made = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
-            if outbox::commit_under_way(groups, tx, conversation)? {
+            if groups.commit_under_way(tx, conversation)?.is_some() {
                 return Ok(None);
             }
             groups.commit(tx, conversation, &change.intent(), ids, crate::clock::now())?;

@@ -7,7 +7,7 @@ use crate::{
     problem::Problem,
     profile::{
         contacts::{self, Met},
-        outbox, rooms, take,
+        rooms, take,
         tasks::{self, Wanted, Wish},
     },
     record::{Person, Recipient, Room},
@@ -72,8 +72,8 @@ impl Messenger {
         let connection = self.shared.connection().await?;
         members::compare(&self.shared, &connection, conversation).await?;
         self.until(move |profile| {
-            let under_way = profile.look(|groups, tx| outbox::commit_under_way(groups, tx, conversation))?;
-            Ok((!under_way).then_some(()))
+            let under_way = profile.look(|groups, tx| Ok(groups.commit_under_way(tx, conversation)?))?;
+            Ok(under_way.is_none().then_some(()))
         })
         .await
     }

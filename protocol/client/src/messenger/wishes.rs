@@ -20,7 +20,7 @@ use crate::{
     ids::Expose,
     problem::Problem,
     profile::{
-        outbox, rooms, take,
+        rooms, take,
         tasks::{self, Outcome, Wanted, Wish},
     },
 };
@@ -143,7 +143,7 @@ async fn standing(shared: &Shared, conversation: ConversationId) -> Result<Stand
     let found = shared.profile.run(move |profile| {
         profile.look(|groups, tx| {
             Ok((
-                outbox::commit_under_way(groups, tx, conversation)?,
+                groups.commit_under_way(tx, conversation)?.is_some(),
                 rooms::is_out(tx, conversation)?,
             ))
         })

@@ -24,7 +24,7 @@ use fastchat_e2e::{
     ConversationId,
     groups::{self, Groups},
     log::KIND_MESSAGE,
-    store::{Reader, Writer},
+    store::Writer,
 };
 use fastchat_wire::{Code, EntryId, LogId, chat::commit::CommitLists};
 use std::collections::HashMap;
@@ -180,12 +180,4 @@ fn to_wire(waiting: groups::Outgoing, is_direct: bool) -> Outgoing {
         entry: waiting.entry.wire(),
         payload,
     }
-}
-
-/// Whether an own commit of the conversation is under way.
-pub(crate) fn commit_under_way(groups: &Groups, tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
-    let waiting = groups.pending(tx)?;
-    Ok(waiting
-        .iter()
-        .any(|row| row.conversation == conversation && matches!(row.payload, groups::Payload::Commit { .. })))
 }

@@ -155,6 +155,14 @@ impl Groups {
         Ok(true)
     }
 
+    /// An own commit that was made and not taken yet, whether the server has acknowledged it or not.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Damaged`].
+    pub fn commit_under_way(&self, tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<EntryId>, Error> {
+        Ok(rows::pending_commit(tx, conversation)?.map(|pending| pending.entry))
+    }
+
     /// Everything that is to be sent, oldest first: after a start, and after a lost connection. Send the
     /// entries of one log in this order, and nothing after a commit before the commit is acknowledged.
     ///
