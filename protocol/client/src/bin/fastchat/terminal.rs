@@ -1,0 +1,10 @@
+//! What people and programs see.
+
+pub(crate) mod human;
+pub(crate) mod json;
+pub(crate) mod presence;
+pub(crate) mod progress;
+pub(crate) mod prompt;
+pub(crate) mod safe;
+pub(crate) mod screen;
+pub(crate) mod shown;
