@@ -25,13 +25,13 @@ use fastchat_e2e::{
     secret::{Auth, MasterKey, Password, RecoveryWrapKey, WrapKey},
 };
 use fastchat_wire::{
-    encoding::Bytes64,
     Code, Secret, Secret32,
     chat::{
         auth_params::{AuthParameters, Kdf as WireKdf},
         login::{Login, Method},
         register::Register,
     },
+    encoding::Bytes64,
 };
 use serde::{Deserialize, Serialize};
 use std::{path::Path, sync::Arc};
@@ -62,7 +62,13 @@ pub enum Proof {
 /// # Errors
 /// `profile-in-use`; `name-taken`; [`Problem::Usage`] for a malformed name; [`Problem::CannotConnect`]: the account may
 /// exist then, and the same command with the same password goes on.
-pub async fn register(config: &Config, folder: &Path, username: &str, password: Password, device_name: &str) -> Result<Registered, Problem> {
+pub async fn register(
+    config: &Config,
+    folder: &Path,
+    username: &str,
+    password: Password,
+    device_name: &str,
+) -> Result<Registered, Problem> {
     let username = record::username(username)?;
     let profile = blank(folder, &username)?;
     let begun = profile.run({
@@ -80,7 +86,14 @@ pub async fn register(config: &Config, folder: &Path, username: &str, password: 
         kdf,
     };
     let master = MasterKey::random(&mut rand::rng());
-    let sealed = seal_keyring(&keyring, &master, &binding, &stretched.wrap, &recovery_code.wrap(), &mut rand::rng());
+    let sealed = seal_keyring(
+        &keyring,
+        &master,
+        &binding,
+        &stretched.wrap,
+        &recovery_code.wrap(),
+        &mut rand::rng(),
+    );
     drop(master);
     let request = Register {
         username: wire_name(&username)?,
@@ -108,7 +121,16 @@ pub async fn register(config: &Config, folder: &Path, username: &str, password: 
         }
         // The answer to an earlier try was lost: whoever has the password is the one who registered.
         Err(Problem::Refused(refused)) if refused.code == Code::NameTaken && again => {
-            match sign_in(&profile, &connection, &username, None, Proof::Password(stretched.password), device_name).await {
+            match sign_in(
+                &profile,
+                &connection,
+                &username,
+                None,
+                Proof::Password(stretched.password),
+                device_name,
+            )
+            .await
+            {
                 Ok(me) => Ok(Registered {
                     profile,
                     me,
@@ -159,7 +181,9 @@ pub async fn login(config: &Config, folder: &Path, username: &str, proof: Proof,
 pub async fn logout(config: &Config, profile: &Arc<Profile>, everywhere: bool) -> Result<(), Problem> {
     let (lease, token) = profile
         .run(|profile| {
-            let lease = profile.lease().map_err(|error| Problem::declined("profile-unkept", error.to_string()))?;
+            let lease = profile
+                .lease()
+                .map_err(|error| Problem::declined("profile-unkept", error.to_string()))?;
             Ok((lease, profile.read(identity::token)?))
         })
         .await?;
@@ -191,7 +215,7 @@ fn blank(folder: &Path, username: &Username) -> Result<Arc<Profile>, Problem> {
     };
     match profile.me()? {
         Some(me) => Err(in_use(folder, &me.username)),
-        None => match profile.read(|tx| Registering::read(tx))? {
+        None => match profile.read(Registering::read)? {
             Some(begun) if begun.username != username.as_str() => Err(Problem::declined(
                 "profile-in-use",
                 format!(
@@ -251,7 +275,9 @@ fn begin(profile: &Profile, username: &Username) -> Result<(Registering, bool), 
 
 /// The name can't be had: the profile is blank again.
 async fn give_up(profile: &Arc<Profile>) -> Result<(), Problem> {
-    profile.run(|profile| profile.write(|tx| identity::save_registering(tx, None))).await
+    profile
+        .run(|profile| profile.write(|tx| identity::save_registering(tx, None)))
+        .await
 }
 
 /// A password, stretched.
@@ -290,10 +316,12 @@ async fn sign_in(
 ) -> Result<Me, Problem> {
     let AuthParameters { salt, kdf } = chat::auth_params(connection, wire_name(username)?).await?;
     let kdf = Kdf::new(&kdf.alg, kdf.m_kib, kdf.t, kdf.p)?;
-    let salt: Salt = salt
-        .0
-        .try_into()
-        .map_err(|_| Problem::declined("bad-kdf", "the server's salt has another length than 16 bytes: do not sign in to this server"))?;
+    let salt: Salt = salt.0.try_into().map_err(|_| {
+        Problem::declined(
+            "bad-kdf",
+            "the server's salt has another length than 16 bytes: do not sign in to this server",
+        )
+    })?;
     let (auth, method, opener) = match proof {
         Proof::Password(password) => {
             let stretched = stretched(password, salt, kdf).await?;

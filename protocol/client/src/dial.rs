@@ -24,7 +24,7 @@ pub async fn dial(config: &Config, address: &Address) -> Result<Connection, Erro
         .partition(|ip| config.allow_plaintext || ip.ip().to_canonical().is_loopback());
     if let ([], [ip, ..]) = (allowed.as_slice(), refused.as_slice()) {
         return Err(Error::Usage(format!(
-            "{address} ({}) is not on this machine, and the connection would be plain text: allow plain text by name if you accept \
+            "{address} ({}) is not on this machine, and the connection would be plain text: allow it by name (--allow-plaintext, or `Config::allow_plaintext`) if you accept \
              that anybody on the way can read names, times and sizes",
             ip.ip()
         )));

@@ -164,7 +164,10 @@ impl Messenger {
     /// `not-member` where this device is not in; [`Problem::Store`].
     pub async fn queue(&self, conversation: ConversationId, body: Body) -> Result<EntryId, Problem> {
         let queued = self.queue_all(conversation, vec![body]).await?;
-        queued.first().copied().ok_or_else(|| Problem::Usage("there is nothing to send".to_owned()))
+        queued
+            .first()
+            .copied()
+            .ok_or_else(|| Problem::Usage("there is nothing to send".to_owned()))
     }
 
     /// The same for several, in one step and in this order.
@@ -172,7 +175,11 @@ impl Messenger {
     /// # Errors
     /// As [`Messenger::queue`]; then none of them is kept.
     pub async fn queue_all(&self, conversation: ConversationId, bodies: Vec<Body>) -> Result<Vec<EntryId>, Problem> {
-        let queued = self.shared.profile.run(move |profile| profile.seal(conversation, bodies, None)).await?;
+        let queued = self
+            .shared
+            .profile
+            .run(move |profile| profile.seal(conversation, bodies, None))
+            .await?;
         fault::point("sealed");
         self.shared.handle.wake();
         Ok(queued)
@@ -256,7 +263,10 @@ impl Messenger {
             changes.borrow_and_update();
             let ended = status.borrow_and_update().ended.clone();
             let look = look.clone();
-            let looked = self.shared.profile.run(move |profile| Ok((profile.foreign_changes()?, look(profile)?)));
+            let looked = self
+                .shared
+                .profile
+                .run(move |profile| Ok((profile.foreign_changes()?, look(profile)?)));
             let (seen, found) = looked.await?;
             match (found, ended) {
                 (Some(found), _) => return Ok(found),

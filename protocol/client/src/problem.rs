@@ -71,10 +71,7 @@ impl Problem {
 
     /// A file of this machine.
     pub fn file(path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self::File {
-            path: path.into(),
-            source,
-        }
+        Self::File { path: path.into(), source }
     }
 
     /// For programs: the protocol's code, or one of this client's.

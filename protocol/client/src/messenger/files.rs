@@ -44,8 +44,10 @@ pub struct SendFile {
 /// A file that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentFile {
-    /// Its message.
+    /// Its message's place.
     pub sent: Sent,
+    /// What its message says: a `file`.
+    pub body: Body,
     /// What the sender should know: sentences.
     pub notes: Vec<String>,
 }
@@ -92,12 +94,13 @@ impl Messenger {
         let (body, sealed, notes) = off_thread(move || seal(source, blob, size, &folder)).await?;
         let moving = |done, total| progress(Step::Moving { done, total });
         transfer::upload(&self.shared.handle, conversation.wire(), blob.wire(), sealed, moving).await?;
-        let sent = self.send(conversation, Body::File(body)).await?;
-        Ok(SentFile { sent, notes })
+        let body = Body::File(body);
+        let sent = self.send(conversation, body.clone()).await?;
+        Ok(SentFile { sent, body, notes })
     }
 
     /// Fetches the file of a message into `folder`, under a free name like its own; gives its path. Where the record's
-    /// file was saved before and is still there, gives that path at once.
+    /// file was saved there before and still is, gives that path at once.
     ///
     /// # Errors
     /// [`Problem::Usage`] for a record without a file; `not-found` where the fleet has it no longer; `file-damaged`;
@@ -109,7 +112,11 @@ impl Messenger {
         progress: impl Fn(Step) + Send + Sync + 'static,
     ) -> Result<PathBuf, Problem> {
         let file = announced(record)?.clone();
-        if let Some(saved) = record.saved.as_ref().filter(|saved| saved.is_file()) {
+        if let Some(saved) = record
+            .saved
+            .as_ref()
+            .filter(|saved| saved.parent() == Some(folder) && saved.is_file())
+        {
             return Ok(saved.clone());
         }
         let name = name::safe(&file.name);
@@ -119,7 +126,9 @@ impl Messenger {
         self.profile()
             .run(move |profile| {
                 let path = name::persist(fetched, &folder, &name)?;
-                profile.write(|tx| history::save_saved(tx, arrival, &path))?;
+                if folder == profile.downloads() {
+                    profile.write(|tx| history::save_saved(tx, arrival, &path))?;
+                }
                 Ok(path)
             })
             .await
@@ -129,21 +138,25 @@ impl Messenger {
     ///
     /// # Errors
     /// As [`Messenger::save_file`]; `file-exists`.
-    pub async fn save_file_as(
-        &self,
-        record: &Record,
-        path: &Path,
-        progress: impl Fn(Step) + Send + Sync + 'static,
-    ) -> Result<(), Problem> {
+    pub async fn save_file_as(&self, record: &Record, path: &Path, progress: impl Fn(Step) + Send + Sync + 'static) -> Result<(), Problem> {
         let file = announced(record)?.clone();
         let path = path.to_owned();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
+            .to_owned();
         let fetched = self.fetch(&file, &folder, progress).await?;
         off_thread(move || name::persist_as(fetched, &path)).await
     }
 
     /// The opened file, whole, under a name of its own that goes with it.
-    async fn fetch(&self, file: &FileBody, folder: &Path, progress: impl Fn(Step) + Send + Sync + 'static) -> Result<NamedTempFile, Problem> {
+    async fn fetch(
+        &self,
+        file: &FileBody,
+        folder: &Path,
+        progress: impl Fn(Step) + Send + Sync + 'static,
+    ) -> Result<NamedTempFile, Problem> {
         let size = sealed_size(file.size).ok_or(fastchat_e2e::FileError::NotAsAnnounced)?;
         let (sealed, folder) = off_thread({
             let folder = folder.to_owned();
@@ -199,7 +212,10 @@ fn seal(source: Source, blob: BlobId, size: u64, folder: &Path) -> Result<(FileB
     writer.flush().map_err(fastchat_e2e::FileError::Write)?;
     drop(writer);
     if sealed.metadata().map_err(|error| Problem::file(folder, error))?.len() != size {
-        return Err(Problem::declined("file-changed", format!("{} changed while it was read: send it again", source.name)));
+        return Err(Problem::declined(
+            "file-changed",
+            format!("{} changed while it was read: send it again", source.name),
+        ));
     }
     sealed.rewind().map_err(|error| Problem::file(folder, error))?;
     let body = FileBody {

@@ -39,7 +39,10 @@ pub(super) async fn all(shared: &Arc<Shared>, connection: &Connection) -> Result
 
 async fn join(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId, seq: u64) -> Result<(), Problem> {
     // The commit stands right before its Welcome.
-    let page = match chat::fetch(connection, conversation.wire(), seq.saturating_sub(2)).await.map_err(Problem::from) {
+    let page = match chat::fetch(connection, conversation.wire(), seq.saturating_sub(2))
+        .await
+        .map_err(Problem::from)
+    {
         // Removed again since.
         Err(Problem::Refused(refused)) if refused.code == Code::NotMember => {
             return answered(shared, conversation, seq, None).await;
@@ -50,10 +53,16 @@ async fn join(shared: &Arc<Shared>, connection: &Connection, conversation: Conve
     // A member from the Welcome on does not see the commit: its epoch is the Welcome's own.
     let commit = find(seq.saturating_sub(1)).filter(|entry| entry.head.kind == KIND_COMMIT);
     let Some(welcome) = find(seq) else {
-        return Err(Problem::declined("not-found", "the invitation is no longer in the conversation's log; ask to be added again"));
+        return Err(Problem::declined(
+            "not-found",
+            "the invitation is no longer in the conversation's log; ask to be added again",
+        ));
     };
     let Some(epoch) = commit.and_then(|commit| commit.head.epoch).or(welcome.head.epoch) else {
-        return Err(Problem::declined("not-found", "the invitation's change is not in the conversation's log; ask to be added again"));
+        return Err(Problem::declined(
+            "not-found",
+            "the invitation's change is not in the conversation's log; ask to be added again",
+        ));
     };
     shared
         .profile

@@ -112,7 +112,11 @@ pub(super) async fn claim(
         };
         claimed.extend(chat::keys_claim(connection, &lists).await?);
     }
-    let wanted: BTreeSet<AccountId> = accounts.iter().copied().chain(devices.iter().map(|(account, _)| *account)).collect();
+    let wanted: BTreeSet<AccountId> = accounts
+        .iter()
+        .copied()
+        .chain(devices.iter().map(|(account, _)| *account))
+        .collect();
     let asked = accounts.to_vec();
     let checked = shared.profile.run(move |profile| {
         let checked: Vec<Claimed> = claimed
@@ -169,9 +173,7 @@ pub(super) async fn verify(shared: &Arc<Shared>, connection: &Connection, conver
             join::catch_up(shared, connection, conversation).await?;
             shared
                 .profile
-                .run(move |profile| {
-                    profile.change(|groups, tx| take::shut_out(groups, tx, conversation, crate::clock::now_ms()))
-                })
+                .run(move |profile| profile.change(|groups, tx| take::shut_out(groups, tx, conversation, crate::clock::now_ms())))
                 .await
         }
         Err(problem) => Err(problem),
@@ -231,11 +233,7 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
 
 /// Makes a commit and keeps it to be sent; gives its entry. None where one is under way already: what that one leaves
 /// is to be looked at first.
-pub(super) async fn commit(
-    shared: &Shared,
-    conversation: ConversationId,
-    change: Change,
-) -> Result<Option<EntryId>, Problem> {
+pub(super) async fn commit(shared: &Shared, conversation: ConversationId, change: Change) -> Result<Option<EntryId>, Problem> {
     let ids = commit_ids();
     let made = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {

@@ -10,10 +10,13 @@ use crate::{
         rooms, take,
         tasks::{self, Wanted, Wish},
     },
-    record::{Person, Recipient, Room},
+    record::{self, Person, Recipient},
 };
 use fastchat_e2e::{AccountId, ConversationId, Credential, IdentityPublicKey, Username};
-use fastchat_wire::{LogId, chat::{create::ConversationKind, lookup::LookedUp}};
+use fastchat_wire::{
+    LogId,
+    chat::{create::ConversationKind, lookup::LookedUp},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Messenger {
@@ -25,13 +28,21 @@ impl Messenger {
     pub async fn conversation(&self, to: &Recipient) -> Result<ConversationId, Problem> {
         match to {
             Recipient::Person(name) => self.direct(name).await,
-            Recipient::Group(name) => self.group(to, name).await,
+            Recipient::Group(_) => self.group(to).await,
         }
     }
 
-    async fn group(&self, to: &Recipient, name: &str) -> Result<ConversationId, Problem> {
-        let rooms = self.shared.profile.run(|profile| profile.rooms()).await?;
-        let conversation = find_group(&rooms, to, name)?;
+    async fn group(&self, to: &Recipient) -> Result<ConversationId, Problem> {
+        let rooms = self.shared.profile.run(super::super::profile::Profile::rooms).await?;
+        let room = record::find(&rooms, to)?;
+        let conversation = room.conversation;
+        if room.out {
+            let title = room.title();
+            return Err(Problem::declined(
+                "not-member",
+                format!("you are in {title} no longer: ask a member to be added again"),
+            ));
+        }
         self.settle_members(conversation).await?;
         Ok(conversation)
     }
@@ -81,15 +92,24 @@ impl Messenger {
     /// The account of a name: one that this device has met, else as the server says, and then pinned.
     pub(super) async fn account(&self, name: &Username) -> Result<AccountId, Problem> {
         let asked = name.clone();
-        let known = self.shared.profile.run(move |profile| profile.read(|tx| contacts::account(tx, &asked)));
+        let known = self
+            .shared
+            .profile
+            .run(move |profile| profile.read(|tx| contacts::account(tx, &asked)));
         if let Some(account) = known.await? {
             return Ok(account);
         }
         let connection = self.shared.connection().await?;
-        let wire_name = name.as_str().parse().map_err(|_| Problem::Usage(format!("\"{name}\" is no name")))?;
+        let wire_name = name
+            .as_str()
+            .parse()
+            .map_err(|_| Problem::Usage(format!("\"{name}\" is no name")))?;
         let found = match chat::lookup(&connection, wire_name).await.map_err(Problem::from) {
             Err(Problem::Refused(refused)) if refused.code == fastchat_wire::Code::NotFound => {
-                return Err(Problem::declined("not-found", format!("there is nobody called @{name}: check the name")));
+                return Err(Problem::declined(
+                    "not-found",
+                    format!("there is nobody called @{name}: check the name"),
+                ));
             }
             found => found?,
         };
@@ -122,7 +142,7 @@ impl Messenger {
     /// # Errors
     /// `not-found`, `no-keys`, `identity-changed`; [`Problem::Usage`] for a name that can't be one.
     pub async fn create_group(&self, name: &str, members: &[Username]) -> Result<ConversationId, Problem> {
-        let name = crate::record::group_name(name)?;
+        let name = record::group_name(name)?;
         let me = self.me();
         let mut accounts = self.accounts(members).await?;
         accounts.retain(|account| *account != me);
@@ -190,10 +210,13 @@ impl Messenger {
     /// # Errors
     /// `not-member`.
     pub async fn members(&self, conversation: ConversationId) -> Result<Vec<Member>, Problem> {
-        let view = self.shared.profile.run(move |profile| Ok(profile.look(|groups, tx| Ok(groups.view(tx, conversation)?))?));
+        let view = self
+            .shared
+            .profile
+            .run(move |profile| profile.look(|groups, tx| Ok(groups.view(tx, conversation)?)));
         let view = view.await?;
         let mut members = BTreeMap::<AccountId, Member>::new();
-        for subject in view.members.iter().map(|member| member.subject()) {
+        for subject in view.members.iter().map(Credential::subject) {
             let member = members.entry(subject.account).or_insert_with(|| Member {
                 person: Person {
                     account: subject.account,
@@ -216,38 +239,21 @@ impl Messenger {
             .iter()
             .map(|name| {
                 let found = members.iter().find(|member| member.person.username.as_ref() == Some(name));
-                found.map(|member| member.person.account).ok_or_else(|| {
-                    Problem::declined("not-found", format!("@{name} is not in this group: see `fastchat group members`"))
-                })
+                found
+                    .map(|member| member.person.account)
+                    .ok_or_else(|| Problem::declined("not-found", format!("@{name} is not in this group: see `fastchat group members`")))
             })
             .collect()
     }
 
     async fn wish(&self, wish: Wish) -> Result<(), Problem> {
-        let id = self.shared.profile.run(move |profile| profile.change(|_, tx| tasks::wish(tx, &wish))).await?;
+        let id = self
+            .shared
+            .profile
+            .run(move |profile| profile.change(|_, tx| tasks::wish(tx, &wish)))
+            .await?;
         self.shared.ask(|errands| errands.wishes = true);
         self.outcome(id).await.map(drop)
-    }
-}
-
-/// The one group that is meant.
-fn find_group(rooms: &[Room], to: &Recipient, name: &str) -> Result<ConversationId, Problem> {
-    let meant: Vec<&Room> = rooms.iter().filter(|room| to.names(room)).collect();
-    let present: Vec<&Room> = meant.iter().filter(|room| !room.out).copied().collect();
-    match (present.as_slice(), meant.first()) {
-        ([one], _) => Ok(one.conversation),
-        ([], Some(_)) => Err(Problem::declined(
-            "not-member",
-            format!("you are in #{name} no longer: ask a member to be added again"),
-        )),
-        ([], None) => Err(Problem::declined("not-found", format!("you are in no group called #{name}: see `fastchat groups`"))),
-        (several, _) => Err(Problem::declined(
-            "ambiguous",
-            format!(
-                "{} groups are called #{name}: use the last 12 characters of the id that `fastchat groups` shows",
-                several.len()
-            ),
-        )),
     }
 }
 

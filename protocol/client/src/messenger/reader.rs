@@ -134,7 +134,7 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
 
 /// Conversations that this device is in and the server's list is without: it was removed meanwhile.
 async fn verify_unlisted(shared: &Arc<Shared>, listed: HashSet<LogId>) -> Result<(), Ended> {
-    let rooms = shared.profile.run(|profile| profile.rooms()).await.map_err(unkept)?;
+    let rooms = shared.profile.run(super::super::profile::Profile::rooms).await.map_err(unkept)?;
     let missing: Vec<_> = rooms
         .iter()
         .filter(|room| !room.out && !listed.contains(&crate::ids::Expose::wire(room.conversation)))
@@ -168,7 +168,10 @@ async fn new_device(shared: &Arc<Shared>, account: AccountId) -> Result<(), Ende
         profile.look(|groups, tx| {
             let mut shares = Vec::new();
             for conversation in groups.conversations(tx)? {
-                if groups.view(tx, conversation).is_ok_and(|view| take::accounts(&view).contains(&account)) {
+                if groups
+                    .view(tx, conversation)
+                    .is_ok_and(|view| take::accounts(&view).contains(&account))
+                {
                     shares.push(conversation);
                 }
             }
@@ -176,7 +179,11 @@ async fn new_device(shared: &Arc<Shared>, account: AccountId) -> Result<(), Ende
         })
     });
     let shares = shares.await.map_err(unkept)?;
-    shared.ask(|errands| errands.compare.extend(shares.into_iter().map(|conversation| (conversation, soon()))));
+    shared.ask(|errands| {
+        errands
+            .compare
+            .extend(shares.into_iter().map(|conversation| (conversation, soon())));
+    });
     Ok(())
 }
 

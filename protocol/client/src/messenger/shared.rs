@@ -82,7 +82,8 @@ impl Shared {
             let queue = self.queue();
             queue.session_caught_up && !queue.busy && queue.errands.is_caught_up()
         };
-        self.status.send_if_modified(|status| std::mem::replace(&mut status.caught_up, caught_up) != caught_up);
+        self.status
+            .send_if_modified(|status| std::mem::replace(&mut status.caught_up, caught_up) != caught_up);
     }
 
     /// The connection to the present server; waits until there is one.

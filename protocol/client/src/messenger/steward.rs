@@ -39,7 +39,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 async fn wait(shared: &Shared, wishes: &Wishes) {
     let idle = if wishes.is_empty() { IDLE } else { WISHES_INTERVAL };
-    let due = shared.next_due().unwrap_or_else(|| Instant::now() + IDLE).min(Instant::now() + idle);
+    let due = shared
+        .next_due()
+        .unwrap_or_else(|| Instant::now() + IDLE)
+        .min(Instant::now() + idle);
     tokio::select! {
         () = shared.nudged.notified() => {}
         () = sleep_until(due) => if !wishes.is_empty() {

@@ -1,6 +1,10 @@
 //! What others need of this device while it is away: its credential, and key packages.
 
-use crate::{Connection, chat, clock, problem::Problem, profile::{Profile, identity, tasks}};
+use crate::{
+    Connection, chat, clock,
+    problem::Problem,
+    profile::{Profile, identity, tasks},
+};
 use bytes::Bytes;
 use fastchat_e2e::mls::key_packages::ONE_TIME_MIN;
 use std::{sync::Arc, time::Duration};
@@ -51,9 +55,7 @@ async fn publish_credential(connection: &Connection, profile: &Arc<Profile>) -> 
 /// Their keys are kept before they are published.
 async fn publish(connection: &Connection, profile: &Arc<Profile>, count: usize, last_resort: bool) -> Result<(), Problem> {
     let made = profile
-        .run(move |profile| {
-            profile.change(|groups, tx| Ok(groups.make_key_packages(tx, count, last_resort, clock::now())?))
-        })
+        .run(move |profile| profile.change(|groups, tx| Ok(groups.make_key_packages(tx, count, last_resort, clock::now())?)))
         .await?;
     let packages: Vec<Bytes> = made.into_iter().map(Bytes::from).collect();
     chat::keys_publish(connection, &packages, last_resort).await?;

@@ -191,7 +191,11 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
         }
         (Wanted::Promote(accounts), Some(view)) => promote(shared, connection, conversation, view, accounts).await,
         (Wanted::Demote(accounts), Some(view)) => {
-            let admins: Vec<AccountId> = accounts.iter().filter(|account| view.charter.is_admin(**account)).copied().collect();
+            let admins: Vec<AccountId> = accounts
+                .iter()
+                .filter(|account| view.charter.is_admin(**account))
+                .copied()
+                .collect();
             if !admins.is_empty() {
                 return commit(shared, conversation, Change::Dismiss(admins)).await;
             }
@@ -220,7 +224,11 @@ async fn promote(
     view: &View,
     accounts: &[AccountId],
 ) -> Result<Step, Problem> {
-    let plain: Vec<AccountId> = accounts.iter().filter(|account| !view.charter.is_admin(**account)).copied().collect();
+    let plain: Vec<AccountId> = accounts
+        .iter()
+        .filter(|account| !view.charter.is_admin(**account))
+        .copied()
+        .collect();
     if plain.is_empty() {
         return Ok(Step::Done);
     }
@@ -234,7 +242,10 @@ async fn promote(
 /// A group is never left without an admin: the last one makes another one first.
 async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId, view: &View) -> Result<Step, Problem> {
     if view.charter.kind == Kind::Direct {
-        return Err(Problem::declined("forbidden", "a direct chat can't be left: nobody can be added to it either"));
+        return Err(Problem::declined(
+            "forbidden",
+            "a direct chat can't be left: nobody can be added to it either",
+        ));
     }
     let me = shared.profile.run(|profile| profile.look(|groups, _| Ok(groups.me()))).await?;
     let others: Vec<AccountId> = take::accounts(view).into_iter().filter(|account| *account != me.account).collect();
@@ -255,7 +266,12 @@ async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: Conv
 }
 
 /// The pair's conversation exists on the server; nobody has founded its group yet, or the other side has.
-async fn found_direct(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId, peer: AccountId) -> Result<Step, Problem> {
+async fn found_direct(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    conversation: ConversationId,
+    peer: AccountId,
+) -> Result<Step, Problem> {
     match chat::group_info(connection, conversation.wire()).await.map_err(Problem::from) {
         Ok((0, _)) => {}
         // The invitation is on its way; or this device came later, and a member adds it.

@@ -23,7 +23,9 @@ pub(super) fn of(name: &str) -> Result<PathBuf, Problem> {
     }
     match std::env::home_dir().filter(|home| home.is_absolute()) {
         Some(home) => Ok(home.join(".local/share/fastchat").join(name)),
-        None => Err(Problem::Usage("there is no home folder (HOME): name the profile's folder, with a slash in it".to_owned())),
+        None => Err(Problem::Usage(
+            "there is no home folder (HOME): name the profile's folder, with a slash in it".to_owned(),
+        )),
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) struct Note {
 }
 
 /// What happened.
+#[expect(clippy::large_enum_variant, reason = "nearly all records are messages")]
 #[derive(Debug)]
 pub(crate) enum Noted {
     Message(Content),

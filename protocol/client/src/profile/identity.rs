@@ -66,7 +66,12 @@ pub(crate) fn device_key(tx: &Reader<'_>) -> Result<Option<DeviceKey>, Problem> 
 }
 
 /// A device that has just signed in for the first time.
-pub(crate) fn save(tx: &Writer<'_>, credential: &Credential, key: &DeviceKey, backup: Option<(u32, BackupPublicKey)>) -> Result<(), Problem> {
+pub(crate) fn save(
+    tx: &Writer<'_>,
+    credential: &Credential,
+    key: &DeviceKey,
+    backup: Option<(u32, BackupPublicKey)>,
+) -> Result<(), Problem> {
     tx.put(CREDENTIAL, ONLY, credential.as_bytes())?;
     tx.put(DEVICE_KEY, ONLY, key.seed().expose())?;
     if let Some((generation, public)) = backup {

@@ -51,7 +51,10 @@ impl Outbox for Profile {
         let reached = live.epochs.get(&conversation).copied().unwrap_or(0);
         let groups = live.groups()?;
         let first = self.store.read(|tx| -> Result<_, Problem> {
-            let waiting = groups.pending(tx)?.into_iter().filter(|waiting| waiting.conversation == conversation);
+            let waiting = groups
+                .pending(tx)?
+                .into_iter()
+                .filter(|waiting| waiting.conversation == conversation);
             // Nothing behind what must be sealed again: it would overtake it.
             let fresh = waiting.take_while(|waiting| waiting.epoch >= reached).take(entries_max);
             let is_direct = rooms::peer(tx, conversation)?.is_some();

@@ -125,7 +125,17 @@ pub(crate) fn join(groups: &mut Groups, tx: &Writer<'_>, entry: &Entry, epoch: u
     rooms::save_admins(tx, conversation, &view.charter.admins)?;
     let alarms = meet_all(tx, &view)?;
     let by = welcomed.adder.who;
-    add(tx, conversation, entry.seq(), entry.head.at, Some(entry.head.entry.sealed()), Some((by.account, by.device)), me, Event::Joined, alarms)?;
+    add(
+        tx,
+        conversation,
+        entry.seq(),
+        entry.head.at,
+        Some(entry.head.entry.sealed()),
+        Some((by.account, by.device)),
+        me,
+        Event::Joined,
+        alarms,
+    )?;
     seal_again(groups, tx, conversation)
 }
 
@@ -164,7 +174,9 @@ fn note(
     named: Option<(AccountId, DeviceId)>,
 ) -> Result<(), Problem> {
     let me = groups.me();
-    let Received { seq, entry, what, alarms, .. } = received;
+    let Received {
+        seq, entry, what, alarms, ..
+    } = received;
     let mut alarms: Vec<String> = alarms.iter().map(ToString::to_string).collect();
     let by_me = Some((me.account, me.device));
     let (from, what) = match what {
@@ -184,13 +196,28 @@ fn note(
             let events = committed(groups, tx, conversation, &applied, &mut alarms)?;
             seal_again(groups, tx, conversation)?;
             for event in events {
-                add(tx, conversation, seq, at_ms, Some(entry), Some((author.account, author.device)), me.account, event, Vec::new())?;
+                add(
+                    tx,
+                    conversation,
+                    seq,
+                    at_ms,
+                    Some(entry),
+                    Some((author.account, author.device)),
+                    me.account,
+                    event,
+                    Vec::new(),
+                )?;
             }
             (Some((author.account, author.device)), None)
         }
         What::BadCommit { cause, .. } => {
             seal_again(groups, tx, conversation)?;
-            (named, unreadable(format!("somebody's change of this conversation is not valid and was ignored: {cause}")))
+            (
+                named,
+                unreadable(format!(
+                    "somebody's change of this conversation is not valid and was ignored: {cause}"
+                )),
+            )
         }
         What::Out { by, unsent } => {
             for message in unsent {
@@ -306,11 +333,16 @@ fn committed(
     let old = |account: &AccountId| {
         view.members
             .iter()
-            .map(|member| member.subject())
+            .map(fastchat_e2e::Credential::subject)
             .any(|member| member.account == *account && !applied.added.iter().any(|leaf| leaf.device == member.device))
     };
     let present = accounts(&view);
-    let added: BTreeSet<_> = applied.added.iter().map(|leaf| leaf.account).filter(|account| !old(account)).collect();
+    let added: BTreeSet<_> = applied
+        .added
+        .iter()
+        .map(|leaf| leaf.account)
+        .filter(|account| !old(account))
+        .collect();
     let removed: BTreeSet<_> = applied
         .removed
         .iter()
@@ -335,7 +367,10 @@ fn committed(
     tell(removed.iter().copied().collect(), Event::Removed);
     if let (true, Some(before)) = (is_group, before) {
         tell(admins.difference(&before).copied().collect(), Event::Promoted);
-        tell(before.difference(&admins).filter(|gone| present.contains(gone)).copied().collect(), Event::Demoted);
+        tell(
+            before.difference(&admins).filter(|gone| present.contains(gone)).copied().collect(),
+            Event::Demoted,
+        );
     }
     Ok(events)
 }
@@ -399,7 +434,7 @@ pub(crate) fn accounts(view: &View) -> BTreeSet<AccountId> {
 fn meet_all(tx: &Writer<'_>, view: &View) -> Result<Vec<String>, Problem> {
     let mut alarms = Vec::new();
     let mut seen = BTreeSet::new();
-    for subject in view.members.iter().map(|member| member.subject()) {
+    for subject in view.members.iter().map(fastchat_e2e::Credential::subject) {
         if seen.insert(subject.account) && contacts::meet(tx, subject.account, &subject.username, &subject.identity_key)? == Met::Changed {
             alarms.push(changed_identity(subject.username.as_str()));
         }

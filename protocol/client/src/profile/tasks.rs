@@ -1,11 +1,7 @@
 //! What this device still has to do, and what came of it. Kept, so that a restart goes on.
 
 use super::rows;
-use crate::{
-    error::Refused,
-    ids::new_entry,
-    problem::Problem,
-};
+use crate::{error::Refused, ids::new_entry, problem::Problem};
 use fastchat_e2e::{
     AccountId, ConversationId, EntryId,
     store::{Reader, Scan, Table, Writer},

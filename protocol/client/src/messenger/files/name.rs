@@ -106,7 +106,10 @@ mod tests {
             persist(file, folder.path(), "cat.png").unwrap()
         };
         let paths = ["one", "two", "three"].map(save);
-        assert_eq!(paths.each_ref().map(|path| path.file_name().unwrap().to_str().unwrap()), ["cat.png", "cat (2).png", "cat (3).png"]);
+        assert_eq!(
+            paths.each_ref().map(|path| path.file_name().unwrap().to_str().unwrap()),
+            ["cat.png", "cat (2).png", "cat (3).png"]
+        );
         assert_eq!(paths.map(|path| std::fs::read_to_string(path).unwrap()), ["one", "two", "three"]);
         let taken = persist_as(NamedTempFile::new_in(folder.path()).unwrap(), &folder.path().join("cat.png"));
         assert_eq!(taken.unwrap_err().code(), "file-exists");

@@ -87,8 +87,10 @@ impl Source {
             Err(cause) => {
                 // Not announced as what it isn't.
                 self.mime = mime_guess::mime::APPLICATION_OCTET_STREAM.to_string();
-                self.notes
-                    .push(format!("{} can't be shown as a picture ({cause}): it is sent as it is, with whatever else is in it", self.name));
+                self.notes.push(format!(
+                    "{} can't be shown as a picture ({cause}): it is sent as it is, with whatever else is in it",
+                    self.name
+                ));
                 bytes
             }
         };

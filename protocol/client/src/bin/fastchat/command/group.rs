@@ -8,7 +8,11 @@ use crate::{
     stop::Stop,
     terminal::{human, json},
 };
-use fastchat_client::{problem::Problem, record::Recipient};
+use fastchat_client::{
+    messenger::Messenger,
+    problem::Problem,
+    record::{self, Recipient},
+};
 use fastchat_e2e::{ConversationId, Username};
 use serde_json::json;
 
@@ -87,6 +91,17 @@ pub(crate) async fn run(context: &Context<'_>, verb: Verb) -> Result<(), Stop> {
     outcome
 }
 
+/// Each once, in the order in which they were named.
+fn each_once(names: Vec<Username>) -> Vec<Username> {
+    let mut once: Vec<Username> = Vec::with_capacity(names.len());
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once
+}
+
 async fn act<'a>(context: &Context<'a>, online: &mut Online<'a>, verb: Verb) -> Result<(), Stop> {
     if let Verb::Members { which, offline } = &verb {
         if !offline {
@@ -96,28 +111,17 @@ async fn act<'a>(context: &Context<'a>, online: &mut Online<'a>, verb: Verb) -> 
     }
     online.ready().await?;
     match verb {
-        Verb::Create { name, members } => create(context, online, &name, &members).await,
+        Verb::Create { name, members } => create(context, online, &name, each_once(members)).await,
         Verb::Leave(which) => leave(context, online, &which).await,
-        Verb::Add(change) => {
-            let group = find(online, &change.which)?;
-            online.watch.during(online.messenger.add(group, &change.members)).await?;
-            changed(context, online, group, "added", &change.members)
+        Verb::Add(people) => change(context, online, people, "added", async |m, group, who| m.add(group, who).await).await,
+        Verb::Remove(people) => change(context, online, people, "removed", async |m, group, who| m.remove(group, who).await).await,
+        Verb::Promote(people) => {
+            change(context, online, people, "promoted", async |m, group, who| {
+                m.promote(group, who).await
+            })
+            .await
         }
-        Verb::Remove(change) => {
-            let group = find(online, &change.which)?;
-            online.watch.during(online.messenger.remove(group, &change.members)).await?;
-            changed(context, online, group, "removed", &change.members)
-        }
-        Verb::Promote(change) => {
-            let group = find(online, &change.which)?;
-            online.watch.during(online.messenger.promote(group, &change.members)).await?;
-            changed(context, online, group, "promoted", &change.members)
-        }
-        Verb::Demote(change) => {
-            let group = find(online, &change.which)?;
-            online.watch.during(online.messenger.demote(group, &change.members)).await?;
-            changed(context, online, group, "demoted", &change.members)
-        }
+        Verb::Demote(people) => change(context, online, people, "demoted", async |m, group, who| m.demote(group, who).await).await,
         Verb::Members { which, .. } => members(context, online, &which).await,
     }
 }
@@ -128,13 +132,27 @@ fn find(online: &Online<'_>, which: &Which) -> Result<ConversationId, Problem> {
         let message = format!("@{name} is a person: name a group as '#name', quoted");
         return Err(Problem::Usage(message));
     }
-    Ok(rooms::find(&online.profile().rooms()?, &which.group)?.conversation)
+    Ok(record::find(&online.profile().rooms()?, &which.group)?.conversation)
 }
 
-async fn create<'a>(context: &Context<'a>, online: &mut Online<'a>, name: &str, members: &[Username]) -> Result<(), Stop> {
+async fn create<'a>(context: &Context<'a>, online: &mut Online<'a>, name: &str, members: Vec<Username>) -> Result<(), Stop> {
     let name = name.strip_prefix('#').unwrap_or(name);
-    let group = online.watch.during(online.messenger.create_group(name, members)).await?;
-    changed(context, online, group, "created", members)
+    let group = online.watch.during(online.messenger.create_group(name, &members)).await?;
+    changed(context, online, group, "created", &members)
+}
+
+/// Changes who is in a group, or what they may do.
+async fn change<'a>(
+    context: &Context<'a>,
+    online: &mut Online<'a>,
+    people: Change,
+    done: &str,
+    work: impl AsyncFnOnce(&Messenger, ConversationId, &[Username]) -> Result<(), Problem>,
+) -> Result<(), Stop> {
+    let group = find(online, &people.which)?;
+    let who = each_once(people.members);
+    online.watch.during(work(&online.messenger, group, &who)).await?;
+    changed(context, online, group, done, &who)
 }
 
 async fn leave<'a>(context: &Context<'a>, online: &mut Online<'a>, which: &Which) -> Result<(), Stop> {
@@ -150,7 +168,7 @@ fn changed(context: &Context<'_>, online: &Online<'_>, group: ConversationId, do
     let line = json!({"conversation": group, "name": title, "type": done, "accounts": accounts});
     context.screen.result(&line, || {
         let names: Vec<String> = who.iter().map(|name| format!("@{name}")).collect();
-        let (title, names) = (human::title(&title), names.join(", "));
+        let (title, names) = (human::brief(&title), names.join(", "));
         if names.is_empty() {
             format!("{done} {title}")
         } else if done == "created" {
@@ -179,4 +197,16 @@ async fn members(context: &Context<'_>, online: &Online<'_>, which: &Which) -> R
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_named_twice_counts_once() {
+        let names = ["bob", "carol", "bob"].map(|name| name.parse().unwrap());
+        let once: Vec<String> = each_once(names.into()).iter().map(ToString::to_string).collect();
+        assert_eq!(once, ["bob", "carol"]);
+    }
 }

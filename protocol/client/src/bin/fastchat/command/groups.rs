@@ -90,7 +90,7 @@ async fn members(online: Option<&Online<'_>>, room: &Room) -> Option<usize> {
 }
 
 fn text(room: &Room, title: &str, members: Option<usize>) -> String {
-    let title = human::title(title);
+    let title = human::brief(title);
     let detail = match members {
         _ if room.out => "  you are in it no longer".to_owned(),
         Some(1) => "  1 member".to_owned(),

@@ -2,7 +2,6 @@
 
 use crate::{
     context::Context,
-    rooms,
     stop::Stop,
     terminal::{
         human::Lines,
@@ -13,7 +12,7 @@ use crate::{
 use fastchat_client::{
     problem::Problem,
     profile::Profile,
-    record::{Recipient, Record},
+    record::{Recipient, Record, find},
 };
 use fastchat_e2e::ConversationId;
 use jiff::Zoned;
@@ -59,7 +58,7 @@ pub(crate) async fn run(context: &Context<'_>, args: &Args) -> Result<(), Stop> 
 
 fn show(context: &Context<'_>, profile: &Profile, args: &Args) -> Result<(), Stop> {
     let rooms = profile.rooms()?;
-    let room = rooms::find(&rooms, &args.of)?;
+    let room = find(&rooms, &args.of)?;
     let title = room.title();
     let records = last(profile, room.conversation, args.limit, |record| args.all || is_told(record))?;
     let mut lines = Lines::new(&Zoned::now());

@@ -7,14 +7,14 @@
 //! The first line that can't be sent ends it: no further line is read, and what
 //! was queued before is still waited for and shown.
 
-use super::send::{Receipts, Sender, TEXT_BYTES_MAX, body, message, too_long};
+use super::send::{Receipts, Sender, TEXT_BYTES_MAX, message, too_long};
 use crate::{
     online::Online,
     stop::{Stop, file},
     terminal::human,
 };
 use fastchat_client::{messenger::Messenger, problem::Problem};
-use fastchat_e2e::{ConversationId, EntryId};
+use fastchat_e2e::{ConversationId, EntryId, content::Body};
 use std::io::{self, BufRead, Read};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ pub(crate) async fn run(sender: &mut Sender<'_, '_>) -> Result<(), Stop> {
     // What was refused by the server came before what was refused here.
     let count = confirmed?;
     fed?;
-    let to = human::title(&receipts.title);
+    let to = human::brief(&receipts.title);
     receipts.screen.confirm(&format!("{count} sent to {to}"));
     Ok(())
 }
@@ -70,7 +70,7 @@ async fn queue_lines(
         };
         let Some(line) = line else { return Ok(()) };
         let text = line?;
-        let entry = messenger.queue(conversation, body(text.clone())).await?;
+        let entry = messenger.queue(conversation, Body::text(text.clone())).await?;
         if queue.send(Queued { entry, text }).await.is_err() {
             return Ok(());
         }
@@ -90,7 +90,11 @@ async fn confirm(
         let shown = match messenger.sent(entry).await {
             Ok(sent) => {
                 count += 1;
-                if is_read { receipts.text(sent, text) } else { Ok(()) }
+                if is_read {
+                    receipts.message(sent, Body::text(text))
+                } else {
+                    Ok(())
+                }
             }
             Err(problem) => Err(problem.into()),
         };

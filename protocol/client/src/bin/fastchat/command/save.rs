@@ -4,7 +4,6 @@ use super::listen::DOWNLOADS;
 use crate::{
     context::Context,
     online::Online,
-    rooms,
     stop::{Stop, file},
     terminal::{
         human, json,
@@ -14,18 +13,10 @@ use crate::{
 };
 use fastchat_client::{
     problem::Problem,
-    record::{Recipient, Record, What},
+    record::{Recipient, Record, What, find},
 };
 use fastchat_e2e::content::Body;
-use std::{
-    ffi::OsStr,
-    fs, io,
-    path::{Path, PathBuf},
-};
-use tempfile::TempPath;
-
-/// Names that are tried for a copy: `cat.png`, `cat (2).png`, ….
-const NAMES_MAX: u32 = 10_000;
+use std::path::{Path, PathBuf};
 
 /// Fetch a file of the history
 ///
@@ -69,7 +60,7 @@ pub(crate) async fn run(context: &Context<'_>, args: &Args) -> Result<(), Stop> 
 
 async fn save<'a>(context: &Context<'a>, online: &mut Online<'a>, args: &Args, target: &Target) -> Result<(), Stop> {
     let rooms = online.profile().rooms()?;
-    let room = rooms::find(&rooms, &args.of)?;
+    let room = find(&rooms, &args.of)?;
     let title = room.title();
     let record = online.profile().record_at(room.conversation, args.seq)?.ok_or_else(|| {
         let message = format!(
@@ -91,13 +82,7 @@ async fn fetch<'a>(context: &Context<'a>, online: &mut Online<'a>, record: &Reco
     match target {
         Target::Folder(folder) => {
             let work = online.messenger.save_file(record, folder, progress);
-            let saved = online.watch.during(work).await?;
-            // It was here before, elsewhere.
-            if saved.parent() == Some(folder) {
-                Ok(saved)
-            } else {
-                Ok(copy_into(&saved, folder)?)
-            }
+            Ok(online.watch.during(work).await?)
         }
         Target::File(path) => {
             let work = online.messenger.save_file_as(record, path, progress);
@@ -137,79 +122,11 @@ fn name(record: &Record) -> Result<&str, Problem> {
     Err(Problem::Usage(format!("entry {} is no file", record.seq)))
 }
 
-/// Gives a file its name, unless something has it.
-fn put(from: &Path, to: &Path) -> Result<(), Problem> {
-    TempPath::try_from_path(from)
-        .and_then(|path| path.persist_noclobber(to).map_err(Into::into))
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => exists(to),
-            _ => file(to, source),
-        })
-}
-
-/// Copies a file into a folder, under the first free name; whole or not at all.
-fn copy_into(from: &Path, folder: &Path) -> Result<PathBuf, Problem> {
-    let copy = tempfile::Builder::new().prefix(".fastchat-").tempfile_in(folder);
-    let mut copy = copy.map_err(|source| file(folder, source))?;
-    let copied = fs::File::open(from).and_then(|mut opened| io::copy(&mut opened, copy.as_file_mut()));
-    copied.map_err(|source| file(from, source))?;
-    copy.as_file().sync_all().map_err(|source| file(folder, source))?;
-    let name = from.file_name().unwrap_or(OsStr::new("file"));
-    let mut path = copy.into_temp_path();
-    for n in 1..NAMES_MAX {
-        let to = folder.join(numbered(name, n));
-        match path.persist_noclobber(&to) {
-            Ok(()) => return Ok(to),
-            Err(taken) if taken.error.kind() == io::ErrorKind::AlreadyExists => path = taken.path,
-            Err(other) => return Err(file(&to, other.error)),
-        }
-    }
-    Err(exists(&folder.join(name)))
-}
-
-/// `cat.png`, `cat (2).png`, ….
-fn numbered(name: &OsStr, n: u32) -> PathBuf {
-    let name = Path::new(name);
-    if n == 1 {
-        return name.to_owned();
-    }
-    let mut numbered = name.file_stem().unwrap_or_default().to_owned();
-    numbered.push(format!(" ({n})"));
-    if let Some(extension) = name.extension() {
-        numbered.push(".");
-        numbered.push(extension);
-    }
-    numbered.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::terminal::shown::samples;
-
-    #[test]
-    fn a_copy_takes_the_first_free_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let from = folder.path().join("cat.png");
-        fs::write(&from, "new").unwrap();
-        let into = tempfile::tempdir().unwrap();
-        fs::write(into.path().join("cat.png"), "old").unwrap();
-        let copy = copy_into(&from, into.path()).unwrap();
-        assert_eq!(copy, into.path().join("cat (2).png"));
-        assert_eq!(fs::read_to_string(&copy).unwrap(), "new");
-        assert_eq!(fs::read_to_string(into.path().join("cat.png")).unwrap(), "old");
-        assert_eq!(fs::read_dir(into.path()).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn a_name_that_was_taken_meanwhile_is_not_overwritten() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("a"), folder.path().join("b"));
-        fs::write(&from, "new").unwrap();
-        fs::write(&to, "old").unwrap();
-        assert_eq!(put(&from, &to).unwrap_err().code(), "exists");
-        assert_eq!(fs::read_to_string(&to).unwrap(), "old");
-    }
+    use std::fs;
 
     #[test]
     fn a_target_is_a_folder_or_a_new_name_in_one() {

@@ -15,22 +15,14 @@ use fastchat_client::{
     profile::Me,
     record::{Person, Recipient, Record, What},
 };
-use fastchat_e2e::{
-    Content, ConversationId,
-    content::{Body, Text},
-};
+use fastchat_e2e::{Content, ConversationId, content::Body};
 use std::{
     io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
-    time::Duration,
 };
-use tokio::time::{Instant, sleep};
 
 /// Longest text in bytes. A sealed entry could hold four times as much; nobody reads that as a message.
 pub(crate) const TEXT_BYTES_MAX: usize = 1 << 20;
-/// How long the profile may take to have what was just sent.
-const RECORD_PATIENCE: Duration = Duration::from_secs(3);
-const RECORD_PAUSE: Duration = Duration::from_millis(20);
 
 /// Send a text, files, or lines from stdin
 ///
@@ -117,15 +109,15 @@ impl<'a, 'b> Sender<'a, 'b> {
 
     async fn send(&mut self, text: Option<String>, files: &[PathBuf], keep_metadata: bool) -> Result<(), Stop> {
         if let Some(text) = text {
-            let work = self.online.messenger.send(self.conversation, body(text.clone()));
+            let work = self.online.messenger.send(self.conversation, Body::text(text.clone()));
             let sent = self.online.watch.during(work).await?;
-            self.receipts.text(sent, text)?;
+            self.receipts.message(sent, Body::text(text))?;
         }
         for path in files {
             self.send_file(path, &SendFile { keep_metadata }).await?;
         }
         let receipts = &self.receipts;
-        receipts.screen.confirm(&format!("sent to {}", human::title(&receipts.title)));
+        receipts.screen.confirm(&format!("sent to {}", human::brief(&receipts.title)));
         Ok(())
     }
 
@@ -137,38 +129,22 @@ impl<'a, 'b> Sender<'a, 'b> {
             .online
             .messenger
             .send_file(self.conversation, path, how, bar.of(&name, Way::Out));
-        let SentFile { sent, notes } = self.online.watch.during(work).await?;
+        let SentFile { sent, body, notes } = self.online.watch.during(work).await?;
         drop(bar);
         for note in notes {
-            screen.note(&format!("{name}: {note}"));
+            screen.note(&note);
         }
-        if screen.is_json() {
-            let record = self.kept(sent).await?;
-            self.receipts.show(&record)?;
-        }
-        Ok(())
-    }
-
-    /// What the profile keeps of a message that was sent: it takes it from the log, a moment after it stands there.
-    async fn kept(&self, sent: Sent) -> Result<Record, Stop> {
-        let until = Instant::now() + RECORD_PATIENCE;
-        loop {
-            if let Some(record) = self.online.profile().record_at(self.conversation, sent.seq)? {
-                return Ok(record);
-            }
-            if Instant::now() > until {
-                let message = format!("the message was sent, as entry {}, but did not come back from its log", sent.seq);
-                return Err(Problem::declined("unavailable", message).into());
-            }
-            sleep(RECORD_PAUSE).await;
-        }
+        self.receipts.message(sent, body)
     }
 }
 
 impl Receipts<'_> {
-    /// A text that stands in its log: the profile takes it from there only a moment later.
-    pub(crate) fn text(&self, sent: Sent, text: String) -> Result<(), Stop> {
-        self.show(&Record {
+    /// A message that stands in its log: with `--json` it is shown, people see a confirmation when all is sent.
+    pub(crate) fn message(&self, sent: Sent, body: Body) -> Result<(), Stop> {
+        if !self.screen.is_json() {
+            return Ok(());
+        }
+        let record = Record {
             arrival: 0,
             conversation: sent.conversation,
             seq: sent.seq,
@@ -183,30 +159,13 @@ impl Receipts<'_> {
             what: What::Message(Content {
                 id: sent.entry,
                 at_ms: sent.at_ms,
-                body: body(text),
+                body,
             }),
             alarms: Vec::new(),
             saved: None,
-        })
+        };
+        self.screen.object(&json::record(&Shown::kept(&record, &self.title)))
     }
-
-    /// With `--json` the message; people see a confirmation when all is sent.
-    fn show(&self, record: &Record) -> Result<(), Stop> {
-        if self.screen.is_json() {
-            self.screen.object(&json::record(&Shown::kept(record, &self.title)))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-/// A text's body.
-pub(crate) fn body(text: String) -> Body {
-    Body::Text(Text {
-        body: text,
-        reply_to: None,
-        mentions: Vec::new(),
-    })
 }
 
 /// Refuses what is no message.
@@ -225,17 +184,14 @@ pub(crate) fn too_long() -> Problem {
     Problem::declined("too-large", "a text has at most 1 MiB: send it as a file, with --file")
 }
 
-/// Before anything is sent: files that can't be read.
+/// Before anything is sent: files that can't be read. A pipe is not opened: that may wait for ever.
 fn check_file(path: &Path) -> Result<(), Problem> {
-    let opened = std::fs::File::open(path).and_then(|opened| opened.metadata());
-    match opened {
-        Ok(metadata) if metadata.is_file() => Ok(()),
-        Ok(_) => Err(Problem::Usage(format!(
-            "{} is no file: name one, or pack it into one",
-            path.display()
-        ))),
-        Err(source) => Err(file(path, source)),
-    }
+    let checked = std::fs::metadata(path).and_then(|metadata| match metadata {
+        metadata if metadata.is_file() => std::fs::File::open(path).map(drop),
+        metadata if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::other("it is no file")),
+    });
+    checked.map_err(|source| file(path, source))
 }
 
 /// All of stdin; the line break at its end is not part of the message.

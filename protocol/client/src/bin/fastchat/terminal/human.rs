@@ -14,7 +14,6 @@ use super::{
     safe,
     shown::{FileIs, Shown},
 };
-use crate::rooms::short;
 use anstyle::{AnsiColor, Style};
 use fastchat_client::record::{Person, What};
 use fastchat_e2e::content::{Body, File, Group};
@@ -33,7 +32,7 @@ const ALARM: Style = AnsiColor::Red.on_default().bold();
 /// Under the text of a line that begins with a time.
 const INDENT: &str = "      ";
 /// Longest title: names of groups come from others.
-const TITLE_CHARS_MAX: usize = 40;
+const BRIEF_CHARS_MAX: usize = 40;
 
 /// Turns records into lines, and remembers the day.
 #[derive(Debug)]
@@ -72,11 +71,11 @@ impl Lines {
     }
 }
 
-/// A title as people read it: one line, not too long.
-pub(crate) fn title(title: &str) -> String {
-    let line = safe::line(title);
+/// A title or a name as people read it: one line, not too long.
+pub(crate) fn brief(text: &str) -> String {
+    let line = safe::line(text);
     let mut words = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = words.char_indices().nth(TITLE_CHARS_MAX) {
+    if let Some((end, _)) = words.char_indices().nth(BRIEF_CHARS_MAX) {
         words.truncate(end);
         words.push('…');
     }
@@ -87,7 +86,7 @@ pub(crate) fn title(title: &str) -> String {
 pub(crate) fn person(person: &Person) -> String {
     match &person.username {
         Some(name) => format!("@{name}"),
-        None => format!("@{}…", short(&person.account.to_string())),
+        None => format!("@{}…", fastchat_client::record::short(&person.account.to_string())),
     }
 }
 
@@ -112,7 +111,7 @@ pub(crate) fn size(bytes: u64) -> String {
 /// Where, and who.
 fn head(shown: &Shown<'_>) -> String {
     let mut head = String::new();
-    let title = title(shown.title);
+    let title = brief(shown.title);
     if !shown.is_direct() {
         head.push_str(&format!("{TITLE}{title}{TITLE:#} "));
     }
@@ -177,7 +176,7 @@ fn sent(shown: &Shown<'_>, file: &File) -> String {
         FileIs::Failed { message, .. } => format!("{line}\n{INDENT}{TROUBLE}not saved: {}{TROUBLE:#}", safe::line(message)),
         FileIs::Away if shown.record.own => line,
         FileIs::Away => {
-            let (name, seq) = (title(shown.title), shown.record.seq);
+            let (name, seq) = (brief(shown.title), shown.record.seq);
             format!("{line}\n{INDENT}{EVENT}fetch it with: fastchat save '{name}' {seq}{EVENT:#}")
         }
     }
@@ -191,7 +190,7 @@ pub(crate) fn path(path: &Path) -> String {
 fn settings(group: &Group) -> String {
     let mut changes = Vec::new();
     if let Some(name) = &group.name {
-        changes.push(format!("named the group \"{}\"", title(name)));
+        changes.push(format!("named the group \"{}\"", brief(name)));
     }
     if group.picture.is_some() {
         changes.push("changed the group's picture".to_owned());

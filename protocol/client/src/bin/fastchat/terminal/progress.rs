@@ -1,11 +1,11 @@
 //! A file's way, as a bar on stderr; nothing where stderr is no terminal.
 
-use super::safe;
+use super::human;
 use fastchat_client::messenger::Step;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::time::Duration;
 
-const BAR: &str = "{msg}  [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+const BAR: &str = "{msg} [{wide_bar}] {decimal_bytes} of {decimal_total_bytes}, {eta} left";
 const SPINNER: &str = "{spinner} {msg}";
 const TICK: Duration = Duration::from_millis(120);
 
@@ -37,7 +37,7 @@ impl Progress {
     /// What a messenger calls at each step of the file called `name`.
     pub(crate) fn of(&self, name: &str, way: Way) -> impl Fn(Step) + Send + Sync + 'static {
         let bar = self.bar.clone();
-        let name = safe::line(name);
+        let name = human::brief(name);
         let (moving, spinning) = (style(BAR), style(SPINNER));
         move |step| {
             let doing = match (step, way) {

@@ -92,7 +92,7 @@ impl Screen {
                 let alarm = json!({"alarm": {"conversation": record.conversation, "name": title, "seq": record.seq, "message": alarm}});
                 self.complain(&safe::json(alarm.to_string()));
             } else {
-                let (title, alarm) = (super::human::title(title), safe::line(alarm));
+                let (title, alarm) = (super::human::brief(title), safe::line(alarm));
                 self.complain(&format!("{ALARM}fastchat: alarm: {title}, entry {}: {alarm}{ALARM:#}", record.seq));
             }
         }
