@@ -29,6 +29,7 @@ mod machinery;
 mod members;
 mod secrecy;
 mod servers_that_die;
+mod settings;
 mod talk;
 mod two_admins;
 
@@ -156,6 +157,18 @@ fn said(lines: &[Value]) -> Vec<(u64, &str, &str)> {
             )
         })
         .collect()
+}
+
+/// Bytes that nothing compresses; another `seed`, other bytes.
+fn noise(length: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed | 1;
+    let words = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()
+    });
+    words.take(length.div_ceil(4)).flatten().take(length).collect()
 }
 
 /// A path as an argument.

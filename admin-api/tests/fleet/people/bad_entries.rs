@@ -41,9 +41,8 @@ fn rubbish_and_replayed_messages_are_shown_as_unreadable_and_the_rest_goes_on() 
     }
     bob.says("@alice", "three");
     terminal.wait_for_text("three");
+    let lines = of(&terminal.kill().lines(), "@bob");
     alice.says("@bob", "four");
-    let lines = terminal.kill().lines();
-    let lines = of(&lines, "@bob");
     assert_eq!(unreadable(&lines), bad, "each is shown, once, at its number");
     assert_eq!(texts(&lines), ["three"]);
 

@@ -11,6 +11,11 @@ fn store(person: &Person) -> PathBuf {
 }
 
 fn set_version(person: &Person, version: u32) {
+    let journal = person.profile.join("store.db-wal");
+    assert!(
+        !journal.exists(),
+        "who ends well leaves no journal, which would have the header, too"
+    );
     let file = fs::File::options().write(true).open(store(person)).expect("the store");
     file.write_all_at(&version.to_be_bytes(), USER_VERSION)
         .expect("the header is written");
@@ -60,15 +65,11 @@ fn a_store_of_another_version_is_refused_and_left_as_it_is() {
     for version in [0, 2, 1_000_000] {
         set_version(&alice, version);
         let before = fs::read(store(&alice)).unwrap();
-        for arguments in [
-            &["send", "@bob", "hello"][..],
-            &["history", "@bob"],
-            &["login", "alice"],
-            &["register", "alice-again"],
-        ] {
+        for arguments in [&["send", "@bob", "hello"][..], &["history", "@bob"], &["login", "alice"]] {
             let (_, message) = alice.run(arguments).refused().error();
             assert!(version == 0 || message.contains("version"), "{arguments:?}: {message}");
         }
+        alice.run(&["register", "alice-again"]).refused();
         assert!(fs::read(store(&alice)).unwrap() == before, "not a byte was changed");
     }
     set_version(&alice, 1);

@@ -179,7 +179,7 @@ fn a_secret_is_found_in_whatever_form_it_stands_and_wherever() {
         }
     }
     assert!(secrets.found_in(b"what the dog did on Friday").is_empty());
-    let file: Vec<u8> = (0..10_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let file = super::noise(40_000, 7);
     let secrets = Secrets::new().file(&file, "a file");
     assert!(!secrets.found_in(&file[7_000..9_000]).is_empty(), "a part of a file is enough");
 }

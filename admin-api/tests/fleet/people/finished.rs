@@ -40,6 +40,13 @@ impl Finished {
         self.exits(0).lines()
     }
 
+    /// Fails the test unless it was turned down, as usage or as refused: where both are right.
+    #[track_caller]
+    pub(super) fn declined(self) {
+        assert!(matches!(self.code, Some(1 | 2)), "turned down\n{self}");
+        assert!(self.stdout.is_empty() && !self.stderr.is_empty(), "with its reason\n{self}");
+    }
+
     /// Fails the test unless it was refused with an error that says more than its code.
     #[track_caller]
     pub(super) fn refused(self) -> Self {

@@ -5,32 +5,18 @@ use super::{
     People,
     capture::Secrets,
     person::Person,
+    raw_device::says_in_the_clear,
     running::Running,
-    wire::Wire,
 };
-use fastchat_wire::{
-    LogId,
-    chat::{assign::Assign, create::ConversationKind},
-};
+use fastchat_wire::{LogId, chat::assign::Assign};
 use std::process::Command;
-
-/// Registers a raw name through the relays and says something in a group of its own, in the clear.
-pub(super) async fn says_in_the_clear(wire: &Wire, name: &str, text: &str) -> LogId {
-    let assigned = assign(wire.balancer(), &Assign::default()).await.expect("a server");
-    let address = assigned.address.expect("an address");
-    let mut client = Client::greeted(&address, Some(assigned.ticket)).await.expect("a server greets");
-    client.register(name).await.expect("a new name");
-    let group = client.create(ConversationKind::Group, &[]).await.expect("a group");
-    client.append(group, text).await.expect("a member appends");
-    group
-}
 
 #[test]
 fn what_goes_over_the_wire_and_stands_on_disks_is_found() {
     let people = People::meet();
     let text = "said by a raw client, for everybody to read";
     let other = "said by nobody, ever, to anybody at all";
-    people.runtime.block_on(says_in_the_clear(&people.wire, "mallory-the-raw", text));
+    says_in_the_clear(&people, "mallory-the-raw", text);
 
     let is_on_wire = |secrets: Secrets| !secrets.found_on(&people.wire).is_empty();
     assert!(is_on_wire(Secrets::new().text("mallory-the-raw")), "the name, as it was registered");

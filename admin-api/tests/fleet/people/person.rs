@@ -53,14 +53,20 @@ impl Person {
         self.profile.join("downloads")
     }
 
-    /// The program with this person's environment, for people.
-    pub(super) fn command_for_people(&self, arguments: &[&str]) -> Command {
+    /// The program with this person's password and nothing else.
+    pub(super) fn bare_command(&self) -> Command {
         let mut command = Command::new(binary("fastchat"));
         command.env_clear();
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         // Whatever looks for a home finds one that is this test's.
         command.env("HOME", self.profile.parent().expect("profiles stand in a folder"));
         command.env("FASTCHAT_PASSWORD", &self.password);
+        command
+    }
+
+    /// With profile and balancer, for people.
+    pub(super) fn command_for_people(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bare_command();
         command.arg("--profile").arg(&self.profile).args(["--balancer", &self.balancer]);
         command.args(arguments);
         command

@@ -1,5 +1,6 @@
 //! Pictures as a camera or a drawing program makes them.
 
+use super::noise;
 use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder, codecs::png::PngEncoder};
 
 /// Where a camera says that it was.
@@ -71,14 +72,7 @@ fn exif() -> Vec<u8> {
 }
 
 fn pixels(seed: u32) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()[1]
-    };
-    (0..WIDTH * HEIGHT * 3).map(|_| next()).collect()
+    noise((WIDTH * HEIGHT * 3) as usize, seed)
 }
 
 #[test]

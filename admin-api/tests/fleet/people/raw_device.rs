@@ -1,5 +1,5 @@
-//! A person's device taken over by somebody who writes raw frames: signed in as
-//! the account, without its MLS keys.
+//! Somebody who writes raw frames, through the relays: in the clear, or as a
+//! person's device, with its password and without its MLS keys.
 
 use super::{
     super::client::{Client, append, assign, new_id},
@@ -10,7 +10,9 @@ use bytes::Bytes;
 use fastchat_e2e::{Kdf, password, secret::Password};
 use fastchat_wire::{
     Block, LogId, Secret32,
-    chat::{assign::Assign, auth_params::AuthParams, conversations::Conversations, entry::EntryEvent, login::Login},
+    chat::{
+        assign::Assign, auth_params::AuthParams, conversations::Conversations, create::ConversationKind, entry::EntryEvent, login::Login,
+    },
 };
 
 /// A raw connection of an account's own device.
@@ -23,10 +25,7 @@ impl<'a> RawDevice<'a> {
     /// Signs in on a device of the person's by the password.
     pub(super) fn of(people: &'a People, person: &Person, device: &str) -> Self {
         let client = people.runtime.block_on(async {
-            let assigned = assign(people.wire.balancer(), &Assign::default()).await.expect("a server");
-            let mut client = Client::greeted(&assigned.address.expect("an address"), Some(assigned.ticket))
-                .await
-                .expect("a server greets");
+            let mut client = greeted(people).await;
             let username = person.name.parse().expect("a username");
             let parameters = client.ask(&AuthParams { username }).await.expect("parameters");
             let salt = parameters.salt.0.try_into().expect("16 bytes");
@@ -60,6 +59,22 @@ impl<'a> RawDevice<'a> {
     pub(super) fn log(&mut self, log: &str) -> Vec<(EntryEvent, Bytes)> {
         self.people.runtime.block_on(self.client.whole(log_of(log))).expect("members read")
     }
+}
+
+/// Registers a raw name, and says something in a group of its own, in the clear.
+pub(super) fn says_in_the_clear(people: &People, name: &str, text: &str) {
+    people.runtime.block_on(async {
+        let mut client = greeted(people).await;
+        client.register(name).await.expect("a new name");
+        let group = client.create(ConversationKind::Group, &[]).await.expect("a group");
+        client.append(group, text).await.expect("a member appends");
+    });
+}
+
+async fn greeted(people: &People) -> Client {
+    let assigned = assign(people.wire.balancer(), &Assign::default()).await.expect("a server");
+    let address = assigned.address.expect("an address");
+    Client::greeted(&address, Some(assigned.ticket)).await.expect("a server greets")
 }
 
 fn log_of(text: &str) -> LogId {

@@ -1,6 +1,6 @@
 //! Everything on all sockets and all disks of the fleet holds nothing of what was said.
 
-use super::{People, capture::Secrets, machinery::says_in_the_clear, picture, text_of, texts};
+use super::{People, capture::Secrets, noise, picture, raw_device::says_in_the_clear, text_of, texts};
 
 const TEXT: &str = "we meet at the lighthouse at 21:45, bring the \"papers\"";
 const UNICODE: &str = "Das Paßwort für Zürich heißt Känguru-7731 — 鍵は机の下";
@@ -16,11 +16,8 @@ fn the_wire_and_the_disks_of_the_fleet_hold_nothing_of_what_was_said() {
     let carol = people.newcomer("carol");
     let registered = carol.ok(&["register", "carol"]);
     let code = registered[0]["recovery_code"].as_str().expect("a recovery code");
-    let noise: Vec<u8> = (0..300_000u32)
-        .flat_map(|n| n.wrapping_mul(2_654_435_761).rotate_left(7).to_be_bytes())
-        .collect();
-    let (cat, notes) = (picture::png(7), people.file("notes-of-the-society.bin", &noise));
-    let minutes = people.file(FILE, &cat);
+    let (cat, notes) = (picture::png(7), noise(1_200_000, 9));
+    let (minutes, paper) = (people.file(FILE, &cat), people.file("notes-of-the-society.bin", &notes));
     let terminal = bob.start(&["listen"]);
 
     alice.says("@bob", TEXT);
@@ -29,12 +26,12 @@ fn the_wire_and_the_disks_of_the_fleet_hold_nothing_of_what_was_said() {
     let group = format!("#{GROUP}");
     carol.says(&group, IN_GROUP);
     alice.ok(&["send", &group, "--file", text_of(&minutes)]);
-    alice.ok(&["send", "@bob", "--file", text_of(&notes)]);
+    alice.ok(&["send", "@bob", "--file", text_of(&paper)]);
     terminal.wait_for(4);
     assert_eq!(texts(&alice.hears(2)), [UNICODE, IN_GROUP]);
     carol.hears(1);
     alice.ok(&["group", "remove", &group, "@bob"]);
-    people.runtime.block_on(says_in_the_clear(&people.wire, "canary", CANARY));
+    says_in_the_clear(&people, "canary", CANARY);
 
     let secrets = Secrets::new()
         .text(TEXT)
@@ -48,7 +45,7 @@ fn the_wire_and_the_disks_of_the_fleet_hold_nothing_of_what_was_said() {
         .text(code)
         .text(&code.replace('-', ""))
         .file(&cat, "the picture")
-        .file(&noise, "the notes");
+        .file(&notes, "the notes");
     // No more is needed: one would not see a word, either.
     let secrets = ["lighthouse", "Känguru-7731", "vacherin", "gruyere", "papers\""]
         .into_iter()
