@@ -22,6 +22,7 @@ fn a_file_that_can_not_be_sent_is_refused_by_name_and_nothing_of_it_is_sent() {
     fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
     let folder = people.folder.path().join("a-folder");
     fs::create_dir(&folder).unwrap();
+    // A folder may be taken for a mistake in the command.
     let mut files = vec![
         too_large,
         people.folder.path().join("missing.txt"),
@@ -35,7 +36,7 @@ fn a_file_that_can_not_be_sent_is_refused_by_name_and_nothing_of_it_is_sent() {
         files.push(closed);
     }
     for file in &files {
-        let (_, message) = alice.run(&["send", "@bob", "--file", text_of(file)]).refused().error();
+        let (_, message) = alice.run(&["send", "@bob", "--file", text_of(file)]).declined().error();
         let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
         assert!(message.contains(name), "the message says which file: {message}");
     }

@@ -25,6 +25,7 @@ fn names_and_passwords_that_are_not_good_are_refused_with_their_code() {
             .refused_with("bad-credentials");
     }
     newcomer.with_password("").run(&["login", "alice"]).declined();
+    newcomer.with_password("1234567").run(&["register", "newcomer"]).declined();
     newcomer.run(&["login", "nobody-of-this-name"]).refused_with("bad-credentials");
     newcomer.run(&["register", "alice"]).refused_with("name-taken");
     newcomer.run(&["register", "ALICE"]).refused_with("name-taken");

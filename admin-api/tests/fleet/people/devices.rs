@@ -1,6 +1,6 @@
 //! One profile used by several runs at once, and one person with several devices.
 
-use super::{People, of, said, texts};
+use super::{People, of, running::Running, said, texts};
 
 #[test]
 fn listen_and_send_of_one_profile_run_side_by_side() {
@@ -93,4 +93,28 @@ fn who_signs_out_says_nothing_until_the_password_is_given_again() {
     alice.says("@bob", "after");
     assert_eq!(texts(&bob.hears(2)), ["before", "after"], "the same device, with its keys");
     assert_eq!(texts(&alice.history("@bob")), ["before", "after"]);
+}
+
+#[test]
+fn who_forgot_the_password_signs_in_with_the_recovery_code() {
+    let people = People::meet();
+    let [bob] = people.registered(["bob"]);
+    let alice = people.newcomer("alice");
+    let code = alice.ok(&["register", "alice"])[0]["recovery_code"]
+        .as_str()
+        .expect("a code")
+        .to_owned();
+    let tablet = people.another_device_of(&alice, "alices-tablet").with_password("forgotten, alas");
+    let sign_in = |code: &str| {
+        let mut command = tablet.command(&["login", "alice", "--recovery"]);
+        command.env("FASTCHAT_RECOVERY_CODE", code);
+        Running::start(command).finish()
+    };
+    // The last group is a part of the check.
+    let mistyped = if code.ends_with('0') { "1" } else { "0" };
+    sign_in(&format!("{}{mistyped}", &code[..code.len() - 1])).refused();
+    let lines = sign_in(&code.to_lowercase().replace('-', " ")).succeeds();
+    assert_eq!(lines[0]["username"], "alice");
+    tablet.says("@bob", "found the paper with the code");
+    assert_eq!(texts(&bob.hears(1)), ["found the paper with the code"]);
 }

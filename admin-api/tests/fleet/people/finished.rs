@@ -42,9 +42,10 @@ impl Finished {
 
     /// Fails the test unless it was turned down, as usage or as refused: where both are right.
     #[track_caller]
-    pub(super) fn declined(self) {
+    pub(super) fn declined(self) -> Self {
         assert!(matches!(self.code, Some(1 | 2)), "turned down\n{self}");
         assert!(self.stdout.is_empty() && !self.stderr.is_empty(), "with its reason\n{self}");
+        self
     }
 
     /// Fails the test unless it was refused with an error that says more than its code.
