@@ -23,6 +23,7 @@ mod fleet {
     mod journey;
     mod library;
     mod observability;
+    mod people;
     mod restarts;
     mod start;
     mod strategy;

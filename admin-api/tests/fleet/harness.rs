@@ -77,10 +77,15 @@ pub(crate) fn admin_binary() -> &'static str {
 }
 
 pub(crate) fn daemon_binary() -> PathBuf {
-    let path = Path::new(admin_binary()).with_file_name("fastchatd");
+    binary("fastchatd")
+}
+
+/// A program of another package: it stands beside this package's own.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let path = Path::new(admin_binary()).with_file_name(name);
     assert!(
         path.exists(),
-        "{} is missing: run `cargo build --release --workspace --bins` first",
+        "{} is missing: run `cargo build --workspace --bins` first, with the profile of this test",
         path.display()
     );
     path
@@ -209,7 +214,8 @@ pub(crate) fn logs(data: &Path) -> String {
     text
 }
 
-fn walk(folder: &Path) -> Vec<PathBuf> {
+/// Every file below a folder.
+pub(crate) fn walk(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .flat_map(|entry| {

@@ -1,0 +1,82 @@
+//! Somebody who writes raw frames, through the relays: in the clear, or as a
+//! person's device, with its password and without its MLS keys.
+
+use super::{
+    super::client::{Client, append, assign, new_id},
+    People,
+    person::Person,
+};
+use bytes::Bytes;
+use fastchat_e2e::{Kdf, password, secret::Password};
+use fastchat_wire::{
+    Block, LogId, Secret32,
+    chat::{
+        assign::Assign, auth_params::AuthParams, conversations::Conversations, create::ConversationKind, entry::EntryEvent, login::Login,
+    },
+};
+
+/// A raw connection of an account's own device.
+pub(super) struct RawDevice<'a> {
+    people: &'a People,
+    client: Client,
+}
+
+impl<'a> RawDevice<'a> {
+    /// Signs in on a device of the person's by the password.
+    pub(super) fn of(people: &'a People, person: &Person, device: &str) -> Self {
+        let client = people.runtime.block_on(async {
+            let mut client = greeted(people).await;
+            let username = person.name.parse().expect("a username");
+            let parameters = client.ask(&AuthParams { username }).await.expect("parameters");
+            let salt = parameters.salt.0.try_into().expect("16 bytes");
+            let stretched = password::stretch(&Password::new(person.password.clone()), &salt, Kdf::REGISTRATION).expect("memory");
+            let login = Login {
+                username: person.name.parse().expect("a username"),
+                auth: Secret32::new(*stretched.auth().expose()),
+                method: Default::default(),
+                device: Some(device.parse().expect("a device's id")),
+                device_name: None,
+            };
+            client.ask(&login).await.expect("the password is right");
+            client
+                .ask(&Conversations { after: None, limit: 1 })
+                .await
+                .expect("ready for pushes");
+            client
+        });
+        Self { people, client }
+    }
+
+    /// Appends a block as a message.
+    pub(super) fn append(&mut self, log: &str, block: &[u8]) -> u64 {
+        let request = append(log_of(log), new_id());
+        let block = Block::binary(block.to_vec());
+        let appended = self.people.runtime.block_on(self.client.call(&request, &block));
+        appended.expect("members append").0.seq
+    }
+
+    /// The whole log as the server has it.
+    pub(super) fn log(&mut self, log: &str) -> Vec<(EntryEvent, Bytes)> {
+        self.people.runtime.block_on(self.client.whole(log_of(log))).expect("members read")
+    }
+}
+
+/// Registers a raw name, and says something in a group of its own, in the clear.
+pub(super) fn says_in_the_clear(people: &People, name: &str, text: &str) {
+    people.runtime.block_on(async {
+        let mut client = greeted(people).await;
+        client.register(name).await.expect("a new name");
+        let group = client.create(ConversationKind::Group, &[]).await.expect("a group");
+        client.append(group, text).await.expect("a member appends");
+    });
+}
+
+async fn greeted(people: &People) -> Client {
+    let assigned = assign(people.wire.balancer(), &Assign::default()).await.expect("a server");
+    let address = assigned.address.expect("an address");
+    Client::greeted(&address, Some(assigned.ticket)).await.expect("a server greets")
+}
+
+fn log_of(text: &str) -> LogId {
+    text.parse().expect("a conversation's id")
+}

@@ -1,0 +1,83 @@
+//! Recording relays before a whole fleet: who comes through the balancer's
+//! relay is sent to the servers' relays, so that everything is on tape.
+
+use super::{
+    super::harness::Fleet,
+    relay::{Connections, Relay, Target},
+    tape::{Connection, Room},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// First port of the relays in a fleet's block: `up` takes none from here on.
+const PORTS_FROM: u16 = 60;
+
+/// The relays and what is on their tapes.
+pub(super) struct Wire {
+    relays: Vec<Relay>,
+    connections: Connections,
+    room: Arc<Room>,
+}
+
+impl Wire {
+    /// Relays before the balancer and the servers of a fleet.
+    pub(super) fn before(fleet: &Fleet) -> Self {
+        let mut wire = Self {
+            relays: Vec::new(),
+            connections: Connections::default(),
+            room: Arc::default(),
+        };
+        let ports = fleet.ports.0 + PORTS_FROM..;
+        let mut addresses = HashMap::new();
+        for (server, port) in fleet.line.servers.iter().zip(ports.clone().skip(1)) {
+            let ours = wire.add(port, &server.name, &server.address, None);
+            addresses.insert(server.address.clone(), ours);
+        }
+        // The last one: nobody comes before the others stand.
+        wire.add(ports.start, "balancer", fleet.balancer(), Some(Arc::new(addresses)));
+        wire
+    }
+
+    fn add(&mut self, port: u16, name: &str, address: &str, rewritten: Option<Arc<HashMap<String, String>>>) -> String {
+        let target = Target {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            rewritten,
+        };
+        let relay = Relay::start(port, target, Arc::clone(&self.connections), Arc::clone(&self.room));
+        self.relays.push(relay);
+        self.relays[self.relays.len() - 1].address.clone()
+    }
+
+    /// The balancer's address, for people.
+    pub(super) fn balancer(&self) -> &str {
+        &self.relays[self.relays.len() - 1].address
+    }
+
+    /// Open connections of each server that has any.
+    pub(super) fn open(&self) -> BTreeMap<String, usize> {
+        let mut open = BTreeMap::new();
+        for connection in self
+            .tapes()
+            .iter()
+            .filter(|connection| connection.is_open() && connection.to != "balancer")
+        {
+            *open.entry(connection.to.clone()).or_default() += 1;
+        }
+        open
+    }
+
+    /// The server with the most open connections.
+    pub(super) fn busiest(&self) -> String {
+        let open = self.open();
+        open.into_iter().max_by_key(|(_, count)| *count).expect("somebody is online").0
+    }
+
+    /// All connections so far, in the order of their beginning.
+    pub(super) fn tapes(&self) -> Vec<Arc<Connection>> {
+        assert!(self.room.was_enough(), "the tapes are full: this run says too much to be recorded");
+        self.connections.lock().expect("nobody panics with it").clone()
+    }
+}
