@@ -152,7 +152,7 @@ fn said(lines: &[Value]) -> Vec<(u64, &str, &str)> {
             let what = line["text"].as_str().or(line["file"]["name"].as_str());
             (
                 line["seq"].as_u64().expect("a number"),
-                line["from"].as_str().expect("a sender"),
+                line["from"].as_str().unwrap_or_else(|| panic!("no sender: {line}")),
                 what.unwrap_or_else(|| panic!("neither text nor file: {line}")),
             )
         })

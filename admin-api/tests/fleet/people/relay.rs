@@ -37,11 +37,12 @@ pub(super) struct Target {
 }
 
 impl Relay {
-    pub(super) fn start(port: u16, target: Target, connections: Connections, room: Arc<Room>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap_or_else(|e| panic!("port {port}: {e}"));
+    pub(super) fn start(target: Target, connections: Connections, room: Arc<Room>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let address = listener.local_addr().expect("it is bound").to_string();
         let stopped = Arc::new(AtomicBool::new(false));
         let relay = Self {
-            address: format!("127.0.0.1:{port}"),
+            address,
             stopped: Arc::clone(&stopped),
         };
         spawn(move || {

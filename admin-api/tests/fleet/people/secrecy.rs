@@ -2,10 +2,10 @@
 
 use super::{People, capture::Secrets, noise, picture, raw_device::says_in_the_clear, text_of, texts};
 
-const TEXT: &str = "we meet at the lighthouse at 21:45, bring the \"papers\"";
+const TEXT: &str = "we meet at the lighthouse at 21:45, bring the \"papers\" at dawn";
 const UNICODE: &str = "Das Paßwort für Zürich heißt Känguru-7731 — 鍵は机の下";
 const GROUP: &str = "Fondue-Society-Basel";
-const IN_GROUP: &str = "the mixture is half vacherin and half gruyere, tell nobody";
+const IN_GROUP: &str = "the mixture is half vacherin and half limburger, tell nobody";
 const FILE: &str = "minutes-of-the-secret-meeting.png";
 const CANARY: &str = "a canary that sings in the clear, so that we know that we listen";
 
@@ -47,7 +47,7 @@ fn the_wire_and_the_disks_of_the_fleet_hold_nothing_of_what_was_said() {
         .file(&cat, "the picture")
         .file(&notes, "the notes");
     // No more is needed: one would not see a word, either.
-    let secrets = ["lighthouse", "Känguru-7731", "vacherin", "gruyere", "papers\""]
+    let secrets = ["lighthouse", "Känguru-7731", "vacherin", "limburger", "papers\" at dawn"]
         .into_iter()
         .fold(secrets, Secrets::text);
     let canary = Secrets::new().text(CANARY);

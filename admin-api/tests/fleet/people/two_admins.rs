@@ -74,7 +74,7 @@ fn one_admin_adds_while_the_other_removes_and_all_keep_talking() {
         assert_eq!(
             last,
             ["here is alice", "here is bob", "here is carol", "here is erin"],
-            "as {} has it",
+            "as {} has it: {history:?}",
             person.name
         );
         assert_eq!(

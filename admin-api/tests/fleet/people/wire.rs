@@ -11,9 +11,6 @@ use std::{
     sync::Arc,
 };
 
-/// First port of the relays in a fleet's block: `up` takes none from here on.
-const PORTS_FROM: u16 = 60;
-
 /// The relays and what is on their tapes.
 pub(super) struct Wire {
     relays: Vec<Relay>,
@@ -29,24 +26,23 @@ impl Wire {
             connections: Connections::default(),
             room: Arc::default(),
         };
-        let ports = fleet.ports.0 + PORTS_FROM..;
         let mut addresses = HashMap::new();
-        for (server, port) in fleet.line.servers.iter().zip(ports.clone().skip(1)) {
-            let ours = wire.add(port, &server.name, &server.address, None);
+        for server in &fleet.line.servers {
+            let ours = wire.add(&server.name, &server.address, None);
             addresses.insert(server.address.clone(), ours);
         }
         // The last one: nobody comes before the others stand.
-        wire.add(ports.start, "balancer", fleet.balancer(), Some(Arc::new(addresses)));
+        wire.add("balancer", fleet.balancer(), Some(Arc::new(addresses)));
         wire
     }
 
-    fn add(&mut self, port: u16, name: &str, address: &str, rewritten: Option<Arc<HashMap<String, String>>>) -> String {
+    fn add(&mut self, name: &str, address: &str, rewritten: Option<Arc<HashMap<String, String>>>) -> String {
         let target = Target {
             name: name.to_owned(),
             address: address.to_owned(),
             rewritten,
         };
-        let relay = Relay::start(port, target, Arc::clone(&self.connections), Arc::clone(&self.room));
+        let relay = Relay::start(target, Arc::clone(&self.connections), Arc::clone(&self.room));
         self.relays.push(relay);
         self.relays[self.relays.len() - 1].address.clone()
     }

@@ -88,7 +88,8 @@ impl Messenger {
         // The fleet says whether it takes it before anything is sealed.
         let blob = BlobId(uuid::Uuid::new_v4().into_bytes());
         let connection = self.shared.connection().await?;
-        chat::blob_create(&connection, blob.wire(), size, conversation.wire()).await?;
+        let announced = chat::blob_create(&connection, blob.wire(), size, conversation.wire()).await;
+        announced.map_err(Problem::from).map_err(|problem| problem.of_file(&source.name))?;
 
         let folder = self.profile().folder().to_owned();
         let (body, sealed, notes) = off_thread(move || seal(source, blob, size, &folder)).await?;
@@ -230,6 +231,16 @@ fn seal(source: Source, blob: BlobId, size: u64, folder: &Path) -> Result<(FileB
         thumbnail: source.thumbnail,
     };
     Ok((body, sealed, source.notes))
+}
+
+impl Problem {
+    /// Says which file the fleet refuses.
+    fn of_file(self, name: &str) -> Self {
+        match self {
+            Self::Refused(refused) => Self::declined(refused.code.as_str(), format!("{name}: {}", refused.message)),
+            other => other,
+        }
+    }
 }
 
 impl From<TransferError> for Problem {

@@ -1,6 +1,6 @@
 //! Joining conversations by invitation, and reading what was missed.
 
-use super::shared::Shared;
+use super::{members, shared::Shared};
 use crate::{
     Connection, chat,
     entry::Entry,
@@ -29,8 +29,8 @@ pub(super) async fn all(shared: &Arc<Shared>, connection: &Connection) -> Result
             Err(problem) => {
                 // Another one will come, or none: this one is no good.
                 tracing::warn!(%conversation, seq, %problem, "an invitation can't be used");
-                let old = matches!(problem, Problem::Groups(GroupsError::OldWelcome));
-                answered(shared, conversation, seq, (!old).then(|| problem.to_string())).await?;
+                let is_in = members::view(shared, conversation).await?.is_some();
+                answered(shared, conversation, seq, (!is_in).then(|| problem.to_string())).await?;
             }
         }
     }
@@ -53,10 +53,8 @@ async fn join(shared: &Arc<Shared>, connection: &Connection, conversation: Conve
     // A member from the Welcome on does not see the commit: its epoch is the Welcome's own.
     let commit = find(seq.saturating_sub(1)).filter(|entry| entry.head.kind == KIND_COMMIT);
     let Some(welcome) = find(seq) else {
-        return Err(Problem::declined(
-            "not-found",
-            "the invitation is no longer in the conversation's log; ask to be added again",
-        ));
+        // Removed and added again since: there is a later invitation.
+        return answered(shared, conversation, seq, None).await;
     };
     let Some(epoch) = commit.and_then(|commit| commit.head.epoch).or(welcome.head.epoch) else {
         return Err(Problem::declined(
@@ -68,8 +66,11 @@ async fn join(shared: &Arc<Shared>, connection: &Connection, conversation: Conve
         .profile
         .run(move |profile| {
             profile.change(|groups, tx| {
-                take::join(groups, tx, &welcome, epoch)?;
-                tasks::answered(tx, conversation, seq)
+                // Another process of this profile may have been faster.
+                if tasks::answered(tx, conversation, seq)? {
+                    take::join(groups, tx, &welcome, epoch)?;
+                }
+                Ok(())
             })
         })
         .await?;
@@ -82,11 +83,11 @@ async fn join(shared: &Arc<Shared>, connection: &Connection, conversation: Conve
 async fn answered(shared: &Arc<Shared>, conversation: ConversationId, seq: u64, cause: Option<String>) -> Result<(), Problem> {
     let answered = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
-            if let Some(cause) = cause {
+            if let (true, Some(cause)) = (tasks::answered(tx, conversation, seq)?, cause) {
                 let cause = format!("an invitation to this conversation can't be used: {cause}");
                 take::add_own(groups, tx, conversation, crate::clock::now_ms(), Event::Unreadable(cause))?;
             }
-            tasks::answered(tx, conversation, seq)
+            Ok(())
         })
     });
     answered.await

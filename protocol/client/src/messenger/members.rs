@@ -10,8 +10,9 @@ use crate::{
 use bytes::Bytes;
 use fastchat_e2e::{
     AccountId, ConversationId, Credential, DeviceId, EntryId,
-    groups::{CommitIds, Error as GroupsError, View},
+    groups::{CommitIds, Error as GroupsError, Groups, View},
     mls::{GroupError, Intent, Invite, Kind, inspect_key_package},
+    store::Reader,
 };
 use fastchat_wire::{
     Code,
@@ -77,14 +78,19 @@ pub(super) fn commit_ids() -> CommitIds {
 
 /// The group's members, where this device is in.
 pub(super) async fn view(shared: &Shared, conversation: ConversationId) -> Result<Option<View>, Problem> {
-    let found = shared.profile.run(move |profile| {
-        profile.look(|groups, tx| match groups.view(tx, conversation) {
-            Ok(view) => Ok(Some(view)),
-            Err(GroupsError::Unknown(_) | GroupsError::Out) => Ok(None),
-            Err(error) => Err(error.into()),
-        })
-    });
+    let found = shared
+        .profile
+        .run(move |profile| profile.look(|groups, tx| find_view(groups, tx, conversation)));
     found.await
+}
+
+/// The same within a transaction.
+pub(super) fn find_view(groups: &mut Groups, tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<View>, Problem> {
+    match groups.view(tx, conversation) {
+        Ok(view) => Ok(Some(view)),
+        Err(GroupsError::Unknown(_) | GroupsError::Out) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Claims a key package of each device of these accounts, and of these devices. Each is checked against its account's pin.

@@ -24,7 +24,11 @@ use crate::{
         tasks::{self, Outcome, Wanted, Wish},
     },
 };
-use fastchat_e2e::{AccountId, ConversationId, DeviceId, EntryId, groups::View, mls::Kind};
+use fastchat_e2e::{
+    AccountId, ConversationId, DeviceId, EntryId,
+    groups::{Error as GroupsError, View},
+    mls::Kind,
+};
 use fastchat_wire::{Code, chat::create::ConversationKind};
 use std::{
     collections::{HashMap, HashSet},
@@ -138,18 +142,18 @@ impl Wishes {
     }
 }
 
+/// All of it from one state of the profile: another process of it may be at the same wish.
 async fn standing(shared: &Shared, conversation: ConversationId) -> Result<Standing, Problem> {
-    let view = members::view(shared, conversation).await?;
     let found = shared.profile.run(move |profile| {
         profile.look(|groups, tx| {
-            Ok((
-                groups.commit_under_way(tx, conversation)?.is_some(),
-                rooms::is_out(tx, conversation)?,
-            ))
+            Ok(Standing {
+                view: members::find_view(groups, tx, conversation)?,
+                under_way: groups.commit_under_way(tx, conversation)?.is_some(),
+                out: rooms::is_out(tx, conversation)?,
+            })
         })
     });
-    let (under_way, out) = found.await?;
-    Ok(Standing { view, under_way, out })
+    found.await
 }
 
 /// The next step towards a wish, with no commit under way.
@@ -160,10 +164,16 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
         (Wanted::Direct(_) | Wanted::Group(..), Some(view)) if view.mls_epoch > 0 => Ok(Step::Done),
         (Wanted::Direct(_) | Wanted::Group(..), Some(_)) => {
             // Its first commit was refused, or never made: begun anew.
-            shared
-                .profile
-                .run(move |profile| profile.change(|groups, tx| Ok(groups.forget(tx, conversation)?)))
-                .await?;
+            let begun_anew = shared.profile.run(move |profile| {
+                profile.change(|groups, tx| {
+                    let is_new = members::find_view(groups, tx, conversation)?.is_some_and(|view| view.mls_epoch == 0);
+                    if is_new && groups.commit_under_way(tx, conversation)?.is_none() {
+                        groups.forget(tx, conversation)?;
+                    }
+                    Ok(())
+                })
+            });
+            begun_anew.await?;
             Ok(Step::Again)
         }
         (Wanted::Direct(peer), None) => found_direct(shared, connection, conversation, *peer).await,
@@ -314,7 +324,7 @@ async fn found(
     let claimed = members::claim(shared, connection, members, &own).await?;
     let ids = members::commit_ids();
     let peer = members.first().copied().filter(|_| kind == Kind::Direct);
-    shared
+    let founded = shared
         .profile
         .run(move |profile| {
             profile.change(|groups, tx| {
@@ -328,6 +338,11 @@ async fn found(
                 Ok(())
             })
         })
-        .await?;
-    Ok(Step::Committed(ids.commit))
+        .await;
+    match founded {
+        Ok(()) => Ok(Step::Committed(ids.commit)),
+        // Another process of this profile was faster.
+        Err(Problem::Groups(GroupsError::Exists(_))) => Ok(Step::Again),
+        Err(problem) => Err(problem),
+    }
 }

@@ -99,7 +99,12 @@ pub(crate) fn log_entry(entry: &Entry) -> LogEntry<'_> {
 }
 
 fn take_notice(tx: &Writer<'_>, entry: &Entry) -> Result<Next, Problem> {
-    tasks::save_cursor(tx, entry.log().sealed(), entry.seq())?;
+    let inbox = entry.log().sealed();
+    // Another process of this profile may have taken it, and answered it since.
+    if tasks::cursor(tx, inbox)?.is_some_and(|cursor| entry.seq() <= cursor) {
+        return Ok(Next::Nothing);
+    }
+    tasks::save_cursor(tx, inbox, entry.seq())?;
     if entry.head.kind != KIND_WELCOMED {
         return Ok(Next::Nothing);
     }

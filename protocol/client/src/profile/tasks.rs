@@ -154,10 +154,9 @@ pub(crate) fn invitations(tx: &Reader<'_>) -> Result<Vec<(ConversationId, u64)>,
         .collect()
 }
 
-/// An invitation was used, or can't be.
-pub(crate) fn answered(tx: &Writer<'_>, conversation: ConversationId, seq: u64) -> Result<(), Problem> {
-    tx.delete(INVITATIONS, &invitation(conversation, seq))?;
-    Ok(())
+/// An invitation was used, or can't be; says whether it waited until now.
+pub(crate) fn answered(tx: &Writer<'_>, conversation: ConversationId, seq: u64) -> Result<bool, Problem> {
+    Ok(tx.delete(INVITATIONS, &invitation(conversation, seq))?)
 }
 
 fn invitation(conversation: ConversationId, seq: u64) -> Vec<u8> {
@@ -180,6 +179,12 @@ pub(crate) fn save_fleet_store(tx: &Writer<'_>, store: &str) -> Result<(), Probl
 /// A log that has no group here was looked at up to a number.
 pub(crate) fn save_cursor(tx: &Writer<'_>, log: ConversationId, seq: u64) -> Result<(), Problem> {
     Ok(tx.put(CURSORS, log.as_bytes(), &seq.to_be_bytes())?)
+}
+
+/// Up to where such a log was looked at.
+pub(crate) fn cursor(tx: &Reader<'_>, log: ConversationId) -> Result<Option<u64>, Problem> {
+    let row = tx.get(CURSORS, log.as_bytes())?;
+    row.map(|row| rows::number(CURSORS, row.expose())).transpose()
 }
 
 /// Up to where logs that have no group here were looked at.
