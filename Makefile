@@ -30,8 +30,10 @@ lint: ## formatting, clippy (a warning fails), syntax of scripts
 	find . -name '*.py' -not -path './target/*' -not -path './fastchat-data/*' -print0 | xargs -0 python3 -m py_compile
 	for script in .ci/install .ci/run daemon/systemd/check.sh; do bash -n $$script || exit 1; done
 
-bench: ## what framing costs, in ns per frame and MB/s
+bench: ## what framing costs, and what people feel of a fleet (ARGS="--runs 1 --quick" passes flags on)
+	$(CARGO) build --release --locked --workspace --bins
 	$(CARGO) bench --locked --package fastchat-wire --bench deframe
+	$(CARGO) bench --locked --package fastchat-client --bench people -- $(ARGS)
 
 fmt: ## format all Rust code
 	$(CARGO) fmt --all

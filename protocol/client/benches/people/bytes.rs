@@ -50,10 +50,7 @@ pub(crate) async fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
     }
     // What is still to be said about them.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    for (who, before, after) in [
-        ("sender", &counts[0], to_alice.counts()),
-        ("receiver", &counts[1], to_bob.counts()),
-    ] {
+    for (who, before, after) in [("sender", &counts[0], to_alice.counts()), ("receiver", &counts[1], to_bob.counts())] {
         add_frames(run, who, before, &after, count);
     }
     let each = |before: f64, after: f64| (after - before) / number(count);
@@ -65,9 +62,16 @@ pub(crate) async fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
     .into_iter()
     .zip(before.into_iter().zip(sizes()?))
     {
-        run.figures.add(PART, format!("{what}: {values}"), each(before.values, after.values), "B");
-        run.figures.add(PART, format!("{what}: rows of that"), each(before.rows, after.rows), "");
-        run.figures.add(PART, format!("{what}: the file grew, with indexes"), each(before.pages, after.pages), "B");
+        run.figures
+            .add(PART, format!("{what}: {values}"), each(before.values, after.values), "B");
+        run.figures
+            .add(PART, format!("{what}: rows of that"), each(before.rows, after.rows), "");
+        run.figures.add(
+            PART,
+            format!("{what}: the file grew, with indexes"),
+            each(before.pages, after.pages),
+            "B",
+        );
     }
     pair.part().await;
     Ok(())
@@ -81,20 +85,26 @@ fn add_frames(run: &mut Run<'_>, who: &str, before: &Counts, after: &Counts, mes
         let (frames, bytes) = (count.frames - earlier.frames, count.bytes - earlier.bytes);
         if frames * 2 >= messages as u64 {
             #[expect(clippy::cast_precision_loss, reason = "a few million")]
-            run.figures.add(PART, format!("{who}, {what}"), bytes as f64 / number(messages), "B");
+            run.figures
+                .add(PART, format!("{who}, {what}"), bytes as f64 / number(messages), "B");
         } else {
             rest.frames += frames;
             rest.bytes += bytes;
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-    run.figures.add(PART, format!("{who}, all other frames"), rest.bytes as f64 / number(messages), "B");
+    run.figures
+        .add(PART, format!("{who}, all other frames"), rest.bytes as f64 / number(messages), "B");
 }
 
 fn size(path: &Path, select: &str) -> anyhow::Result<Size> {
     let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     database.busy_timeout(Duration::from_secs(5))?;
-    let pages: f64 = database.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", (), |row| row.get(0))?;
+    let pages: f64 = database.query_row(
+        "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+        (),
+        |row| row.get(0),
+    )?;
     let (rows, values) = database.query_row(select, (), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let (rows, values) = (rows as f64, values.unwrap_or_default() as f64);

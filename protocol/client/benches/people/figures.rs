@@ -41,7 +41,11 @@ impl Figures {
         let first = runs.first().map_or(&[][..], |run| &run.0);
         let median = |figure: &Figure| {
             let is_same = |other: &&Figure| (other.part, &other.what) == (figure.part, &figure.what);
-            let mut values: Vec<f64> = runs.iter().filter_map(|run| run.0.iter().find(is_same)).map(|figure| figure.value).collect();
+            let mut values: Vec<f64> = runs
+                .iter()
+                .filter_map(|run| run.0.iter().find(is_same))
+                .map(|figure| figure.value)
+                .collect();
             values.sort_by(f64::total_cmp);
             Figure {
                 part: figure.part,
@@ -128,7 +132,12 @@ fn machine() -> String {
 }
 
 fn commit() -> String {
-    let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]).output();
+    let described = Command::new("git")
+        .args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"])
+        .output();
     let described = described.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    described.ok().filter(|commit| !commit.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    described
+        .ok()
+        .filter(|commit| !commit.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
 }

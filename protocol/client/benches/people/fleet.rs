@@ -21,7 +21,6 @@ struct Line {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Server {
-    pub(crate) name: String,
     pub(crate) address: String,
 }
 
@@ -122,7 +121,10 @@ impl Drop for Fleet {
 pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let path = Path::new(env!("CARGO_BIN_EXE_fastchat")).with_file_name(name);
     if !path.exists() {
-        bail!("{} is missing: run `cargo build --release --workspace --bins` first", path.display());
+        bail!(
+            "{} is missing: run `cargo build --release --workspace --bins` first",
+            path.display()
+        );
     }
     Ok(path)
 }

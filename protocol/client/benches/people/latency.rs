@@ -37,8 +37,10 @@ pub(crate) async fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
             arrived.push(received);
         }
     }
-    run.figures.add_percentiles(PART, "send() to the server's acknowledgement", &acknowledged);
-    run.figures.add_percentiles(PART, "send() to the record with the receiver", &arrived);
+    run.figures
+        .add_percentiles(PART, "send() to the server's acknowledgement", &acknowledged);
+    run.figures
+        .add_percentiles(PART, "send() to the record with the receiver", &arrived);
     pair.part().await;
     Ok(())
 }

@@ -34,7 +34,11 @@ pub(crate) async fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
         saved.push(begun.elapsed());
         ensure!(std::fs::read(path)? == picture, "byte for byte");
     }
-    run.figures.add_ms(PART, "check, strip, seal, upload, and its message stands in the log", percentile(&sent, 0.5));
+    run.figures.add_ms(
+        PART,
+        "check, strip, seal, upload, and its message stands in the log",
+        percentile(&sent, 0.5),
+    );
     run.figures.add_ms(PART, "download, open, compare, save", percentile(&saved, 0.5));
     pair.part().await;
     Ok(())

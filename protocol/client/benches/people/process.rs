@@ -90,7 +90,10 @@ impl Running {
     pub(crate) fn memory(&self) -> anyhow::Result<(f64, f64)> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let mib = |key: &str| -> anyhow::Result<f64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(key)).context("a process has memory")?;
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(key))
+                .context("a process has memory")?;
             let kib: f64 = line.trim_end_matches("kB").trim().parse()?;
             Ok(kib / 1024.0)
         };

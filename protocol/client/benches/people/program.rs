@@ -39,8 +39,12 @@ pub(crate) async fn measure(run: &mut Run<'_>) -> anyhow::Result<()> {
     }
     let cpu = (childrens_cpu()? - cpu) / u32::try_from(count)?;
     let same = run.fleet.metric(ACCEPTED)?[&of_bob] - accepted;
-    ensure!(usize::try_from(same)? * 20 < count, "{same} of {count} came to the receiver's own server");
-    run.figures.add_percentiles(PART, "start of `send` to its line: stands in the log", &said);
+    ensure!(
+        usize::try_from(same)? * 20 < count,
+        "{same} of {count} came to the receiver's own server"
+    );
+    run.figures
+        .add_percentiles(PART, "start of `send` to its line: stands in the log", &said);
     run.figures.add_percentiles(PART, "start of `send` to the line of `listen`", &shown);
     run.figures.add_percentiles(PART, "start of `send` to its end", &ended);
     run.figures.add_ms(PART, "CPU time of `send`", cpu);

@@ -42,7 +42,8 @@ pub(crate) async fn library(run: &mut Run<'_>) -> anyhow::Result<()> {
     run.figures.add(PART, "until the last one is acknowledged", rate(count, sent), "/s");
     run.figures.add(PART, "until the last one is shown", rate(count, shown), "/s");
     run.figures.add(PART, "CPU time of the sender, for each", each(cpu, count), "µs");
-    run.figures.add(PART, "CPU time of `listen`, for each", each(of_listen, count), "µs");
+    run.figures
+        .add(PART, "CPU time of `listen`, for each", each(of_listen, count), "µs");
     messenger.close().await;
     Ok(())
 }
@@ -67,10 +68,13 @@ pub(crate) async fn lines(run: &mut Run<'_>) -> anyhow::Result<()> {
     let shown = listen.wait_for_lines(count)? - begun;
     let of_listen = listen.cpu()? - of_listen;
 
-    run.figures.add(PART, "until the last one is acknowledged, with the start", rate(count, sent), "/s");
-    run.figures.add(PART, "until the last one is shown, with the start", rate(count, shown), "/s");
+    run.figures
+        .add(PART, "until the last one is acknowledged, with the start", rate(count, sent), "/s");
+    run.figures
+        .add(PART, "until the last one is shown, with the start", rate(count, shown), "/s");
     run.figures.add(PART, "CPU time of `send`, for each", each(cpu, count), "µs");
-    run.figures.add(PART, "CPU time of `listen`, for each", each(of_listen, count), "µs");
+    run.figures
+        .add(PART, "CPU time of `listen`, for each", each(of_listen, count), "µs");
     Ok(())
 }
 
