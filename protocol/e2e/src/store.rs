@@ -136,10 +136,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: what the disk says.
     pub fn foreign_changes(&self) -> Result<u64, StoreError> {
-        let version: i64 = self
-            .lock()
-            .pragma_query_value(None, "data_version", |row| row.get(0))
-            .at(&self.path)?;
+        let connection = self.lock();
+        let mut version = connection.prepare_cached("PRAGMA data_version").at(&self.path)?;
+        let version: i64 = version.query_row((), |row| row.get(0)).at(&self.path)?;
         Ok(version.unsigned_abs())
     }
 

@@ -8,7 +8,7 @@ use crate::{
     seal::{open, seal},
     secret::StorageKey,
 };
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, config::DbConfig};
 use std::path::Path;
 
 /// The version of this client's stores. Another one is refused, never guessed at.
@@ -21,7 +21,10 @@ const STORE: Table = Table::new("store");
 const CHECK: &[u8] = b"check";
 
 /// `FULL`: a message whose state was lost in a power cut would be sealed again with the same key and nonce.
+///
+/// Stable plans: else each statement with a range is compiled again for each range.
 pub(super) fn settings(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "secure_delete", "ON")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -73,8 +73,25 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The least key that comes after all keys with the prefix; `None` where there is none.
+    /// The least key that is asked for, if it is there.
+    pub(super) fn begin(&self) -> Vec<u8> {
+        match (self.order, self.after) {
+            // The next key after another one is that one with a zero behind it.
+            (Order::Ascending, Some(after)) if after >= self.prefix => [after, &[0]].concat(),
+            _ => self.prefix.to_vec(),
+        }
+    }
+
+    /// The least key that comes after all that is asked for; `None` where there is none.
     pub(super) fn end(&self) -> Option<Vec<u8>> {
+        match (self.order, self.after, self.end_of_prefix()) {
+            (Order::Descending, Some(after), Some(end)) => Some(end.min(after.to_vec())),
+            (Order::Descending, Some(after), None) => Some(after.to_vec()),
+            (_, _, end) => end,
+        }
+    }
+
+    fn end_of_prefix(&self) -> Option<Vec<u8>> {
         let grows = self.prefix.iter().rposition(|byte| *byte != u8::MAX)?;
         let mut end = self.prefix[..=grows].to_vec();
         end[grows] += 1;
@@ -92,6 +109,30 @@ mod tests {
         assert_eq!(Scan::prefix(&[1, 255, 255]).end(), Some(vec![2]));
         assert_eq!(Scan::prefix(&[255]).end(), None);
         assert_eq!(Scan::prefix(&[]).end(), None);
+    }
+
+    #[test]
+    fn a_page_begins_right_behind_the_one_before_it_and_stays_within_the_prefix() {
+        let ascending = |prefix, after| {
+            let scan = Scan {
+                after: Some(after),
+                ..Scan::prefix(prefix)
+            };
+            (scan.begin(), scan.end())
+        };
+        assert_eq!(ascending(b"ab", b"abc"), (b"abc\0".to_vec(), Some(b"ac".to_vec())));
+        assert_eq!(ascending(b"ab", b"aa"), (b"ab".to_vec(), Some(b"ac".to_vec())));
+        assert_eq!(ascending(b"", b"x"), (b"x\0".to_vec(), None));
+        let descending = |prefix, after| {
+            let scan = Scan {
+                after: Some(after),
+                ..Scan::newest(prefix, 1)
+            };
+            (scan.begin(), scan.end())
+        };
+        assert_eq!(descending(b"ab", b"abc"), (b"ab".to_vec(), Some(b"abc".to_vec())));
+        assert_eq!(descending(b"ab", b"b"), (b"ab".to_vec(), Some(b"ac".to_vec())));
+        assert_eq!(descending(b"", b"x"), (Vec::new(), Some(b"x".to_vec())));
     }
 
     #[test]

@@ -60,20 +60,19 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`StoreError::Unopened`] for a value that was changed or moved; otherwise what the disk says.
     pub fn list(&self, table: Table, scan: Scan<'_>) -> Result<Vec<(Vec<u8>, SecretBytes)>, StoreError> {
-        let select = match scan.order {
-            Order::Ascending => {
-                "SELECT key, value FROM sealed WHERE tab = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3)
-                 AND (?4 IS NULL OR key > ?4) ORDER BY key LIMIT ?5"
+        // Both bounds are the index's: a filter would walk over all rows of the table.
+        let select = match (scan.order, scan.end()) {
+            (Order::Ascending, Some(_)) => "SELECT key, value FROM sealed WHERE tab = ?1 AND key >= ?2 AND key < ?3 ORDER BY key LIMIT ?4",
+            (Order::Ascending, None) => "SELECT key, value FROM sealed WHERE tab = ?1 AND key >= ?2 AND ?3 IS NULL ORDER BY key LIMIT ?4",
+            (Order::Descending, Some(_)) => {
+                "SELECT key, value FROM sealed WHERE tab = ?1 AND key >= ?2 AND key < ?3 ORDER BY key DESC LIMIT ?4"
             }
-            Order::Descending => {
-                "SELECT key, value FROM sealed WHERE tab = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3)
-                 AND (?4 IS NULL OR key < ?4) ORDER BY key DESC LIMIT ?5"
+            (Order::Descending, None) => {
+                "SELECT key, value FROM sealed WHERE tab = ?1 AND key >= ?2 AND ?3 IS NULL ORDER BY key DESC LIMIT ?4"
             }
         };
         let mut select = self.connection.prepare_cached(select).at(self.path)?;
-        let mut rows = select
-            .query((table.name(), scan.prefix, scan.end(), scan.after, scan.limit))
-            .at(self.path)?;
+        let mut rows = select.query((table.name(), scan.begin(), scan.end(), scan.limit)).at(self.path)?;
         let mut listed = Vec::new();
         while let Some(row) = rows.next().at(self.path)? {
             let key: Vec<u8> = row.get(0).at(self.path)?;
