@@ -21,13 +21,16 @@ use crate::{
 };
 use bytes::Bytes;
 use fastchat_e2e::{
-    ConversationId,
+    ConversationId, EntryId as Sealed,
     groups::{self, Groups},
     log::KIND_MESSAGE,
     store::Writer,
 };
 use fastchat_wire::{Code, EntryId, LogId, chat::commit::CommitLists};
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 impl Outbox for Profile {
     fn add(&self, _: Outgoing) -> Result<(), StorageError> {
@@ -35,14 +38,8 @@ impl Outbox for Profile {
     }
 
     fn logs(&self) -> Result<Vec<LogId>, StorageError> {
-        let mut logs: Vec<LogId> = self
-            .look(|groups, tx| Ok(groups.pending(tx)?))?
-            .iter()
-            .map(|waiting| waiting.conversation.wire())
-            .collect();
-        logs.sort_unstable();
-        logs.dedup();
-        Ok(logs)
+        let conversations = self.look(|groups, tx| Ok(groups.conversations_to_send_to(tx)?))?;
+        Ok(conversations.into_iter().map(Expose::wire).collect())
     }
 
     fn first(&self, log: LogId, entries_max: usize, bytes_max: usize) -> Result<Vec<Outgoing>, StorageError> {
@@ -51,22 +48,25 @@ impl Outbox for Profile {
         let reached = live.epochs.get(&conversation).copied().unwrap_or(0);
         let groups = live.groups()?;
         let first = self.store.read(|tx| -> Result<_, Problem> {
-            let waiting = groups
-                .pending(tx)?
-                .into_iter()
-                .filter(|waiting| waiting.conversation == conversation);
-            // Nothing behind what must be sealed again: it would overtake it.
-            let fresh = waiting.take_while(|waiting| waiting.epoch >= reached).take(entries_max);
             let is_direct = rooms::peer(tx, conversation)?.is_some();
             let mut bytes = 0;
             let mut first = Vec::new();
-            for outgoing in fresh.map(|waiting| to_wire(waiting, is_direct)) {
+            groups.each_pending(tx, |waiting| {
+                if waiting.conversation != conversation {
+                    return ControlFlow::Continue(());
+                }
+                // Nothing behind what must be sealed again: it would overtake it.
+                if first.len() >= entries_max || waiting.epoch < reached {
+                    return ControlFlow::Break(());
+                }
+                let outgoing = to_wire(waiting, is_direct);
                 bytes += outgoing.block_bytes();
                 if bytes > bytes_max && !first.is_empty() {
-                    break;
+                    return ControlFlow::Break(());
                 }
                 first.push(outgoing);
-            }
+                ControlFlow::Continue(())
+            })?;
             Ok(first)
         });
         Ok(first?)
@@ -90,7 +90,7 @@ fn settle_all(
     tx: &Writer<'_>,
     settled: &[(EntryId, Settlement)],
 ) -> Result<(), Problem> {
-    let mut waiting: HashMap<_, _> = groups.pending(tx)?.into_iter().map(|row| (row.entry, row)).collect();
+    let mut waiting = find(groups, tx, settled)?;
     for (entry, settlement) in settled {
         // Another process of this profile may have been told before.
         let Some(row) = waiting.remove(&entry.sealed()) else {
@@ -111,6 +111,22 @@ fn settle_all(
         }
     }
     Ok(())
+}
+
+/// What is to be settled, as it waits; it is what was sealed first.
+fn find(groups: &Groups, tx: &Writer<'_>, settled: &[(EntryId, Settlement)]) -> Result<HashMap<Sealed, groups::Outgoing>, Problem> {
+    let wanted: HashSet<Sealed> = settled.iter().map(|(entry, _)| entry.sealed()).collect();
+    let mut found = HashMap::with_capacity(wanted.len());
+    groups.each_pending(tx, |row| {
+        if wanted.contains(&row.entry) {
+            found.insert(row.entry, row);
+        }
+        match found.len() < wanted.len() {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    })?;
+    Ok(found)
 }
 
 fn settle_refused(

@@ -14,6 +14,7 @@ use crate::{
     store::{Reader, Scan, Table, Writer},
 };
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
 use zeroize::Zeroizing;
 
 /// u64 order → row. A row is u32 length ‖ header as JSON ‖ parts.
@@ -22,6 +23,9 @@ const ROWS: Table = Table::new("outbox");
 const BY_ENTRY: Table = Table::new("outbox-entry");
 /// conversation ‖ u64 number → order: acknowledged, and waiting for the cursor.
 const BY_SEQ: Table = Table::new("outbox-acknowledged");
+
+/// Rows that are in memory at a time, where there may be many.
+const PAGE: u32 = 64;
 
 /// Something to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,12 +171,45 @@ pub(super) fn delete(tx: &Writer<'_>, out: &Outgoing) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is to be sent, in the order in which it was sealed; acknowledged ones left out.
-pub(super) fn pending(tx: &Reader<'_>) -> Result<Vec<Outgoing>, Error> {
-    let rows = tx.list(ROWS, Scan::prefix(&[]))?;
-    let rows = rows.iter().map(|(_, row)| decode(row.expose()).map(|row| row.outgoing));
-    let rows = rows.collect::<Option<Vec<_>>>().ok_or(Error::Damaged(ConversationId([0; 16])))?;
-    Ok(rows.into_iter().filter(|out| out.acknowledged.is_none()).collect())
+/// What is to be sent, in the order in which it was sealed, until `each` has enough; acknowledged ones left out.
+pub(super) fn each_pending(tx: &Reader<'_>, mut each: impl FnMut(Outgoing) -> ControlFlow<()>) -> Result<(), Error> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let scan = Scan {
+            after: after.as_deref(),
+            limit: PAGE,
+            ..Scan::prefix(&[])
+        };
+        let page = tx.list(ROWS, scan)?;
+        for (_, row) in &page {
+            let out = decode(row.expose()).ok_or(Error::Damaged(ConversationId([0; 16])))?.outgoing;
+            if out.acknowledged.is_none() && each(out).is_break() {
+                return Ok(());
+            }
+        }
+        match page.into_iter().last() {
+            Some((key, _)) => after = Some(key),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The conversations that have rows, each once; perhaps only acknowledged ones.
+pub(super) fn conversations(tx: &Reader<'_>) -> Result<Vec<ConversationId>, Error> {
+    let mut found: Vec<ConversationId> = Vec::new();
+    loop {
+        let last = found.last().map(|last| by_entry(*last, EntryId([u8::MAX; 16])));
+        let scan = Scan {
+            after: last.as_ref().map(<[u8; 32]>::as_slice),
+            limit: 1,
+            ..Scan::prefix(&[])
+        };
+        let Some((key, _)) = tx.list(BY_ENTRY, scan)?.pop() else {
+            return Ok(found);
+        };
+        let conversation = key.first_chunk().ok_or(Error::Damaged(ConversationId([0; 16])))?;
+        found.push(ConversationId(*conversation));
+    }
 }
 
 /// Deletes everything of one conversation; gives the messages that the server never acknowledged.

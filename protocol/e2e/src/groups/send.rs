@@ -15,7 +15,7 @@ use crate::{
     secret::SecretBytes,
     store::{Reader, Writer},
 };
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 /// The ids that a commit's entries will have. All new; the caller draws them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +169,28 @@ impl Groups {
     /// # Errors
     /// [`Error::Store`].
     pub fn pending(&self, tx: &Reader<'_>) -> Result<Vec<Outgoing>, Error> {
-        outbox::pending(tx)
+        let mut pending = Vec::new();
+        outbox::each_pending(tx, |outgoing| {
+            pending.push(outgoing);
+            ControlFlow::Continue(())
+        })?;
+        Ok(pending)
+    }
+
+    /// The same one by one, until `each` has enough: what is behind that is not even read.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn each_pending(&self, tx: &Reader<'_>, each: impl FnMut(Outgoing) -> ControlFlow<()>) -> Result<(), Error> {
+        outbox::each_pending(tx, each)
+    }
+
+    /// The conversations that may have something to be sent, each once.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn conversations_to_send_to(&self, tx: &Reader<'_>) -> Result<Vec<ConversationId>, Error> {
+        outbox::conversations(tx)
     }
 
     pub(super) fn seal_bytes(
