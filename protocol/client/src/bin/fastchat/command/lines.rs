@@ -1,7 +1,7 @@
 //! `fastchat send … --lines`: many messages on their way at a time.
 //!
 //! ```text
-//!  stdin ──thread──> lines ──queue()──> bounded channel ──sent()──> shown, in order
+//!  stdin ──thread──> lines ──queue_all()──> bounded channel ──sent()──> shown, in order
 //! ```
 //!
 //! The first line that can't be sent ends it: no further line is read, and what
@@ -19,10 +19,10 @@ use std::io::{self, BufRead, Read};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Messages that are queued and not yet confirmed, beside the one that is waited for.
+/// Messages that are queued and not yet confirmed, beside the one that is waited for and those of one step.
 const QUEUED_MAX: usize = 255;
-/// Lines that were read and wait to be queued.
-const LINES_MAX: usize = 16;
+/// Lines that were read and wait to be queued, and that are queued in one step.
+const LINES_MAX: usize = 64;
 
 /// A message on its way.
 struct Queued {
@@ -54,7 +54,7 @@ pub(crate) async fn run(sender: &mut Sender<'_, '_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Queues line by line, until stdin ends or a line is refused.
+/// Queues lines, until stdin ends or one is refused. What is there together is sealed together.
 async fn queue_lines(
     messenger: &Messenger,
     conversation: ConversationId,
@@ -62,19 +62,37 @@ async fn queue_lines(
     refused: &CancellationToken,
 ) -> Result<(), Problem> {
     let mut lines = read_lines();
+    let mut read = Vec::new();
     loop {
-        let line = tokio::select! {
+        tokio::select! {
             biased;
             () = refused.cancelled() => return Ok(()),
-            line = lines.recv() => line,
-        };
-        let Some(line) = line else { return Ok(()) };
-        let text = line?;
-        let entry = messenger.queue(conversation, Body::text(text.clone())).await?;
-        if queue.send(Queued { entry, text }).await.is_err() {
-            return Ok(());
+            count = lines.recv_many(&mut read, LINES_MAX) => if count == 0 {
+                return Ok(());
+            },
+        }
+        let (texts, ended) = until_refused(read.drain(..));
+        let bodies = texts.iter().map(|text| Body::text(text.clone())).collect();
+        let entries = messenger.queue_all(conversation, bodies).await?;
+        for (entry, text) in entries.into_iter().zip(texts) {
+            if queue.send(Queued { entry, text }).await.is_err() {
+                return Ok(());
+            }
+        }
+        ended?;
+    }
+}
+
+/// The lines before the first one that is refused.
+fn until_refused(lines: impl Iterator<Item = Result<String, Problem>>) -> (Vec<String>, Result<(), Problem>) {
+    let mut texts = Vec::new();
+    for line in lines {
+        match line {
+            Ok(text) => texts.push(text),
+            Err(problem) => return (texts, Err(problem)),
         }
     }
+    (texts, Ok(()))
 }
 
 /// Waits for what was queued, in order, and shows it; gives how many stand in the log.
@@ -166,6 +184,14 @@ mod tests {
             let first = lines(long.as_bytes()).swap_remove(0);
             assert_eq!(first.unwrap_err().code(), "too-large");
         }
+    }
+
+    #[test]
+    fn what_comes_before_a_line_that_is_refused_is_sent() {
+        let (texts, ended) = until_refused(lines(b"one\ntwo\n\xff\nthree\n").into_iter());
+        assert!(texts == ["one", "two"] && matches!(ended, Err(Problem::Usage(_))));
+        let (texts, ended) = until_refused(lines(b"one\n").into_iter());
+        assert!(texts == ["one"] && ended.is_ok());
     }
 
     #[test]
