@@ -37,7 +37,7 @@ use crate::{
     session::Ended,
 };
 use fastchat_e2e::{
-    ConversationId, Store, StoreError,
+    AccountId, ConversationId, Store, StoreError,
     groups::Groups,
     store::{Reader, Writer},
 };
@@ -45,7 +45,7 @@ use std::{
     collections::HashMap,
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 use tokio::sync::watch;
 
@@ -53,6 +53,7 @@ use tokio::sync::watch;
 pub struct Profile {
     folder: PathBuf,
     store: Store,
+    account: OnceLock<AccountId>,
     live: Mutex<Live>,
     changes: watch::Sender<u64>,
 }
@@ -95,6 +96,7 @@ impl Profile {
         Self {
             folder: folder.to_owned(),
             store,
+            account: OnceLock::new(),
             live: Mutex::default(),
             changes: watch::Sender::new(0),
         }
@@ -166,7 +168,7 @@ impl Profile {
     /// [`Problem::Store`].
     pub fn history(&self, conversation: ConversationId, limit: usize) -> Result<Vec<Record>, Problem> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        self.read(|tx| history::newest(tx, account(tx)?, conversation, limit))
+        self.read(|tx| history::newest(tx, self.account(tx)?, conversation, limit))
     }
 
     /// The record of an entry, by its number.
@@ -174,7 +176,7 @@ impl Profile {
     /// # Errors
     /// [`Problem::Store`].
     pub fn record_at(&self, conversation: ConversationId, seq: u64) -> Result<Option<Record>, Problem> {
-        let found = self.read(|tx| history::at(tx, account(tx)?, conversation, seq))?;
+        let found = self.read(|tx| history::at(tx, self.account(tx)?, conversation, seq))?;
         Ok(found.into_iter().find(|record| record.entry.is_some()))
     }
 
@@ -184,7 +186,7 @@ impl Profile {
     /// [`Problem::Store`].
     pub fn arrived_after(&self, arrival: u64, limit: usize) -> Result<Vec<Record>, Problem> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        self.read(|tx| history::arrived_after(tx, account(tx)?, arrival, limit))
+        self.read(|tx| history::arrived_after(tx, self.account(tx)?, arrival, limit))
     }
 
     /// The last arrival that a person was shown.
@@ -195,12 +197,12 @@ impl Profile {
         self.read(history::shown)
     }
 
-    /// Moves that mark forward; never back.
+    /// Moves that mark forward; never back. It outlives this process at once, a power cut a little later.
     ///
     /// # Errors
     /// [`Problem::Store`].
     pub fn save_shown(&self, arrival: u64) -> Result<(), Problem> {
-        self.write(|tx| history::save_shown(tx, arrival))
+        self.store.write_lazily(|tx| history::save_shown(tx, arrival))
     }
 
     /// Grows whenever this process has changed something.
@@ -255,6 +257,15 @@ impl Profile {
         self.store.foreign_changes()
     }
 
+    /// Whose it is. A profile stays the same account's: that is looked up, and its signature checked, once.
+    fn account(&self, tx: &Reader<'_>) -> Result<Option<AccountId>, Problem> {
+        if let Some(account) = self.account.get() {
+            return Ok(Some(*account));
+        }
+        let found = identity::credential(tx)?.map(|credential| credential.subject().account);
+        Ok(found.map(|account| *self.account.get_or_init(|| account)))
+    }
+
     /// The groups, loaded at first use.
     fn live(&self) -> Result<MutexGuard<'_, Live>, Problem> {
         // A panic within a transaction has undone it; the groups find out by themselves.
@@ -273,10 +284,6 @@ impl Live {
     fn groups(&mut self) -> Result<&mut Groups, Problem> {
         self.groups.as_mut().ok_or(Problem::Ended(Ended::NoToken))
     }
-}
-
-fn account(tx: &Reader<'_>) -> Result<Option<fastchat_e2e::AccountId>, Problem> {
-    Ok(identity::credential(tx)?.map(|credential| credential.subject().account))
 }
 
 impl fmt::Debug for Profile {

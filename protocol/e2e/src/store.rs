@@ -44,9 +44,17 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// An open store. Synchronous: keep it off the async threads.
 pub struct Store {
-    connection: Mutex<Connection>,
+    open: Mutex<Open>,
     key: StorageKey,
     path: PathBuf,
+}
+
+struct Open {
+    connection: Connection,
+    /// A write-ahead log: what was not brought to the disk may be lost, but nothing else with it.
+    write_ahead: bool,
+    /// Writes are brought to the disk, as the connection is set now.
+    durable: bool,
 }
 
 impl Store {
@@ -86,9 +94,13 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let mut connection = Self::database(&path)?;
         prepare(&mut connection, &key, &path)?;
-        schema::write_ahead(&connection).at(&path)?;
+        let write_ahead = schema::write_ahead(&connection).at(&path)?;
         Ok(Self {
-            connection: Mutex::new(connection),
+            open: Mutex::new(Open {
+                connection,
+                write_ahead,
+                durable: true,
+            }),
             key,
             path,
         })
@@ -110,8 +122,11 @@ impl Store {
     /// # Errors
     /// What `work` returns, or [`StoreError`].
     pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&Reader<'_>) -> Result<T, E>) -> Result<T, E> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).at(&self.path)?;
+        let mut open = self.lock();
+        let transaction = open
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .at(&self.path)?;
         work(&Reader::new(&transaction, &self.key, &self.path))
     }
 
@@ -122,8 +137,23 @@ impl Store {
     /// # Errors
     /// What `work` returns, or [`StoreError`]; then nothing was written.
     pub fn write<T, E: From<StoreError>>(&self, work: impl FnOnce(&Writer<'_>) -> Result<T, E>) -> Result<T, E> {
-        let mut connection = self.lock();
-        let transaction = connection
+        self.write_as(true, work)
+    }
+
+    /// The same for what may be forgotten by a power cut, with nothing of before: it is not waited for the disk. The
+    /// end of this process, however sudden, loses nothing.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_lazily<T, E: From<StoreError>>(&self, work: impl FnOnce(&Writer<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.write_as(false, work)
+    }
+
+    fn write_as<T, E: From<StoreError>>(&self, durable: bool, work: impl FnOnce(&Writer<'_>) -> Result<T, E>) -> Result<T, E> {
+        let mut open = self.lock();
+        open.set_durable(durable).at(&self.path)?;
+        let transaction = open
+            .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .at(&self.path)?;
         let done = work(&Writer::new(&transaction, &self.key, &self.path))?;
@@ -136,8 +166,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]: what the disk says.
     pub fn foreign_changes(&self) -> Result<u64, StoreError> {
-        let connection = self.lock();
-        let mut version = connection.prepare_cached("PRAGMA data_version").at(&self.path)?;
+        let open = self.lock();
+        let mut version = open.connection.prepare_cached("PRAGMA data_version").at(&self.path)?;
         let version: i64 = version.query_row((), |row| row.get(0)).at(&self.path)?;
         Ok(version.unsigned_abs())
     }
@@ -149,8 +179,20 @@ impl Store {
     }
 
     // A panic within a transaction has rolled it back: the connection is sound.
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// How the next writes are made.
+    fn set_durable(&mut self, durable: bool) -> rusqlite::Result<()> {
+        let durable = durable || !self.write_ahead;
+        if durable != self.durable {
+            schema::set_durable(&self.connection, durable)?;
+            self.durable = durable;
+        }
+        Ok(())
     }
 }
 

@@ -26,16 +26,25 @@ const CHECK: &[u8] = b"check";
 pub(super) fn settings(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "secure_delete", "ON")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    set_durable(connection, true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "journal_size_limit", 0)?;
     connection.pragma_update(None, "wal_autocheckpoint", 256)
 }
 
+/// Whether a write waits for the disk. Without, and with a write-ahead log, a power cut may undo the last writes.
+pub(super) fn set_durable(connection: &Connection, durable: bool) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })
+}
+
 /// Readers go on while somebody writes. Set once the tables are there: a file without them is blank, whatever was cut off.
-pub(super) fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+/// Says whether it is so.
+pub(super) fn write_ahead(connection: &Connection) -> rusqlite::Result<bool> {
     // Not every file system has what WAL needs; SQLite then keeps its rollback journal, which is as safe.
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| {
+        let mode: String = row.get(0)?;
+        Ok(mode.eq_ignore_ascii_case("wal"))
+    })
 }
 
 /// Whether there is nothing in a database yet.

@@ -86,7 +86,7 @@ fn a_deleted_or_replaced_value_is_overwritten_on_the_disk() {
     let (folder, store) = profile();
     let raw = |store: &Store, key: &[u8]| -> Vec<u8> {
         let select = "SELECT value FROM sealed WHERE key = ?1";
-        store.lock().query_row(select, (key,), |row| row.get(0)).unwrap()
+        store.lock().connection.query_row(select, (key,), |row| row.get(0)).unwrap()
     };
     put(&store, b"a", &[1; 300]);
     put(&store, b"b", &[2; 9000]);
@@ -127,6 +127,35 @@ fn an_error_or_a_panic_undoes_the_whole_write() {
     assert!(panicked.is_err());
     assert_eq!(get(&store, b"a").unwrap(), b"before");
     assert_eq!(get(&store, b"b"), None);
+}
+
+#[test]
+fn only_a_lazy_write_does_not_wait_for_the_disk() {
+    let (folder, store) = profile();
+    let synchronous = |store: &Store| -> i64 {
+        let open = store.lock();
+        open.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap()
+    };
+    let lazily = |store: &Store, key: &[u8]| store.write_lazily(|tx| tx.put(NOTES, key, b"a mark")).unwrap();
+    let (full, normal) = (2, 1);
+    put(&store, b"a", b"b");
+    assert_eq!(synchronous(&store), full);
+    lazily(&store, b"lazy");
+    assert_eq!(synchronous(&store), normal);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _: Result<(), StoreError> = store.write_lazily(|_| panic!("a fault in the caller"));
+    }));
+    assert!(panicked.is_err());
+    put(&store, b"c", b"d");
+    assert_eq!(synchronous(&store), full);
+    let other = Store::open(folder.path()).unwrap();
+    assert_eq!(get(&other, b"lazy").unwrap(), b"a mark");
+    drop((store, other));
+    // Where there is no write-ahead log, nothing is lazy.
+    let store = Store::open(folder.path()).unwrap();
+    store.lock().write_ahead = false;
+    lazily(&store, b"lazy");
+    assert_eq!(synchronous(&store), full);
 }
 
 #[test]
@@ -219,7 +248,7 @@ fn a_used_store_whose_key_was_lost_gets_no_other_key() {
 #[test]
 fn a_store_of_another_version_is_refused_with_both_versions_named() {
     let (folder, store) = profile();
-    store.lock().pragma_update(None, "user_version", 2).unwrap();
+    store.lock().connection.pragma_update(None, "user_version", 2).unwrap();
     drop(store);
     let error = Store::open(folder.path()).unwrap_err();
     assert!(matches!(error, StoreError::Version { found: 2, known: 1, .. }));
@@ -251,7 +280,7 @@ fn a_value_moved_to_another_row_does_not_open() {
     put(&store, b"a", b"for a");
     put(&store, b"b", b"for b");
     let swap = "UPDATE sealed SET value = (SELECT value FROM sealed WHERE key = x'61') WHERE key = x'62'";
-    store.lock().execute(swap, ()).unwrap();
+    store.lock().connection.execute(swap, ()).unwrap();
     let error = store.read(|tx| tx.get(NOTES, b"b")).unwrap_err();
     assert!(matches!(error, StoreError::Unopened { table: "notes", .. }));
     assert_eq!(get(&store, b"a").unwrap(), b"for a");
@@ -273,9 +302,14 @@ fn other_files_are_no_stores() {
 fn a_full_disk_is_told_and_leaves_the_store_as_it_was() {
     let (folder, store) = profile();
     put(&store, b"a", b"before");
-    let pages: i64 = store.lock().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    let pages: i64 = store
+        .lock()
+        .connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .unwrap();
     store
         .lock()
+        .connection
         .pragma_update_and_check(None, "max_page_count", pages + 2, |_| Ok(()))
         .unwrap();
     let full: Result<(), StoreError> = store.write(|tx| {
