@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! fastchat --profile ./echo-bot register echo                    # once; asks for a password
-//! cargo run -p fastchat-client --example echo_bot ./echo-bot     # again and again
+//! cargo run --release -p fastchat-client --example echo_bot ./echo-bot     # again and again
 //! fastchat send @echo "is there anybody?"
 //! ```
 
