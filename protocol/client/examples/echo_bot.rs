@@ -2,7 +2,7 @@
 //! its own restarts: no text is answered twice, none is forgotten.
 //!
 //! ```text
-//! fastchat --profile ./echo-bot register echo                    # once; asks for a password
+//! fastchat --profile ./echo-bot register echo                              # once; asks for a password
 //! cargo run --release -p fastchat-client --example echo_bot ./echo-bot     # again and again
 //! fastchat send @echo "is there anybody?"
 //! ```
