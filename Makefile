@@ -1,5 +1,5 @@
-# One profile (release) for what users run, what tests run and what lints check. `test` builds each crate once, binaries and
-# tests together; `run` after it builds some dependencies again, without the features that only tests ask for.
+# One profile (release) for what users run, what tests run and what lints check. `test` builds each crate once, binaries,
+# examples and tests together; `run` after it builds some dependencies again, without the features that only tests ask for.
 
 CARGO ?= cargo
 ARGS ?=
@@ -18,7 +18,7 @@ run: ## build, then start a whole fleet in ./fastchat-data; Ctrl-C ends it (ARGS
 
 test: ## install what the tests need, build, run all of them
 	.ci/install
-	$(CARGO) build --release --locked --workspace --bins --tests
+	$(CARGO) build --release --locked --workspace --bins --examples --tests
 	set -e; for folder in $(PYTHON_TESTS); do python3 -m unittest discover --start-directory $$folder; done
 	daemon/systemd/check.sh target/release
 	$(CARGO) test --release --locked --workspace --doc --quiet

@@ -1,7 +1,7 @@
 //! A whole fleet: real processes, real sockets, started as a user starts it.
 //!
 //! Each test has a fleet of its own on ports of its own. The binaries are those
-//! that `cargo build --workspace --bins` left beside this test's.
+//! that `cargo build --workspace --bins --examples` left beside this test's.
 
 #![expect(
     clippy::expect_used,

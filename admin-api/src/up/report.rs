@@ -7,6 +7,10 @@ use crate::cli::output;
 use crate::data::DataFolder;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::Path;
+
+/// Where clients look for a balancer that are told of none.
+const BALANCER_OF_CLIENTS: &str = "127.0.0.1:7101";
 
 /// What `up` prints once everything answers.
 pub(super) struct Report {
@@ -77,11 +81,12 @@ impl Report {
         if as_json {
             output::json(&self.line);
         } else {
-            output::line(&self.text());
+            output::line(&self.text(client_beside_this().as_deref()));
         }
     }
 
-    fn text(&self) -> String {
+    /// For people. `client` is how they call the program `fastchat`, where there is one.
+    fn text(&self, client: Option<&str>) -> String {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (admin, balancer, token) = (
             text(&self.line["admin"]),
@@ -94,12 +99,21 @@ impl Report {
             .collect();
         let me = std::env::args().next().unwrap_or_else(|| "fastchat-admin".to_owned());
         let options = format!("--url {admin} --token-file {token}");
-        // From the repository's folder, where `make run` is; elsewhere it is not there to try.
-        let example = "protocol/examples/raw_client.py";
-        let chat = match std::path::Path::new(example).exists() {
-            true => format!("  python3 {example} demo --balancer {balancer}\n"),
-            false => String::new(),
+        // Where clients look by themselves there is no need to say it.
+        let at = match balancer.as_str() {
+            BALANCER_OF_CLIENTS => String::new(),
+            other => format!(" --balancer {other}"),
         };
+        let chat = client.map_or_else(String::new, |client| {
+            format!(
+                "  {client} --profile alice register alice{at}
+  {client} --profile bob register bob{at}
+  {client} --profile bob listen    # in another terminal
+  {client} --profile alice send @bob \"hello\"
+
+"
+            )
+        });
         format!(
             "FastChat is up.
 
@@ -118,25 +132,53 @@ Ctrl-C ends all of it; the same command continues it.",
     }
 }
 
+/// The program `fastchat`, called as this one was, where it stands beside it.
+fn client_beside_this() -> Option<String> {
+    let here = std::env::current_exe().ok()?;
+    let called = std::env::args().next()?;
+    let client = Path::new(&called).with_file_name("fastchat").display().to_string();
+    here.with_file_name("fastchat").exists().then_some(client)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn people_are_told_where_to_dial_and_what_to_try() {
-        let line = json!({
-            "admin": "http://127.0.0.1:7100", "balancer": "127.0.0.1:7101", "token_file": "/data/admin.token",
-            "servers": [{"name": "s1", "address": "127.0.0.1:7110"}],
-        });
-        let text = Report { line }.text();
+        let text = report("127.0.0.1:7101").text(Some("target/release/fastchat"));
         for part in [
             "127.0.0.1:7101",
             "s1 at 127.0.0.1:7110",
+            "target/release/fastchat --profile alice register alice\n",
+            "target/release/fastchat --profile alice send @bob \"hello\"",
             "$(cat /data/admin.token)",
             r#"'{"strategy":"round-robin"}'"#,
             "Ctrl-C",
         ] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
+    }
+
+    #[test]
+    fn a_balancer_that_clients_would_not_find_is_named_to_them() {
+        let text = report("127.0.0.1:8201").text(Some("fastchat"));
+        assert!(
+            text.contains("fastchat --profile bob register bob --balancer 127.0.0.1:8201\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_client_that_is_not_there_is_not_told_of() {
+        assert!(!report("127.0.0.1:7101").text(None).contains("register"));
+    }
+
+    fn report(balancer: &str) -> Report {
+        let line = json!({
+            "admin": "http://127.0.0.1:7100", "balancer": balancer, "token_file": "/data/admin.token",
+            "servers": [{"name": "s1", "address": "127.0.0.1:7110"}],
+        });
+        Report { line }
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     let path = Path::new(admin_binary()).with_file_name(name);
     assert!(
         path.exists(),
-        "{} is missing: run `cargo build --workspace --bins` first, with the profile of this test",
+        "{} is missing: run `cargo build --workspace --bins --examples` first, with the profile of this test",
         path.display()
     );
     path

@@ -23,6 +23,7 @@ mod bad_entries;
 mod bad_files;
 mod bad_input;
 mod bad_profiles;
+mod bot;
 mod clients_that_die;
 mod devices;
 mod machinery;

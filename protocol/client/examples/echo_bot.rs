@@ -2,8 +2,8 @@
 //! its own restarts: no text is answered twice, none is forgotten.
 //!
 //! ```text
-//! fastchat --profile ./echo-bot register echo                    # once; asks for a password
-//! cargo run -p fastchat-client --example echo_bot ./echo-bot     # again and again
+//! fastchat --profile ./echo-bot register echo                              # once; asks for a password
+//! cargo run --release -p fastchat-client --example echo_bot ./echo-bot     # again and again
 //! fastchat send @echo "is there anybody?"
 //! ```
 

@@ -1,19 +1,45 @@
-//! The client's side of the FastChat protocol: the network half.
+//! A FastChat client as a library: for programs that people chat with, and for bots.
+//!
+//! It has two halves. The upper one is a device: what it sends is sealed, what
+//! it reads was opened, and all of it stands in a profile on disk. The lower
+//! one is the network, to which what is sealed is opaque.
 //!
 //! ```text
-//!  your program ── Session::next ──< entries of every log, each once, in order
-//!       │              │
-//!       │  Outbox ─────┤  assign ─> balancer ─> wait-ms ─> dial ─> hello ─> resume ─> live
-//!       │  Journal ────┘     ^                                                        │
-//!       │                    └── loss: backoff   ·   move: connect first, then close ─┘
-//!       └── chat::* (one function for each verb) over a Connection
+//!  your program
+//!    │ next, send, answer, add …
+//!  Messenger ── Profile      keys, groups, history, what is still to be done: one sealed store
+//!    │            │ is the session's journal and outbox
+//!  Session ───────┘          assign ─> wait ─> dial ─> hello ─> resume ─> live
+//!    │                         ^ loss: backoff   ·   move: connect first, then close
+//!  chat::* over a Connection one function for each verb
 //! ```
 //!
-//! A [`Session`] is what most programs want: it lives as long as the program
-//! does and survives servers, networks and restarts. Below it, [`enter`] gives
-//! one [`Connection`] to a server, and [`chat`] has one typed function for each
-//! verb of `protocol/PROTOCOL.md`, under the verb's name.
+//! # A bot
 //!
+//! [`messenger::Messenger`] is what most programs want. This is a whole one,
+//! `examples/echo_bot.rs`; the program `fastchat` registers its account:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/echo_bot.rs")]
+//! ```
+//!
+//! [`answer`](messenger::Messenger::answer) keeps the answer and marks the
+//! record as shown in one step: a bot that is killed between two lines answers
+//! each text once. [`profile::Profile::shown`] is where it goes on.
+//!
+//! Beside the messenger there are [`account`] (register, sign in, sign out),
+//! [`record`] (what happened, as people read it), [`picture`] (images without
+//! what a camera wrote into them) and [`problem`] (what went wrong, with a
+//! code and what to do).
+//!
+//! # The network alone
+//!
+//! A [`Session`] lives as long as the program does and survives servers,
+//! networks and restarts: it hands out the entries of every log, each once and
+//! in order. What must outlast the program (token, cursors, entries that wait
+//! to be sent) the caller keeps, behind [`Journal`] and [`Outbox`]. Below it,
+//! [`enter`] gives one [`Connection`] to a server, and [`chat`] has one typed
+//! function for each verb of `protocol/PROTOCOL.md`, under the verb's name.
 //! Signing in is an errand of its own; what it gives goes into the journal:
 //!
 //! ```no_run
@@ -29,10 +55,6 @@
 //! let mut session = Session::start(config, journal, outbox);
 //! # Ok(()) }
 //! ```
-//!
-//! Blocks are opaque bytes here: what is sealed in them is the business of the
-//! layer above. What must outlast the program (token, cursors, entries that
-//! wait to be sent) the caller keeps, behind [`Journal`] and [`Outbox`].
 //!
 //! Nothing here grows with what a server sends: queues, collected answers,
 //! waits and pages have bounds ([`limits`]), and beyond them entries are

@@ -18,6 +18,7 @@ mod join;
 mod members;
 mod people;
 mod reader;
+pub(crate) mod renew;
 mod shared;
 mod steward;
 pub(crate) mod upkeep;

@@ -19,6 +19,8 @@ pub(super) struct Errands {
     pub(super) compare: BTreeMap<ConversationId, Instant>,
     /// Look at the wishes.
     pub(super) wishes: bool,
+    /// Look whether keys are to be renewed.
+    pub(super) renew: bool,
 }
 
 impl Errands {
@@ -29,7 +31,7 @@ impl Errands {
 
     /// Whether something can be begun now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.keep_up || self.wishes || !self.is_caught_up() || self.compare.values().any(|at| *at <= now)
+        self.keep_up || self.wishes || self.renew || !self.is_caught_up() || self.compare.values().any(|at| *at <= now)
     }
 
     /// When the next one can be begun.
@@ -50,6 +52,7 @@ impl Errands {
         self.keep_up |= undone.keep_up;
         self.join |= undone.join;
         self.wishes |= undone.wishes;
+        self.renew |= undone.renew;
         self.behind.extend(undone.behind);
         self.verify.extend(undone.verify);
         for (conversation, at) in undone.compare {

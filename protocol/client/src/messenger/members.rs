@@ -43,6 +43,7 @@ pub(super) enum Change {
     Remove(Vec<AccountId>),
     Appoint(Vec<AccountId>),
     Dismiss(Vec<AccountId>),
+    Renew,
 }
 
 impl Change {
@@ -52,6 +53,7 @@ impl Change {
             Self::Remove(accounts) => Intent::Remove(accounts.clone()),
             Self::Appoint(accounts) => Intent::Appoint(accounts.clone()),
             Self::Dismiss(accounts) => Intent::Dismiss(accounts.clone()),
+            Self::Renew => Intent::Renew,
         }
     }
 }

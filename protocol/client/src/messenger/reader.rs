@@ -106,7 +106,10 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
     match event {
         SessionEvent::Live { server, .. } => {
             shared.tell(|status| (status.server, status.away) = (Some(server), None));
-            shared.ask(|errands| (errands.keep_up, errands.join, errands.wishes) = (true, true, true));
+            shared.ask(|errands| {
+                (errands.join, errands.wishes) = (true, true);
+                (errands.keep_up, errands.renew) = (true, true);
+            });
         }
         SessionEvent::Away { reason, retry_after } => {
             shared.session_caught_up(false);

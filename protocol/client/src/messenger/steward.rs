@@ -3,7 +3,7 @@
 //! Each step is begun from the profile's state and ends with a change of it. So a step that was cut off is begun
 //! again, a step that somebody else was faster with finds nothing to do, and the order of steps does not matter.
 
-use super::{errands::Errands, join, members, shared::Shared, upkeep, wishes::Wishes};
+use super::{errands::Errands, join, members, renew, shared::Shared, upkeep, wishes::Wishes};
 use crate::{Connection, problem::Problem, profile::take};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -12,8 +12,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 const PAUSE: Duration = Duration::from_millis(500);
 /// Wishes are looked at again at least so often while there are any: another process may have moved something.
 const WISHES_INTERVAL: Duration = Duration::from_millis(250);
-/// Nothing is due for so long at most.
-const IDLE: Duration = Duration::from_secs(3_600);
 
 /// Runs until the messenger ends.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -38,15 +36,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn wait(shared: &Shared, wishes: &Wishes) {
-    let idle = if wishes.is_empty() { IDLE } else { WISHES_INTERVAL };
-    let due = shared
-        .next_due()
-        .unwrap_or_else(|| Instant::now() + IDLE)
-        .min(Instant::now() + idle);
+    let now = Instant::now();
+    let look_again = now + if wishes.is_empty() { renew::INTERVAL } else { WISHES_INTERVAL };
     tokio::select! {
         () = shared.nudged.notified() => {}
-        () = sleep_until(due) => if !wishes.is_empty() {
-            shared.ask(|errands| errands.wishes = true);
+        () = sleep_until(shared.next_due().map_or(look_again, |due| due.min(look_again))) => {
+            let wished = !wishes.is_empty();
+            shared.ask(|errands| {
+                errands.wishes |= wished;
+                errands.renew |= !wished;
+            });
         }
     }
 }
@@ -78,6 +77,10 @@ async fn round(shared: &Arc<Shared>, connection: &Connection, errands: &mut Erra
         look_after_own_devices(shared, connection).await?;
         join::trim_inbox(shared, connection).await?;
         errands.keep_up = false;
+    }
+    if errands.renew {
+        renew::due(shared).await?;
+        errands.renew = false;
     }
     Ok(())
 }

@@ -24,6 +24,9 @@ struct Row {
     /// A group's admins when it was last looked at.
     #[serde(default)]
     admins: Option<BTreeSet<AccountId>>,
+    /// When this device is to renew its keys here: ms since 1970.
+    #[serde(default)]
+    renew_at: u64,
 }
 
 /// Makes it known, or in again.
@@ -62,6 +65,25 @@ pub(crate) fn save_admins(tx: &Writer<'_>, conversation: ConversationId, admins:
     let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
     row.admins = Some(admins.iter().copied().collect());
     rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+}
+
+/// When this device is to renew its keys in a conversation: ms since 1970.
+pub(crate) fn save_renew_at(tx: &Writer<'_>, conversation: ConversationId, at_ms: u64) -> Result<(), Problem> {
+    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
+    row.renew_at = at_ms;
+    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+}
+
+/// Where it is to renew its keys now.
+pub(crate) fn to_renew(tx: &Reader<'_>, now_ms: u64) -> Result<Vec<ConversationId>, Problem> {
+    let mut due = Vec::new();
+    for (key, row) in tx.list(ROOMS, Scan::prefix(&[]))? {
+        let row: Row = rows::parse(ROOMS, row.expose())?;
+        if !row.out && row.renew_at <= now_ms {
+            due.push(ConversationId::try_from(&key[..]).map_err(|_| rows::damaged(ROOMS))?);
+        }
+    }
+    Ok(due)
 }
 
 /// The direct chat with an account.

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     entry::Entry,
     ids::{Seal, new_entry},
+    messenger::renew,
     problem::Problem,
     record,
 };
@@ -128,6 +129,7 @@ pub(crate) fn join(groups: &mut Groups, tx: &Writer<'_>, entry: &Entry, epoch: u
     let others = accounts(&view).into_iter().find(|account| *account != me);
     rooms::enter(tx, conversation, others.filter(|_| view.charter.kind == Kind::Direct))?;
     rooms::save_admins(tx, conversation, &view.charter.admins)?;
+    rooms::save_renew_at(tx, conversation, renew::first(view.members.len()))?;
     let alarms = meet_all(tx, &view)?;
     let by = welcomed.adder.who;
     add(
@@ -197,6 +199,7 @@ fn note(
             let author = applied.author.who;
             if author == me {
                 tasks::settle(tx, entry, &Outcome::Sent { conversation, seq, at_ms })?;
+                rooms::save_renew_at(tx, conversation, renew::next())?;
             }
             let events = committed(groups, tx, conversation, &applied, &mut alarms)?;
             seal_again(groups, tx, conversation)?;

@@ -68,7 +68,7 @@ pub(crate) enum Verb {
 /// A group.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
-    /// The group, as '#name' (quoted) or the beginning of its id
+    /// The group, as '#name' (quoted) or the end of its id
     #[arg(value_name = "#group")]
     group: Recipient,
 }

@@ -30,8 +30,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 /// Nothing came for so long: the mark is moved over what was skipped.
 const IDLE: Duration = Duration::from_millis(200);
-/// Where files are saved, in the profile's folder.
-pub(crate) const DOWNLOADS: &str = "downloads";
 
 /// Show messages as they arrive, beginning with what is unread
 ///
@@ -109,8 +107,8 @@ impl<'a> Listener<'a> {
         Ok(Self {
             args,
             screen: context.screen,
+            downloads: online.profile().downloads(),
             online,
-            downloads: context.folder.join(DOWNLOADS),
             lines: Lines::new(&Zoned::now()),
             after,
             marked: after,

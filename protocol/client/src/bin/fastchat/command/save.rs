@@ -1,6 +1,5 @@
 //! `fastchat save @user|#group SEQ`
 
-use super::listen::DOWNLOADS;
 use crate::{
     context::Context,
     online::Online,
@@ -48,11 +47,9 @@ enum Target {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: &Args) -> Result<(), Stop> {
-    let target = match &args.to {
-        Some(path) => Target::of(path)?,
-        None => Target::Folder(context.folder.join(DOWNLOADS)),
-    };
+    let target = args.to.as_deref().map(Target::of).transpose()?;
     let mut online = context.online()?;
+    let target = target.unwrap_or_else(|| Target::Folder(online.profile().downloads()));
     let outcome = save(context, &mut online, args, &target).await;
     online.close().await;
     outcome
