@@ -18,10 +18,11 @@ use crate::{
     journal::StorageError,
     outbox::{Outbox, Outgoing, Payload, Settlement},
     problem::Problem,
+    session::Ended,
 };
 use bytes::Bytes;
 use fastchat_e2e::{
-    ConversationId,
+    self as e2e, ConversationId,
     groups::{self, Groups},
     log::KIND_MESSAGE,
     store::Writer,
@@ -48,8 +49,9 @@ impl Outbox for Profile {
     fn first(&self, log: LogId, entries_max: usize, bytes_max: usize) -> Result<Vec<Outgoing>, StorageError> {
         let conversation = log.sealed();
         let mut live = self.live()?;
-        let reached = live.epochs.get(&conversation).copied().unwrap_or(0);
-        let groups = live.groups()?;
+        let Live { groups, epochs, offered } = &mut *live;
+        let groups = groups.as_mut().ok_or(Problem::Ended(Ended::NoToken))?;
+        let reached = epochs.get(&conversation).copied().unwrap_or(0);
         let first = self.store.read(|tx| -> Result<_, Problem> {
             let waiting = groups
                 .pending(tx)?
@@ -60,24 +62,30 @@ impl Outbox for Profile {
             let is_direct = rooms::peer(tx, conversation)?.is_some();
             let mut bytes = 0;
             let mut first = Vec::new();
-            for outgoing in fresh.map(|waiting| to_wire(waiting, is_direct)) {
+            let mut epochs = HashMap::new();
+            for waiting in fresh {
+                let (entry, epoch) = (waiting.entry, waiting.epoch);
+                let outgoing = to_wire(waiting, is_direct);
                 bytes += outgoing.block_bytes();
                 if bytes > bytes_max && !first.is_empty() {
                     break;
                 }
+                epochs.insert(entry, epoch);
                 first.push(outgoing);
             }
-            Ok(first)
+            Ok((first, epochs))
         });
-        Ok(first?)
+        let (first, epochs) = first?;
+        offered.insert(conversation, epochs);
+        Ok(first)
     }
 
     fn settle(&self, settled: &[(EntryId, Settlement)]) -> Result<(), StorageError> {
         {
             let mut live = self.live()?;
-            let Live { groups, epochs } = &mut *live;
+            let Live { groups, epochs, offered } = &mut *live;
             let Some(groups) = groups else { return Ok(()) };
-            self.store.write(|tx| settle_all(groups, epochs, tx, settled))?;
+            self.store.write(|tx| settle_all(groups, epochs, offered, tx, settled))?;
         }
         self.changed();
         Ok(())
@@ -87,6 +95,7 @@ impl Outbox for Profile {
 fn settle_all(
     groups: &mut Groups,
     epochs: &mut HashMap<ConversationId, u64>,
+    offered: &HashMap<ConversationId, HashMap<e2e::EntryId, u64>>,
     tx: &Writer<'_>,
     settled: &[(EntryId, Settlement)],
 ) -> Result<(), Problem> {
@@ -107,7 +116,10 @@ fn settle_all(
                 let heard = groups.acknowledged(tx, row.conversation, row.entry, appended.seq)?;
                 take::note_all(groups, tx, row.conversation, heard, &Heard::Acknowledged)?;
             }
-            Settlement::Refused(refused) => settle_refused(groups, epochs, tx, &row, refused)?,
+            Settlement::Refused(refused) => {
+                let offered = offered.get(&row.conversation).and_then(|batch| batch.get(&row.entry)).copied();
+                settle_refused(groups, epochs, tx, &row, offered.unwrap_or(row.epoch), refused)?;
+            }
         }
     }
     Ok(())
@@ -118,22 +130,25 @@ fn settle_refused(
     epochs: &mut HashMap<ConversationId, u64>,
     tx: &Writer<'_>,
     row: &groups::Outgoing,
+    offered: u64,
     refused: &Refused,
 ) -> Result<(), Problem> {
-    let reached = refused.epoch.unwrap_or(row.epoch + 1);
-    if refused.code == Code::EpochConflict && reached >= row.epoch {
-        if reached == row.epoch {
-            // Sealed again while the refusal was on its way.
+    if refused.code == Code::EpochConflict {
+        let reached = refused.epoch.unwrap_or(offered + 1);
+        if row.epoch > offered || row.epoch == reached {
+            // Sealed again while the refusal was on its way: what was refused is not what waits now.
             return Ok(());
         }
-        epochs.insert(row.conversation, reached);
-        match row.payload {
-            groups::Payload::Message { .. } => take::seal_again(groups, tx, row.conversation)?,
-            // Somebody else founded this conversation: this device joins theirs.
-            groups::Payload::Commit { .. } if row.epoch == 0 => _ = groups.forget(tx, row.conversation)?,
-            groups::Payload::Commit { .. } => _ = groups.withdraw(tx, row.conversation)?,
+        if reached > row.epoch {
+            epochs.insert(row.conversation, reached);
+            match row.payload {
+                groups::Payload::Message { .. } => take::seal_again(groups, tx, row.conversation)?,
+                groups::Payload::Commit { .. } if row.epoch == 0 => take::abandon_founding(groups, tx, row.conversation)?,
+                groups::Payload::Commit { .. } => _ = groups.withdraw(tx, row.conversation)?,
+            }
+            return Ok(());
         }
-        return Ok(());
+        // The server has gone back behind what this device knows: no try will change that.
     }
     tasks::settle(tx, row.entry, &refused.into())?;
     groups.discard(tx, row.conversation, row.entry)?;

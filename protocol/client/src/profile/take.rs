@@ -64,6 +64,11 @@ pub(crate) fn take(groups: &mut Groups, tx: &Writer<'_>, entry: &Entry) -> Resul
         return take_notice(tx, entry);
     }
     let conversation = head.log.sealed();
+    if is_others_founding(groups, tx, conversation, entry)? {
+        abandon_founding(groups, tx, conversation)?;
+        tasks::save_cursor(tx, conversation, head.seq)?;
+        return Ok(Next::Moved);
+    }
     match groups.receive(tx, conversation, &log_entry(entry)) {
         Ok(received) => {
             let next = match head.kind.as_str() {
@@ -82,6 +87,27 @@ pub(crate) fn take(groups: &mut Groups, tx: &Writer<'_>, entry: &Entry) -> Resul
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// A commit of somebody else, where this device's own founding does not stand yet: they were faster.
+fn is_others_founding(groups: &Groups, tx: &Reader<'_>, conversation: ConversationId, entry: &Entry) -> Result<bool, Problem> {
+    if entry.head.kind != KIND_COMMIT || !matches!(groups.mls_epoch(tx, conversation), Ok(0)) {
+        return Ok(false);
+    }
+    let is_next = entry.seq() == groups.cursor(tx, conversation)? + 1;
+    Ok(is_next && groups.commit_under_way(tx, conversation)? != Some(entry.head.entry.sealed()))
+}
+
+/// Somebody else founded this conversation: this device drops its own group, and joins theirs.
+pub(crate) fn abandon_founding(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
+    for message in groups.forget(tx, conversation)? {
+        let refused = Outcome::Refused {
+            code: "not-now".to_owned(),
+            message: "the other side began this conversation at the same moment: send it again".to_owned(),
+        };
+        tasks::settle(tx, message, &refused)?;
+    }
+    Ok(())
 }
 
 /// As the sealed side wants it.
@@ -128,7 +154,7 @@ pub(crate) fn join(groups: &mut Groups, tx: &Writer<'_>, entry: &Entry, epoch: u
     let others = accounts(&view).into_iter().find(|account| *account != me);
     rooms::enter(tx, conversation, others.filter(|_| view.charter.kind == Kind::Direct))?;
     rooms::save_admins(tx, conversation, &view.charter.admins)?;
-    let alarms = meet_all(tx, &view)?;
+    let alarms = meet_all(tx, conversation, &view, me)?;
     let by = welcomed.adder.who;
     add(
         tx,
@@ -284,12 +310,23 @@ pub(crate) fn add_own(groups: &Groups, tx: &Writer<'_>, conversation: Conversati
     add(tx, conversation, seq, at_ms, None, None, groups.me().account, event, Vec::new())
 }
 
+/// Whether it was noted already that what follows this number is lost: each start meets the same hole.
+pub(crate) fn is_noted_lost(tx: &Reader<'_>, conversation: ConversationId, seq: u64) -> Result<bool, Problem> {
+    let noted = history::at(tx, None, conversation, seq)?;
+    Ok(noted.iter().any(|record| matches!(record.what, record::What::Lost { .. })))
+}
+
 /// This account is out, as the server says: nothing can be read or sent any more.
 pub(crate) fn shut_out(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId, at_ms: u64) -> Result<(), Problem> {
     if rooms::is_out(tx, conversation)? {
         return Ok(());
     }
     add_own(groups, tx, conversation, at_ms, Event::Out)?;
+    close(groups, tx, conversation)
+}
+
+/// Deletes the group's secrets, and what waits to be said in it.
+fn close(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
     for message in groups.forget(tx, conversation)? {
         tasks::settle(tx, message, &out())?;
     }
@@ -333,7 +370,7 @@ fn committed(
     alarms: &mut Vec<String>,
 ) -> Result<Vec<Event>, Problem> {
     let view = groups.view(tx, conversation)?;
-    alarms.extend(meet_all(tx, &view)?);
+    alarms.extend(meet_all(tx, conversation, &view, groups.me().account)?);
     // An account is new where all of its leaves are, and gone where none is left.
     let old = |account: &AccountId| {
         view.members
@@ -405,7 +442,7 @@ fn members_changed(groups: &mut Groups, tx: &Writer<'_>, conversation: Conversat
         )));
     };
     if left.contains(&groups.me().account) {
-        rooms::leave(tx, conversation)?;
+        close(groups, tx, conversation)?;
         return Ok(Some(Event::Out));
     }
     Ok((!left.is_empty()).then_some(Event::Left(left)))
@@ -436,15 +473,37 @@ pub(crate) fn accounts(view: &View) -> BTreeSet<AccountId> {
 }
 
 /// Compares all members with their pins; what is to be said about it.
-fn meet_all(tx: &Writer<'_>, view: &View) -> Result<Vec<String>, Problem> {
+fn meet_all(tx: &Writer<'_>, conversation: ConversationId, view: &View, me: AccountId) -> Result<Vec<String>, Problem> {
     let mut alarms = Vec::new();
     let mut seen = BTreeSet::new();
     for subject in view.members.iter().map(fastchat_e2e::Credential::subject) {
-        if seen.insert(subject.account) && contacts::meet(tx, subject.account, &subject.username, &subject.identity_key)? == Met::Changed {
+        if !seen.insert(subject.account) {
+            continue;
+        }
+        let met = match subject.account == me {
+            // The group's rules hold all of an account's leaves to one identity, this device's own.
+            true => contacts::meet(tx, me, &subject.username, &subject.identity_key)?,
+            false => contacts::see(tx, conversation, subject.account, &subject.username, &subject.identity_key)?,
+        };
+        if met == Met::Changed {
             alarms.push(changed_identity(subject.username.as_str()));
         }
     }
     Ok(alarms)
+}
+
+/// Notes that somebody's name is not theirs.
+pub(crate) fn doubt(groups: &Groups, tx: &Writer<'_>, conversation: ConversationId, account: AccountId, at_ms: u64) -> Result<(), Problem> {
+    let Some(claimed) = contacts::doubt(tx, account)? else {
+        return Ok(());
+    };
+    let alarm = format!(
+        "WARNING: somebody here calls themselves @{claimed}, and the fleet knows no such person with that identity. \
+         Somebody may pretend to be @{claimed}: ask over another channel before you believe anything that they say."
+    );
+    let seq = groups.cursor(tx, conversation).unwrap_or(0);
+    let me = groups.me().account;
+    add(tx, conversation, seq, at_ms, None, None, me, Event::Alarm, vec![alarm])
 }
 
 /// For people: an identity is not what it was.
