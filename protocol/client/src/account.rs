@@ -34,8 +34,12 @@ use fastchat_wire::{
     encoding::Bytes64,
 };
 use serde::{Deserialize, Serialize};
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::time::Instant;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// A connection on which a password was stretched for longer is left for another one.
+const UNSIGNED_MAX: Duration = Duration::from_secs(4);
 
 /// A new account's first device.
 #[derive(Debug)]
@@ -122,8 +126,9 @@ pub async fn register(
         // The answer to an earlier try was lost: whoever has the password is the one who registered.
         Err(Problem::Refused(refused)) if refused.code == Code::NameTaken && again => {
             match sign_in(
+                config,
                 &profile,
-                &connection,
+                connection,
                 &username,
                 None,
                 Proof::Password(stretched.password),
@@ -146,6 +151,11 @@ pub async fn register(
         Err(Problem::CannotConnect(why)) => Err(Problem::CannotConnect(format!(
             "{why}. Whether the account was made is not known: run the same command again, with the same password"
         ))),
+        // The account may have been made, or can be later: its recovery code must not be lost.
+        Err(passing) if passing.is_passing() => Err(Problem::declined(
+            passing.code().to_owned(),
+            format!("{passing}. Whether the account was made is not known: run the same command again, with the same password"),
+        )),
         Err(refused) => {
             give_up(&profile).await?;
             Err(refused)
@@ -168,9 +178,20 @@ pub async fn login(config: &Config, folder: &Path, username: &str, proof: Proof,
     if let Some(other) = known.as_ref().filter(|me| me.username != username) {
         return Err(in_use(folder, &other.username));
     }
+    if let Some(begun) = profile.read(Registering::read)? {
+        return Err(Problem::declined(
+            "profile-in-use",
+            format!(
+                "{} has begun to register @{name}, and keeps a recovery code that was not shown yet: run `register {name}` again, \
+                 with the same password, or choose another profile",
+                folder.display(),
+                name = begun.username
+            ),
+        ));
+    }
     let profile = Arc::new(profile);
     let entered = enter(config, Errand::default()).await?;
-    let me = sign_in(&profile, &entered.connection, &username, known, proof, device_name).await?;
+    let me = sign_in(config, &profile, entered.connection, &username, known, proof, device_name).await?;
     Ok((profile, me))
 }
 
@@ -307,14 +328,15 @@ enum Opener {
 
 /// Signs in on a connection; `known` is the device that the profile is already.
 async fn sign_in(
+    config: &Config,
     profile: &Arc<Profile>,
-    connection: &Connection,
+    mut connection: Connection,
     username: &Username,
     known: Option<Me>,
     proof: Proof,
     device_name: &str,
 ) -> Result<Me, Problem> {
-    let AuthParameters { salt, kdf } = chat::auth_params(connection, wire_name(username)?).await?;
+    let AuthParameters { salt, kdf } = chat::auth_params(&connection, wire_name(username)?).await?;
     let kdf = Kdf::new(&kdf.alg, kdf.m_kib, kdf.t, kdf.p)?;
     let salt: Salt = salt.0.try_into().map_err(|_| {
         Problem::declined(
@@ -322,6 +344,7 @@ async fn sign_in(
             "the server's salt has another length than 16 bytes: do not sign in to this server",
         )
     })?;
+    let since = Instant::now();
     let (auth, method, opener) = match proof {
         Proof::Password(password) => {
             let stretched = stretched(password, salt, kdf).await?;
@@ -329,6 +352,11 @@ async fn sign_in(
         }
         Proof::RecoveryCode(code) => (code.auth(), Method::Recovery, Opener::RecoveryCode(code.wrap())),
     };
+    if since.elapsed() > UNSIGNED_MAX {
+        // The server closes a connection that does not sign in for 10 s.
+        connection.close();
+        connection = enter(config, Errand::default()).await?.connection;
+    }
     let request = Login {
         username: wire_name(username)?,
         auth: exposed(&auth),
@@ -336,7 +364,7 @@ async fn sign_in(
         device: known.as_ref().map(|me| me.device.wire()),
         device_name: known.is_none().then(|| device_name.to_owned()),
     };
-    let (logged_in, sealed) = chat::login(connection, &request).await?;
+    let (logged_in, sealed) = chat::login(&connection, &request).await?;
     let binding = Binding {
         username: username.clone(),
         version: logged_in.keyring_version,
@@ -357,7 +385,7 @@ async fn sign_in(
             "the server signed in another account or device than this profile's: don't trust it before its operator explains",
         ));
     }
-    finish(profile, connection, me.clone(), keyring, logged_in.token).await?;
+    finish(profile, &connection, me.clone(), keyring, logged_in.token).await?;
     Ok(me)
 }
 
@@ -411,4 +439,32 @@ fn wire_name(username: &Username) -> Result<fastchat_wire::Username, Problem> {
         .as_str()
         .parse()
         .map_err(|_| Problem::Usage(format!("\"{username}\" is no name")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_profile_that_keeps_a_recovery_code_not_yet_shown_is_not_signed_in_over_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let username: Username = "alice".parse().unwrap();
+        let profile = blank(folder.path(), &username).unwrap();
+        let (begun, again) = begin(&profile, &username).unwrap();
+        assert!(!again);
+        drop(profile);
+
+        let config = Config::new("127.0.0.1:1").unwrap();
+        let proof = || Proof::Password(Password::new("correct horse".to_owned()));
+        for name in ["alice", "bob"] {
+            let refused = login(&config, folder.path(), name, proof(), "laptop").await.unwrap_err();
+            assert_eq!(refused.code(), "profile-in-use");
+            assert!(refused.to_string().contains("register alice"), "{refused}");
+        }
+        let profile = blank(folder.path(), &username).unwrap();
+        let (still, again) = begin(&profile, &username).unwrap();
+        assert!(again);
+        assert_eq!((still.salt, &still.recovery_code), (begun.salt, &begun.recovery_code));
+        assert_eq!(blank(folder.path(), &"bob".parse().unwrap()).unwrap_err().code(), "profile-in-use");
+    }
 }
