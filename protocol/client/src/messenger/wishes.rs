@@ -84,23 +84,26 @@ impl Wishes {
         self.waiting = !wishes.is_empty();
         let alive: HashSet<EntryId> = wishes.iter().map(|(id, _)| *id).collect();
         self.commits.retain(|id, _| alive.contains(id));
+        let mut passing = None;
         for (id, wish) in wishes {
             let outcome = match self.follow(shared, connection, id, &wish).await {
                 Ok(false) => continue,
                 Ok(true) => Outcome::Done,
-                Err(problem) if problem.is_passing() || matches!(problem, Problem::Store(_)) => return Err(problem),
+                // The others may fare better.
+                Err(problem) if problem.is_passing() => {
+                    passing = Some(problem);
+                    continue;
+                }
+                Err(problem @ Problem::Store(_)) => return Err(problem),
                 Err(problem) => {
                     tracing::info!(%problem, conversation = %wish.conversation, "a change is not made");
                     Outcome::refused(&problem)
                 }
             };
             self.commits.remove(&id);
-            shared
-                .profile
-                .run(move |profile| profile.change(|_, tx| tasks::fulfilled(tx, id, &outcome)))
-                .await?;
+            shared.profile.run(move |profile| profile.fulfilled(id, &wish, &outcome)).await?;
         }
-        Ok(())
+        passing.map_or(Ok(()), Err)
     }
 
     /// True where it has come true.
@@ -161,6 +164,10 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
     let conversation = wish.conversation;
     match (&wish.what, &standing.view) {
         (Wanted::Leave, _) if standing.out => Ok(Step::Done),
+        (Wanted::Direct(peer), Some(view)) if view.mls_epoch > 0 && !members::is_direct_with(view, *peer) => Err(Problem::declined(
+            "bad-account",
+            "the server names another conversation than the one with this person: nothing was sent; don't trust it before its operator explains",
+        )),
         (Wanted::Direct(_) | Wanted::Group(..), Some(view)) if view.mls_epoch > 0 => Ok(Step::Done),
         (Wanted::Direct(_) | Wanted::Group(..), Some(_)) => {
             // Its first commit was refused, or never made: begun anew.
@@ -168,7 +175,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
                 profile.change(|groups, tx| {
                     let is_new = members::find_view(groups, tx, conversation)?.is_some_and(|view| view.mls_epoch == 0);
                     if is_new && groups.commit_under_way(tx, conversation)?.is_none() {
-                        groups.forget(tx, conversation)?;
+                        take::abandon_founding(groups, tx, conversation)?;
                     }
                     Ok(())
                 })
