@@ -7,7 +7,7 @@ use crate::{
     problem::Problem,
     profile::{
         contacts::{self, Met},
-        rooms, take,
+        rooms, take, tasks,
     },
 };
 use bytes::Bytes;
@@ -273,7 +273,7 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
         .copied()
         .collect();
     if view.charter.kind == Kind::Group && is_admin && !gone.is_empty() {
-        return commit(shared, conversation, Change::Remove(gone)).await.map(drop);
+        return commit(shared, conversation, Change::Remove(gone), None).await.map(drop);
     }
     let lacking: Vec<(AccountId, DeviceId)> = listed
         .iter()
@@ -295,12 +295,12 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
         // It has not published its key packages yet: the next look finds it.
         return Ok(());
     }
-    match commit(shared, conversation, Change::Add(claimed.clone())).await {
+    match commit(shared, conversation, Change::Add(claimed.clone()), None).await {
         // One of them can't be added (expired, or of a version with other capabilities): that keeps no other one out.
         Err(Problem::Groups(GroupsError::Group(error))) if claimed.len() > 1 => {
             tracing::warn!(%error, %conversation, "not all new devices can be added at once");
             for one in claimed {
-                match commit(shared, conversation, Change::Add(vec![one])).await {
+                match commit(shared, conversation, Change::Add(vec![one]), None).await {
                     Ok(_) => return Ok(()),
                     Err(Problem::Groups(GroupsError::Group(_))) => {}
                     Err(problem) => return Err(problem),
@@ -313,12 +313,17 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
 }
 
 /// Makes a commit and keeps it to be sent; gives its entry. None where one is under way already: what that one leaves
-/// is to be looked at first.
-pub(super) async fn commit(shared: &Shared, conversation: ConversationId, change: Change) -> Result<Option<EntryId>, Problem> {
+/// is to be looked at first; and none where it is for a wish that is one no longer.
+pub(super) async fn commit(
+    shared: &Shared,
+    conversation: ConversationId,
+    change: Change,
+    wish: Option<EntryId>,
+) -> Result<Option<EntryId>, Problem> {
     let ids = commit_ids();
     let made = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
-            if groups.commit_under_way(tx, conversation)?.is_some() {
+            if groups.commit_under_way(tx, conversation)?.is_some() || tasks::is_over(tx, wish)? {
                 return Ok(None);
             }
             groups.commit(tx, conversation, &change.intent(), ids, crate::clock::now())?;

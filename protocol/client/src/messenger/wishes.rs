@@ -114,7 +114,7 @@ impl Wishes {
             if standing.under_way {
                 return Ok(false);
             }
-            match step(shared, connection, wish, &standing).await? {
+            match step(shared, connection, id, wish, &standing).await? {
                 Step::Done => return Ok(true),
                 Step::Waiting => return Ok(false),
                 Step::Again => {}
@@ -160,7 +160,7 @@ async fn standing(shared: &Shared, conversation: ConversationId) -> Result<Stand
 }
 
 /// The next step towards a wish, with no commit under way.
-async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standing: &Standing) -> Result<Step, Problem> {
+async fn step(shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: &Wish, standing: &Standing) -> Result<Step, Problem> {
     let conversation = wish.conversation;
     match (&wish.what, &standing.view) {
         (Wanted::Leave, _) if standing.out => Ok(Step::Done),
@@ -183,8 +183,8 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
             begun_anew.await?;
             Ok(Step::Again)
         }
-        (Wanted::Direct(peer), None) => found_direct(shared, connection, conversation, *peer).await,
-        (Wanted::Group(name, members), None) => found_group(shared, connection, conversation, name, members).await,
+        (Wanted::Direct(peer), None) => found_direct(shared, connection, id, conversation, *peer).await,
+        (Wanted::Group(name, members), None) => found_group(shared, connection, id, conversation, name, members).await,
         (_, None) => Err(Problem::declined(
             "not-member",
             "you are not in this conversation, or not on this device: ask a member to be added",
@@ -196,7 +196,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
                 return Ok(Step::Done);
             }
             let claimed = members::claim(shared, connection, &lacking, &[]).await?;
-            commit(shared, conversation, Change::Add(claimed)).await
+            commit(shared, id, conversation, Change::Add(claimed)).await
         }
         (Wanted::Remove(accounts), Some(view)) => {
             let present = take::accounts(view);
@@ -204,9 +204,9 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
             if left.is_empty() {
                 return Ok(Step::Done);
             }
-            commit(shared, conversation, Change::Remove(left)).await
+            commit(shared, id, conversation, Change::Remove(left)).await
         }
-        (Wanted::Promote(accounts), Some(view)) => promote(shared, connection, conversation, view, accounts).await,
+        (Wanted::Promote(accounts), Some(view)) => promote(shared, connection, id, conversation, view, accounts).await,
         (Wanted::Demote(accounts), Some(view)) => {
             let admins: Vec<AccountId> = accounts
                 .iter()
@@ -214,7 +214,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
                 .copied()
                 .collect();
             if !admins.is_empty() {
-                return commit(shared, conversation, Change::Dismiss(admins)).await;
+                return commit(shared, id, conversation, Change::Dismiss(admins)).await;
             }
             for account in accounts {
                 members::grant(connection, conversation, *account, false).await?;
@@ -222,12 +222,12 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
             shared.handle.touch(conversation.wire()).await;
             Ok(Step::Done)
         }
-        (Wanted::Leave, Some(view)) => leave(shared, connection, conversation, view).await,
+        (Wanted::Leave, Some(view)) => leave(shared, connection, id, conversation, view).await,
     }
 }
 
-async fn commit(shared: &Shared, conversation: ConversationId, change: Change) -> Result<Step, Problem> {
-    Ok(match members::commit(shared, conversation, change).await? {
+async fn commit(shared: &Shared, wish: EntryId, conversation: ConversationId, change: Change) -> Result<Step, Problem> {
+    Ok(match members::commit(shared, conversation, change, Some(wish)).await? {
         Some(entry) => Step::Committed(entry),
         None => Step::Waiting,
     })
@@ -237,6 +237,7 @@ async fn commit(shared: &Shared, conversation: ConversationId, change: Change) -
 async fn promote(
     shared: &Arc<Shared>,
     connection: &Connection,
+    id: EntryId,
     conversation: ConversationId,
     view: &View,
     accounts: &[AccountId],
@@ -253,11 +254,17 @@ async fn promote(
         members::grant(connection, conversation, *account, true).await?;
     }
     shared.handle.touch(conversation.wire()).await;
-    commit(shared, conversation, Change::Appoint(plain)).await
+    commit(shared, id, conversation, Change::Appoint(plain)).await
 }
 
 /// A group is never left without an admin: the last one makes another one first.
-async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId, view: &View) -> Result<Step, Problem> {
+async fn leave(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    id: EntryId,
+    conversation: ConversationId,
+    view: &View,
+) -> Result<Step, Problem> {
     if view.charter.kind == Kind::Direct {
         return Err(Problem::declined(
             "forbidden",
@@ -268,7 +275,7 @@ async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: Conv
     let others: Vec<AccountId> = take::accounts(view).into_iter().filter(|account| *account != me.account).collect();
     let is_last_admin = view.charter.admins == [me.account];
     if let (true, Some(successor)) = (is_last_admin, others.first()) {
-        return promote(shared, connection, conversation, view, &[*successor]).await;
+        return promote(shared, connection, id, conversation, view, &[*successor]).await;
     }
     match chat::leave(connection, conversation.wire()).await.map_err(Problem::from) {
         // Left before, and killed before it was noted.
@@ -286,6 +293,7 @@ async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: Conv
 async fn found_direct(
     shared: &Arc<Shared>,
     connection: &Connection,
+    id: EntryId,
     conversation: ConversationId,
     peer: AccountId,
 ) -> Result<Step, Problem> {
@@ -296,25 +304,27 @@ async fn found_direct(
         Err(Problem::Refused(refused)) if refused.code == Code::NotFound => {}
         Err(problem) => return Err(problem),
     }
-    found(shared, connection, conversation, Kind::Direct, &[peer], None).await
+    found(shared, connection, id, conversation, Kind::Direct, &[peer], None).await
 }
 
 async fn found_group(
     shared: &Arc<Shared>,
     connection: &Connection,
+    id: EntryId,
     conversation: ConversationId,
     name: &str,
     members: &[AccountId],
 ) -> Result<Step, Problem> {
     // Again after a crash: repeating it is allowed.
     chat::create(connection, conversation.wire(), ConversationKind::Group, Vec::new()).await?;
-    found(shared, connection, conversation, Kind::Group, members, Some(name.to_owned())).await
+    found(shared, connection, id, conversation, Kind::Group, members, Some(name.to_owned())).await
 }
 
 /// The group with its first members, the own account's other devices among them.
 async fn found(
     shared: &Arc<Shared>,
     connection: &Connection,
+    id: EntryId,
     conversation: ConversationId,
     kind: Kind,
     members: &[AccountId],
@@ -335,6 +345,9 @@ async fn found(
         .profile
         .run(move |profile| {
             profile.change(|groups, tx| {
+                if tasks::is_over(tx, Some(id))? {
+                    return Ok(false);
+                }
                 rooms::enter(tx, conversation, peer)?;
                 if let Some(name) = &name {
                     rooms::rename(tx, conversation, name)?;
@@ -342,12 +355,14 @@ async fn found(
                 let me = groups.me().account;
                 rooms::save_admins(tx, conversation, if kind == Kind::Group { std::slice::from_ref(&me) } else { &[] })?;
                 groups.create(tx, conversation, kind, members::invites(&claimed), ids, crate::clock::now())?;
-                Ok(())
+                Ok(true)
             })
         })
         .await;
     match founded {
-        Ok(()) => Ok(Step::Committed(ids.commit)),
+        Ok(true) => Ok(Step::Committed(ids.commit)),
+        // Given up meanwhile.
+        Ok(false) => Ok(Step::Waiting),
         // Another process of this profile was faster.
         Err(Problem::Groups(GroupsError::Exists(_))) => Ok(Step::Again),
         Err(problem) => Err(problem),

@@ -85,7 +85,25 @@ impl Outbox for Profile {
             let mut live = self.live()?;
             let Live { groups, epochs, offered } = &mut *live;
             let Some(groups) = groups else { return Ok(()) };
-            self.store.write(|tx| settle_all(groups, epochs, offered, tx, settled))?;
+            let together = self.store.write(|tx| settle_all(groups, epochs, offered, tx, settled));
+            match together {
+                Err(problem) if !matches!(problem, Problem::Store(_)) => {
+                    // One conversation is at fault: the others go on without it.
+                    for one in settled {
+                        let alone = self
+                            .store
+                            .write(|tx| settle_all(groups, epochs, offered, tx, std::slice::from_ref(one)));
+                        match alone {
+                            Err(problem) if !matches!(problem, Problem::Store(_)) => {
+                                tracing::error!(entry = %one.0, %problem, "what became of an entry can't be taken");
+                                self.store.write(|tx| give_up(groups, tx, one))?;
+                            }
+                            alone => alone?,
+                        }
+                    }
+                }
+                together => together?,
+            }
         }
         self.changed();
         Ok(())
@@ -122,6 +140,25 @@ fn settle_all(
             }
         }
     }
+    Ok(())
+}
+
+/// An entry whose conversation is damaged: told, and not sent again.
+fn give_up(groups: &mut Groups, tx: &Writer<'_>, (entry, settlement): &(EntryId, Settlement)) -> Result<(), Problem> {
+    let entry = entry.sealed();
+    let Some(row) = groups.pending(tx)?.into_iter().find(|row| row.entry == entry) else {
+        return Ok(());
+    };
+    let outcome = match settlement {
+        Settlement::Appended(appended) => Outcome::Sent {
+            conversation: row.conversation,
+            seq: appended.seq,
+            at_ms: appended.at,
+        },
+        Settlement::Refused(refused) => refused.into(),
+    };
+    tasks::settle(tx, entry, &outcome)?;
+    groups.discard(tx, row.conversation, entry)?;
     Ok(())
 }
 

@@ -109,6 +109,11 @@ pub(crate) fn find_wish(tx: &Reader<'_>, id: EntryId) -> Result<Option<Wish>, Pr
     rows::get(tx, WISHES, id.as_bytes())
 }
 
+/// Whether something was done for a wish that is one no longer: fulfilled by another process, or given up.
+pub(crate) fn is_over(tx: &Reader<'_>, wish: Option<EntryId>) -> Result<bool, Problem> {
+    wish.map_or(Ok(false), |id| Ok(!tx.has(WISHES, id.as_bytes())?))
+}
+
 /// A wish is given up.
 pub(crate) fn forget_wish(tx: &Writer<'_>, id: EntryId) -> Result<(), Problem> {
     tx.delete(WISHES, id.as_bytes())?;

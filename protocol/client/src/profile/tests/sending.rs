@@ -10,7 +10,10 @@ use crate::{
         tasks::{self, Outcome},
     },
 };
-use fastchat_e2e::mls::{Intent, Kind};
+use fastchat_e2e::{
+    mls::{Intent, Kind},
+    store::Table,
+};
 use fastchat_wire::Code;
 
 fn outcome(device: &Device, entry: fastchat_e2e::EntryId) -> Option<Outcome> {
@@ -136,4 +139,34 @@ fn an_outcome_is_kept_for_a_day_from_when_it_was_settled_however_old_its_message
     forget(now + 25 * 3_600_000);
     assert_eq!(outcome(&alice, old), None);
     assert!(!alice.profile.read(identity::is_published).unwrap());
+}
+
+#[test]
+fn a_conversation_whose_state_is_damaged_stops_no_other() {
+    let (alice, bob, mut log) = pair();
+    let carol = Device::new("carol");
+    let mut other = Log::new();
+    alice.found(other.id, Kind::Direct, &[&carol]);
+    other.send(&alice);
+    alice.commit(log.id, &Intent::Renew);
+    let message = alice.say(other.id, "hello");
+    let state = Table::new("group-state");
+    alice.profile.write(|tx| Ok(tx.put(state, log.id.as_bytes(), b"rubbish")?)).unwrap();
+    // Another process has no copy in memory.
+    let process = alice.another_process();
+    let settled: Vec<_> = [&mut log, &mut other]
+        .into_iter()
+        .flat_map(|log| {
+            let first = crate::outbox::cut(process.first(log.id.wire(), 64, 1 << 20).unwrap());
+            first
+                .iter()
+                .map(|outgoing| (outgoing.entry, log.answer(&alice, outgoing)))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(settled.len() >= 2);
+    process.settle(&settled).unwrap();
+    assert!(matches!(outcome(&alice, message), Some(Outcome::Sent { .. })));
+    assert!(waiting(&alice).is_empty());
+    drop(bob);
 }
