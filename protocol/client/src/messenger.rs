@@ -20,6 +20,8 @@ mod people;
 mod reader;
 mod shared;
 mod steward;
+#[cfg(test)]
+mod tests;
 pub(crate) mod upkeep;
 mod wishes;
 

@@ -111,6 +111,7 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
             shared.tell(|status| (status.server, status.away) = (None, Some((reason, retry_after))));
         }
         SessionEvent::Listed(listing) => {
+            shared.listed(&listing);
             let listed: HashSet<LogId> = listing.conversations.iter().map(|found| found.conversation).collect();
             verify_unlisted(shared, listed).await?;
         }
@@ -146,6 +147,10 @@ async fn verify_unlisted(shared: &Arc<Shared>, listed: HashSet<LogId>) -> Result
 
 /// Entries that can't be had any more.
 async fn note_gap(shared: &Arc<Shared>, log: LogId, after: u64, first: u64) -> Result<(), Ended> {
+    if first <= shared.readable_from(log) {
+        // This account was out in between: that is no loss.
+        return Ok(());
+    }
     let noted = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
             let conversation = log.sealed();

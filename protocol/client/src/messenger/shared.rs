@@ -1,8 +1,10 @@
 //! What a messenger's tasks share.
 
 use super::{Status, errands::Errands};
-use crate::{Connection, problem::Problem, profile::Profile, session::Handle};
+use crate::{Connection, chat::Listing, problem::Problem, profile::Profile, session::Handle};
+use fastchat_wire::LogId;
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -22,6 +24,8 @@ pub(super) struct Shared {
     pub(super) profile: Arc<Profile>,
     pub(super) handle: Handle,
     pub(super) status: watch::Sender<Status>,
+    /// By the last list: from where this account may read a log, where that is not its beginning.
+    readable_from: Mutex<HashMap<LogId, u64>>,
     errands: Mutex<Queue>,
     pub(super) nudged: Notify,
 }
@@ -84,6 +88,7 @@ impl Shared {
             profile,
             handle,
             status: watch::Sender::new(Status::default()),
+            readable_from: Mutex::default(),
             errands: Mutex::default(),
             nudged: Notify::new(),
         }
@@ -132,6 +137,19 @@ impl Shared {
     pub(super) fn session_caught_up(&self, caught_up: bool) {
         self.queue().session_caught_up = caught_up;
         self.refresh();
+    }
+
+    /// Keeps from where logs can be read.
+    pub(super) fn listed(&self, listing: &Listing) {
+        let from = listing.conversations.iter().filter(|found| found.from_seq > 1);
+        let from = from.map(|found| (found.conversation, found.from_seq)).collect();
+        *self.readable_from.lock().unwrap_or_else(PoisonError::into_inner) = from;
+    }
+
+    /// From where this account may read a log: what comes before is from when it was not in.
+    pub(super) fn readable_from(&self, log: LogId) -> u64 {
+        let from = self.readable_from.lock().unwrap_or_else(PoisonError::into_inner);
+        from.get(&log).copied().unwrap_or(1)
     }
 
     /// Changes the status.
