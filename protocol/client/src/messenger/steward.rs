@@ -23,7 +23,10 @@ const KEEP_UP_INTERVAL: Duration = Duration::from_hours(6);
 /// Runs until the messenger ends.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut wishes = Wishes::default();
-    let mut looks = 0;
+    let mut looks = Looks {
+        last: Instant::now(),
+        idle: 0,
+    };
     let mut keep_up_at = Instant::now() + KEEP_UP_INTERVAL;
     loop {
         wait(&shared, &wishes, &mut looks, keep_up_at).await;
@@ -42,19 +45,34 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Waits until something is due; `looks` counts how often wishes were looked at with nothing moving.
-async fn wait(shared: &Shared, wishes: &Wishes, looks: &mut u32, keep_up_at: Instant) {
-    let due = shared.next_due().map_or(keep_up_at, |due| due.min(keep_up_at));
-    let look_at = match wishes.is_empty() {
-        true => due,
-        false => Instant::now() + WISHES_INTERVAL * (1 << (*looks).min(WISHES_DOUBLINGS_MAX)),
-    };
+/// When wishes are looked at though nobody has asked.
+struct Looks {
+    last: Instant,
+    /// Looks in a row with nothing moving.
+    idle: u32,
+}
+
+impl Looks {
+    fn next(&self) -> Instant {
+        self.last + WISHES_INTERVAL * (1 << self.idle.min(WISHES_DOUBLINGS_MAX))
+    }
+}
+
+/// Waits until something is due.
+async fn wait(shared: &Shared, wishes: &Wishes, looks: &mut Looks, keep_up_at: Instant) {
+    let mut due = shared.next_due().map_or(keep_up_at, |due| due.min(keep_up_at));
+    if !wishes.is_empty() {
+        due = due.min(looks.next());
+    }
     tokio::select! {
-        () = shared.nudged.notified() => *looks = 0,
-        () = sleep_until(due.min(look_at)) => if look_at <= Instant::now() && !wishes.is_empty() {
-            *looks += 1;
-            shared.queue_wishes();
-        }
+        () = shared.nudged.notified() => looks.idle = 0,
+        () = sleep_until(due) => {}
+    }
+    // Not put off by a conversation in which much is said.
+    if !wishes.is_empty() && looks.next() <= Instant::now() {
+        looks.last = Instant::now();
+        looks.idle += 1;
+        shared.queue_wishes();
     }
 }
 
