@@ -21,6 +21,8 @@ mod reader;
 pub(crate) mod renew;
 mod shared;
 mod steward;
+#[cfg(test)]
+mod tests;
 pub(crate) mod upkeep;
 mod wishes;
 
@@ -47,6 +49,8 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
+/// How long something that was asked for may take while there is a server. Time without one does not count: that is told.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How soon this process looks at what another one of the profile has changed.
 const FOREIGN_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -204,9 +208,16 @@ impl Messenger {
     /// Waits until a queued message stands in its log, or never will.
     ///
     /// # Errors
-    /// Why it never will: the server's code; [`Problem::Ended`].
+    /// Why it never will: the server's code; [`Problem::Ended`]. `timed-out` after a minute with a server: the message is
+    /// kept and goes out when it can.
     pub async fn sent(&self, entry: EntryId) -> Result<Sent, Problem> {
-        match self.outcome(entry).await? {
+        let Some(outcome) = self.outcome(entry).await? else {
+            return Err(Problem::declined(
+                "timed-out",
+                "the message could not be sent so far: it is kept, and goes out with the next command that is online",
+            ));
+        };
+        match outcome {
             Outcome::Sent { conversation, seq, at_ms } => Ok(Sent {
                 conversation,
                 entry,
@@ -231,7 +242,8 @@ impl Messenger {
     /// # Errors
     /// [`Problem::Ended`]; [`Problem::Store`].
     pub async fn next(&self, after: u64) -> Result<Record, Problem> {
-        self.until(move |profile| Ok(profile.arrived_after(after, 1)?.pop())).await
+        let found = self.until(None, move |profile| Ok(profile.arrived_after(after, 1)?.pop())).await?;
+        found.ok_or(Problem::Ended(Ended::Closed))
     }
 
     /// Ends it: the session and the tasks.
@@ -242,22 +254,25 @@ impl Messenger {
         let _ = status.wait_for(|status| status.ended.is_some()).await;
     }
 
-    /// Waits until something is settled.
-    async fn outcome(&self, id: EntryId) -> Result<Outcome, Problem> {
-        match self.until(move |profile| profile.read(|tx| tasks::outcome(tx, id))).await? {
-            Outcome::Refused { code, message } => Err(Problem::declined(code, message)),
+    /// Waits until something is settled; none where that takes too long.
+    async fn outcome(&self, id: EntryId) -> Result<Option<Outcome>, Problem> {
+        let look = move |profile: &Profile| profile.read(|tx| tasks::outcome(tx, id));
+        match self.until(Some(PATIENCE), look).await? {
+            Some(Outcome::Refused { code, message }) => Err(Problem::declined(code, message)),
             outcome => Ok(outcome),
         }
     }
 
-    /// Looks until something is found, whenever the profile has changed, by this process or another one.
+    /// Looks until something is found, whenever the profile has changed, by this process or another one. None where
+    /// nothing was within so much time with a server.
     ///
     /// # Errors
     /// What `look` says; [`Problem::Ended`]: nothing will change any more.
     async fn until<T: Send + 'static>(
         &self,
+        mut patience: Option<Duration>,
         look: impl Fn(&Profile) -> Result<Option<T>, Problem> + Clone + Send + 'static,
-    ) -> Result<T, Problem> {
+    ) -> Result<Option<T>, Problem> {
         let mut changes = self.shared.profile.changes();
         let mut status = self.status();
         loop {
@@ -270,17 +285,24 @@ impl Messenger {
                 .run(move |profile| Ok((profile.foreign_changes()?, look(profile)?)));
             let (seen, found) = looked.await?;
             match (found, ended) {
-                (Some(found), _) => return Ok(found),
+                (Some(found), _) => return Ok(Some(found)),
                 (None, Some(ended)) => return Err(ended.into()),
+                (None, None) if patience == Some(Duration::ZERO) => return Ok(None),
                 (None, None) => {}
             }
             loop {
-                tokio::select! {
-                    _ = changes.changed() => break,
-                    _ = status.changed() => break,
-                    () = sleep(FOREIGN_INTERVAL) => {}
+                let since = Instant::now();
+                let is_on = status.borrow().server.is_some();
+                let changed = tokio::select! {
+                    _ = changes.changed() => true,
+                    _ = status.changed() => true,
+                    () = sleep(FOREIGN_INTERVAL) => false,
+                };
+                if let (Some(left), true) = (&mut patience, is_on) {
+                    *left = left.saturating_sub(since.elapsed());
                 }
-                if self.shared.profile.run(|profile| Ok(profile.foreign_changes()?)).await? != seen {
+                let is_over = patience == Some(Duration::ZERO);
+                if changed || is_over || self.shared.profile.run(|profile| Ok(profile.foreign_changes()?)).await? != seen {
                     break;
                 }
             }

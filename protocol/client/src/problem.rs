@@ -104,11 +104,12 @@ impl Problem {
         }
     }
 
-    /// True where the network is at fault and a later try may do it.
+    /// True where the network is at fault, or the disk for now, and a later try may do it.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::CannotConnect(_) => true,
             Self::Refused(refused) => refused.code.is_retryable() || refused.ends_the_connection(),
+            Self::Store(StoreError::Full { .. } | StoreError::Busy { .. }) => true,
             _ => false,
         }
     }

@@ -29,6 +29,9 @@ mod rows;
 pub(crate) mod take;
 pub(crate) mod tasks;
 
+#[cfg(test)]
+mod tests;
+
 pub use identity::Me;
 
 use crate::{
@@ -37,7 +40,7 @@ use crate::{
     session::Ended,
 };
 use fastchat_e2e::{
-    AccountId, ConversationId, Store, StoreError,
+    AccountId, ConversationId, EntryId, Store, StoreError,
     groups::Groups,
     store::{Reader, Writer},
 };
@@ -47,6 +50,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
+use tasks::{Outcome, Wanted, Wish};
 use tokio::sync::watch;
 
 /// A device's folder, open.
@@ -65,6 +69,20 @@ struct Live {
     groups: Option<Groups>,
     /// Epochs that the server is known to have reached: what was sealed before isn't sent.
     epochs: HashMap<ConversationId, u64>,
+    /// For each log the epochs that its last batch was sealed in: an answer is about those bytes, not about what they
+    /// were sealed into meanwhile.
+    offered: HashMap<ConversationId, HashMap<EntryId, u64>>,
+}
+
+/// What became of a wish that nobody waits for any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Withdrawn {
+    /// It was settled at the last moment.
+    Settled(Outcome),
+    /// It is given up.
+    Gone,
+    /// Something that was done for it is on its way: it stays.
+    UnderWay,
 }
 
 impl Profile {
@@ -203,6 +221,42 @@ impl Profile {
     /// [`Problem::Store`].
     pub fn save_shown(&self, arrival: u64) -> Result<(), Problem> {
         self.store.write_lazily(|tx| history::save_shown(tx, arrival))
+    }
+
+    /// A wish is over. Of a conversation that was to be founded, and is not, nothing stays.
+    pub(crate) fn fulfilled(&self, id: EntryId, wish: &Wish, outcome: &Outcome) -> Result<(), Problem> {
+        let conversation = wish.conversation;
+        let founding = matches!(wish.what, Wanted::Direct(_) | Wanted::Group(..));
+        self.change(|groups, tx| {
+            tasks::fulfilled(tx, id, outcome)?;
+            let refused = matches!(outcome, Outcome::Refused { .. });
+            if founding
+                && refused
+                && matches!(groups.mls_epoch(tx, conversation), Ok(0))
+                && groups.commit_under_way(tx, conversation)?.is_none()
+            {
+                take::abandon_founding(groups, tx, conversation)?;
+                rooms::forget(tx, conversation)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives a wish up, unless something that was done for it is on its way.
+    pub(crate) fn withdraw(&self, id: EntryId) -> Result<Withdrawn, Problem> {
+        self.change(|groups, tx| {
+            if let Some(outcome) = tasks::outcome(tx, id)? {
+                return Ok(Withdrawn::Settled(outcome));
+            }
+            let Some(wish) = tasks::find_wish(tx, id)? else {
+                return Ok(Withdrawn::Gone);
+            };
+            if groups.commit_under_way(tx, wish.conversation)?.is_some() {
+                return Ok(Withdrawn::UnderWay);
+            }
+            tasks::forget_wish(tx, id)?;
+            Ok(Withdrawn::Gone)
+        })
     }
 
     /// Grows whenever this process has changed something.

@@ -125,8 +125,8 @@ impl FromStr for Recipient {
 
     fn from_str(text: &str) -> Result<Self, Problem> {
         match (text.strip_prefix('@'), text.strip_prefix('#')) {
-            (Some(name), _) => Ok(Self::Person(username(name)?)),
-            (None, Some(name)) => Ok(Self::Group(group_name(name)?)),
+            (Some(name), _) => Ok(Self::Person(bare_username(name)?)),
+            (None, Some(name)) => Ok(Self::Group(bare_group_name(name)?)),
             (None, None) => Err(Problem::Usage(format!(
                 "\"{}\" names nobody: write @NAME for a person, '#NAME' for a group",
                 text.escape_debug()
@@ -140,9 +140,12 @@ impl FromStr for Recipient {
 /// # Errors
 /// [`Problem::Usage`].
 pub fn username(text: &str) -> Result<Username, Problem> {
-    let name = text.strip_prefix('@').unwrap_or(text).to_ascii_lowercase();
-    name.parse()
-        .map_err(|error| Problem::Usage(format!("\"{}\" is no name: {error}", text.escape_debug())))
+    bare_username(text.strip_prefix('@').unwrap_or(text))
+}
+
+fn bare_username(name: &str) -> Result<Username, Problem> {
+    let parsed = name.to_ascii_lowercase().parse();
+    parsed.map_err(|error| Problem::Usage(format!("\"{}\" is no name: {error}", name.escape_debug())))
 }
 
 /// A group's name as typed, with or without the `#`.
@@ -150,13 +153,16 @@ pub fn username(text: &str) -> Result<Username, Problem> {
 /// # Errors
 /// [`Problem::Usage`].
 pub fn group_name(text: &str) -> Result<String, Problem> {
-    let name = text.strip_prefix('#').unwrap_or(text);
+    bare_group_name(text.strip_prefix('#').unwrap_or(text))
+}
+
+fn bare_group_name(name: &str) -> Result<String, Problem> {
     if is_group_name(name) {
         return Ok(name.to_owned());
     }
     Err(Problem::Usage(format!(
         "\"{}\" is no name for a group: 1 to {GROUP_NAME_BYTES_MAX} bytes, without control characters, not beginning or ending with a space",
-        text.escape_debug()
+        name.escape_debug()
     )))
 }
 

@@ -93,6 +93,15 @@ impl Groups {
         Ok(rows::position(tx, conversation)?.seq)
     }
 
+    /// The group's MLS epoch as this device knows it: 0 until a group's founding stands in the log. Reads no keys.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Out`], [`Error::Store`].
+    pub fn mls_epoch(&self, tx: &Reader<'_>, conversation: ConversationId) -> Result<u64, Error> {
+        let position = rows::position(tx, conversation)?;
+        if position.out { Err(Error::Out) } else { Ok(position.mls_epoch) }
+    }
+
     /// Who is in a conversation, and under which charter.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What the steward has been asked to do, by whom it does not matter.
 
-use fastchat_e2e::ConversationId;
+use fastchat_e2e::{AccountId, ConversationId};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
@@ -17,6 +17,10 @@ pub(super) struct Errands {
     pub(super) verify: BTreeSet<ConversationId>,
     /// Compare these groups' leaves with the server's lists, not before then.
     pub(super) compare: BTreeMap<ConversationId, Instant>,
+    /// Compare those who were met in groups with what the fleet says of them.
+    pub(super) acquaint: bool,
+    /// These accounts have a new device: find where they are met, and compare there.
+    pub(super) new_devices: BTreeSet<AccountId>,
     /// Look at the wishes.
     pub(super) wishes: bool,
     /// Look whether keys are to be renewed.
@@ -31,7 +35,13 @@ impl Errands {
 
     /// Whether something can be begun now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.keep_up || self.wishes || self.renew || !self.is_caught_up() || self.compare.values().any(|at| *at <= now)
+        let flags = self.keep_up || self.wishes || self.renew || self.acquaint || !self.new_devices.is_empty();
+        flags || !self.is_caught_up() || self.compare.values().any(|at| *at <= now)
+    }
+
+    /// True where there is nothing to be done, now or later.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.is_due(Instant::now()) && self.compare.is_empty()
     }
 
     /// When the next one can be begun.
@@ -53,6 +63,8 @@ impl Errands {
         self.join |= undone.join;
         self.wishes |= undone.wishes;
         self.renew |= undone.renew;
+        self.acquaint |= undone.acquaint;
+        self.new_devices.extend(undone.new_devices);
         self.behind.extend(undone.behind);
         self.verify.extend(undone.verify);
         for (conversation, at) in undone.compare {

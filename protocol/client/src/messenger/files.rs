@@ -126,11 +126,18 @@ impl Messenger {
         let arrival = record.arrival;
         self.profile()
             .run(move |profile| {
-                let path = name::persist(fetched, &folder, &name)?;
-                if folder == profile.downloads() {
-                    profile.write(|tx| history::save_saved(tx, arrival, &path))?;
+                if folder != profile.downloads() {
+                    return name::persist(fetched, &folder, &name);
                 }
-                Ok(path)
+                profile.write(|tx| {
+                    // Another process of this profile may have been faster.
+                    if let Some(saved) = history::saved(tx, arrival)?.filter(|saved| saved.is_file()) {
+                        return Ok(saved);
+                    }
+                    let path = name::persist(fetched, &folder, &name)?;
+                    history::save_saved(tx, arrival, &path)?;
+                    Ok(path)
+                })
             })
             .await
     }

@@ -16,16 +16,29 @@ use fastchat_e2e::{ConversationId, groups::Error as GroupsError, log::KIND_COMMI
 use fastchat_wire::Code;
 use std::sync::Arc;
 
+/// How far a conversation was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// All that there is.
+    All,
+    /// The server does not let this account read it.
+    NotMember,
+}
+
 /// Reads all invitations that wait.
 ///
 /// # Errors
 /// The network, or the store.
 pub(super) async fn all(shared: &Arc<Shared>, connection: &Connection) -> Result<(), Problem> {
     let invitations = shared.profile.run(|profile| profile.read(tasks::invitations)).await?;
+    let mut passing = None;
+    let mut joined = false;
     for (conversation, seq) in invitations {
         match join(shared, connection, conversation, seq).await {
-            Ok(()) => {}
-            Err(problem) if problem.is_passing() || matches!(problem, Problem::Store(_)) => return Err(problem),
+            Ok(()) => joined = true,
+            // The others may fare better.
+            Err(problem) if problem.is_passing() => passing = Some(problem),
+            Err(problem @ Problem::Store(_)) => return Err(problem),
             Err(problem) => {
                 // Another one will come, or none: this one is no good.
                 tracing::warn!(%conversation, seq, %problem, "an invitation can't be used");
@@ -34,29 +47,38 @@ pub(super) async fn all(shared: &Arc<Shared>, connection: &Connection) -> Result
             }
         }
     }
-    Ok(())
+    if joined {
+        // Each invitation used up a key package.
+        shared.ask(|errands| errands.keep_up = true);
+    }
+    passing.map_or(Ok(()), Err)
 }
 
 async fn join(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId, seq: u64) -> Result<(), Problem> {
-    // The commit stands right before its Welcome.
-    let page = match chat::fetch(connection, conversation.wire(), seq.saturating_sub(2))
-        .await
-        .map_err(Problem::from)
-    {
-        // Removed again since.
-        Err(Problem::Refused(refused)) if refused.code == Code::NotMember => {
-            return answered(shared, conversation, seq, None).await;
+    // The commit stands right before its Welcome. Both may be large: a page may end between them.
+    let mut found: Vec<Entry> = Vec::new();
+    loop {
+        let after = found.last().map_or(seq.saturating_sub(2), Entry::seq);
+        let page = match chat::fetch(connection, conversation.wire(), after).await.map_err(Problem::from) {
+            // Removed again since.
+            Err(Problem::Refused(refused)) if refused.code == Code::NotMember => {
+                return answered(shared, conversation, seq, None).await;
+            }
+            page => page?,
+        };
+        let goes_on = page.entries.first().is_some_and(|first| first.seq() > after);
+        found.extend(page.entries.into_iter().filter(|entry| entry.seq() <= seq));
+        if !(page.more && goes_on) || found.last().is_some_and(|last| last.seq() >= seq) {
+            break;
         }
-        page => page?,
-    };
-    let find = |seq: u64| page.entries.iter().find(|entry| entry.seq() == seq).cloned();
-    // A member from the Welcome on does not see the commit: its epoch is the Welcome's own.
+    }
+    let find = |seq: u64| found.iter().find(|entry| entry.seq() == seq).cloned();
     let commit = find(seq.saturating_sub(1)).filter(|entry| entry.head.kind == KIND_COMMIT);
     let Some(welcome) = find(seq) else {
         // Removed and added again since: there is a later invitation.
         return answered(shared, conversation, seq, None).await;
     };
-    let Some(epoch) = commit.and_then(|commit| commit.head.epoch).or(welcome.head.epoch) else {
+    let Some(epoch) = commit.and_then(|commit| commit.head.epoch) else {
         return Err(Problem::declined(
             "not-found",
             "the invitation's change is not in the conversation's log; ask to be added again",
@@ -74,9 +96,12 @@ async fn join(shared: &Arc<Shared>, connection: &Connection, conversation: Conve
             })
         })
         .await?;
-    catch_up(shared, connection, conversation).await?;
     shared.handle.wake();
-    shared.ask(|errands| errands.wishes = true);
+    // What the session has handed out before is read again from here. Not here and now: a loss would forget it.
+    shared.ask(|errands| {
+        errands.behind.insert(conversation);
+        (errands.acquaint, errands.wishes) = (true, true);
+    });
     Ok(())
 }
 
@@ -93,11 +118,11 @@ async fn answered(shared: &Arc<Shared>, conversation: ConversationId, seq: u64, 
     answered.await
 }
 
-/// Fetches from the cursor on until there is nothing more.
+/// Fetches from the cursor on until there is nothing more, or nothing that this account may read.
 ///
 /// # Errors
 /// The network, or the store.
-pub(super) async fn catch_up(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId) -> Result<(), Problem> {
+pub(super) async fn catch_up(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId) -> Result<Read, Problem> {
     loop {
         let cursor = shared.profile.run(move |profile| {
             profile.look(|groups, tx| match groups.cursor(tx, conversation) {
@@ -106,18 +131,17 @@ pub(super) async fn catch_up(shared: &Arc<Shared>, connection: &Connection, conv
                 Err(error) => Err(error.into()),
             })
         });
-        let Some(cursor) = cursor.await? else { return Ok(()) };
+        let Some(cursor) = cursor.await? else { return Ok(Read::All) };
         let page = match chat::fetch(connection, conversation.wire(), cursor).await.map_err(Problem::from) {
             Err(Problem::Refused(refused)) if refused.code == Code::NotMember => {
-                shared.ask(|errands| errands.verify.extend([conversation]));
-                return Ok(());
+                return Ok(Read::NotMember);
             }
             page => page?,
         };
         let more = page.more;
         let entries: Vec<Entry> = page.entries;
         if entries.first().is_none_or(|first| first.seq() != cursor + 1) {
-            return Ok(());
+            return Ok(Read::All);
         }
         let next: Vec<Next> = shared
             .profile
@@ -125,10 +149,10 @@ pub(super) async fn catch_up(shared: &Arc<Shared>, connection: &Connection, conv
             .await?;
         if next.contains(&Next::Moved) {
             shared.handle.wake();
-            shared.ask(|errands| errands.wishes = true);
+            shared.ask(|errands| (errands.wishes, errands.acquaint) = (true, true));
         }
         if !more {
-            return Ok(());
+            return Ok(Read::All);
         }
     }
 }

@@ -5,13 +5,16 @@ use crate::{
     Connection, chat,
     ids::{Expose, Seal, new_entry},
     problem::Problem,
-    profile::{contacts, take},
+    profile::{
+        contacts::{self, Met},
+        rooms, take, tasks,
+    },
 };
 use bytes::Bytes;
 use fastchat_e2e::{
-    AccountId, ConversationId, Credential, DeviceId, EntryId,
+    AccountId, ConversationId, DeviceId, EntryId,
     groups::{CommitIds, Error as GroupsError, Groups, View},
-    mls::{GroupError, Intent, Invite, Kind, inspect_key_package},
+    mls::{Intent, Invite, Kind, inspect_key_package},
     store::Reader,
 };
 use fastchat_wire::{
@@ -95,7 +98,13 @@ pub(super) fn find_view(groups: &mut Groups, tx: &Reader<'_>, conversation: Conv
     }
 }
 
-/// Claims a key package of each device of these accounts, and of these devices. Each is checked against its account's pin.
+/// Whether a conversation is the direct chat with an account: by the group's own state, whatever the server calls it.
+pub(super) fn is_direct_with(view: &View, peer: AccountId) -> bool {
+    view.charter.kind == Kind::Direct && take::accounts(view).contains(&peer)
+}
+
+/// Claims a key package of each device of these accounts, and of these devices. Each is checked against its account's
+/// pin; one that is no good is left out.
 ///
 /// # Errors
 /// `no-keys` where an account has no device that can be added; `identity-changed`; the network.
@@ -120,53 +129,95 @@ pub(super) async fn claim(
         };
         claimed.extend(chat::keys_claim(connection, &lists).await?);
     }
-    let wanted: BTreeSet<AccountId> = accounts
-        .iter()
-        .copied()
-        .chain(devices.iter().map(|(account, _)| *account))
-        .collect();
     let asked = accounts.to_vec();
+    let devices = devices.to_vec();
     let checked = shared.profile.run(move |profile| {
-        let checked: Vec<Claimed> = claimed
-            .into_iter()
-            .map(|(device, key_package)| {
-                let credential = inspect_key_package(&key_package)?;
-                let subject = credential.subject();
-                if !wanted.contains(&subject.account) || subject.device != device.sealed() {
-                    return Err(GroupError::WrongAccount { wanted: subject.account }.into());
-                }
-                check_pin(profile, &credential)?;
-                Ok(Claimed {
-                    account: subject.account,
-                    key_package,
-                })
-            })
-            .collect::<Result<_, Problem>>()?;
-        for account in asked {
-            if !checked.iter().any(|claimed| claimed.account == account) {
-                let name = profile.read(|tx| contacts::person(tx, account))?.username;
-                let name = name.map_or_else(|| account.to_string(), |name| format!("@{name}"));
-                return Err(Problem::declined(
-                    "no-keys",
-                    format!("{name} has no device that can be added: they must sign in once, then try again"),
-                ));
-            }
-        }
-        Ok(checked)
+        profile.read(|tx| {
+            let claimed = claimed.into_iter().map(|(device, key_package)| (device.sealed(), key_package));
+            check_claimed(tx, claimed.collect(), &asked, &devices)
+        })
     });
     checked.await
 }
 
-/// The identity that this device met the account with is the one that it seals for.
-fn check_pin(profile: &crate::profile::Profile, credential: &Credential) -> Result<(), Problem> {
-    let subject = credential.subject();
-    match profile.read(|tx| contacts::pin(tx, subject.account))? {
-        Some(pin) if pin != subject.identity_key => Err(Problem::declined(
-            "identity-changed",
-            take::changed_identity(subject.username.as_str()),
-        )),
-        _ => Ok(()),
+/// Those that can be added: a device of an account that was asked for, or one that was asked for itself.
+fn check_claimed(
+    tx: &Reader<'_>,
+    claimed: Vec<(DeviceId, Bytes)>,
+    accounts: &[AccountId],
+    devices: &[(AccountId, DeviceId)],
+) -> Result<Vec<Claimed>, Problem> {
+    let mut good = Vec::new();
+    let mut changed = BTreeMap::new();
+    for (device, key_package) in claimed {
+        let subject = match inspect_key_package(&key_package) {
+            Ok(credential) => credential.subject().clone(),
+            Err(error) => {
+                tracing::warn!(%device, %error, "a device whose key package is no good is not added");
+                continue;
+            }
+        };
+        let account = subject.account;
+        let is_wanted = accounts.contains(&account) || devices.contains(&(account, device));
+        if !is_wanted || subject.device != device {
+            tracing::warn!(%device, %account, "a key package of another device than the server says is not used");
+        } else if contacts::pin(tx, account)?.is_some_and(|pin| pin != subject.identity_key) {
+            changed.insert(account, take::changed_identity(subject.username.as_str()));
+        } else {
+            good.push(Claimed { account, key_package });
+        }
     }
+    for account in accounts {
+        if let Some(warning) = changed.remove(account) {
+            return Err(Problem::declined("identity-changed", warning));
+        }
+        if !good.iter().any(|claimed| claimed.account == *account) {
+            let name = contacts::person(tx, *account)?.username;
+            let name = name.map_or_else(|| account.to_string(), |name| format!("@{name}"));
+            return Err(Problem::declined(
+                "no-keys",
+                format!("{name} has no device that can be added: they must sign in once, then try again"),
+            ));
+        }
+    }
+    for (account, warning) in changed {
+        tracing::warn!(%account, warning, "a device is not added");
+    }
+    Ok(good)
+}
+
+/// Compares those whom this device has met in groups with what the fleet says of them.
+///
+/// # Errors
+/// The network, or the store.
+pub(super) async fn acquaint(shared: &Arc<Shared>, connection: &Connection) -> Result<(), Problem> {
+    let unchecked = shared.profile.run(|profile| profile.read(contacts::unchecked)).await?;
+    for (account, conversation) in unchecked {
+        let said = match chat::lookup_account(connection, account.wire()).await.map_err(Problem::from) {
+            Ok(found) => Some(found),
+            Err(Problem::Refused(refused)) if refused.code == Code::NotFound => None,
+            Err(problem) => return Err(problem),
+        };
+        let checked = shared.profile.run(move |profile| {
+            profile.change(|groups, tx| {
+                let said = said.as_ref().and_then(|found| {
+                    let name = found.username.as_str().parse().ok()?;
+                    let (said, identity) = super::people::believed(&name, found).ok()?;
+                    (said == account).then_some((name, identity))
+                });
+                let met = match &said {
+                    Some((name, identity)) => contacts::meet(tx, account, name, identity)?,
+                    None => Met::Changed,
+                };
+                match met {
+                    Met::Same => Ok(()),
+                    Met::Changed => take::doubt(groups, tx, conversation, account, crate::clock::now_ms()),
+                }
+            })
+        });
+        checked.await?;
+    }
+    Ok(())
 }
 
 /// Asks whether this account is still in; where it isn't, that is noted.
@@ -174,6 +225,12 @@ fn check_pin(profile: &crate::profile::Profile, credential: &Credential) -> Resu
 /// # Errors
 /// The network, or the store.
 pub(super) async fn verify(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId) -> Result<(), Problem> {
+    let is_out = shared
+        .profile
+        .run(move |profile| profile.read(|tx| rooms::is_out(tx, conversation)));
+    if is_out.await? {
+        return Ok(());
+    }
     match chat::members(connection, conversation.wire(), None).await.map_err(Problem::from) {
         Ok(_) => Ok(()),
         Err(Problem::Refused(refused)) if refused.code == Code::NotMember => {
@@ -212,9 +269,13 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
     let me = shared.profile.run(|profile| profile.look(|groups, _| Ok(groups.me()))).await?;
 
     let is_admin = view.charter.is_admin(me.account);
-    let gone: Vec<AccountId> = accounts.iter().filter(|account| !listed.contains_key(account)).copied().collect();
+    let gone: Vec<AccountId> = accounts
+        .iter()
+        .filter(|account| !listed.contains_key(account) && **account != me.account)
+        .copied()
+        .collect();
     if view.charter.kind == Kind::Group && is_admin && !gone.is_empty() {
-        return commit(shared, conversation, Change::Remove(gone)).await.map(drop);
+        return commit(shared, conversation, Change::Remove(gone), None).await.map(drop);
     }
     let lacking: Vec<(AccountId, DeviceId)> = listed
         .iter()
@@ -236,16 +297,35 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
         // It has not published its key packages yet: the next look finds it.
         return Ok(());
     }
-    commit(shared, conversation, Change::Add(claimed)).await.map(drop)
+    match commit(shared, conversation, Change::Add(claimed.clone()), None).await {
+        // One of them can't be added (expired, or of a version with other capabilities): that keeps no other one out.
+        Err(Problem::Groups(GroupsError::Group(error))) if claimed.len() > 1 => {
+            tracing::warn!(%error, %conversation, "not all new devices can be added at once");
+            for one in claimed {
+                match commit(shared, conversation, Change::Add(vec![one]), None).await {
+                    Ok(_) => return Ok(()),
+                    Err(Problem::Groups(GroupsError::Group(_))) => {}
+                    Err(problem) => return Err(problem),
+                }
+            }
+            Ok(())
+        }
+        made => made.map(drop),
+    }
 }
 
 /// Makes a commit and keeps it to be sent; gives its entry. None where one is under way already: what that one leaves
-/// is to be looked at first.
-pub(super) async fn commit(shared: &Shared, conversation: ConversationId, change: Change) -> Result<Option<EntryId>, Problem> {
+/// is to be looked at first; and none where it is for a wish that is one no longer.
+pub(super) async fn commit(
+    shared: &Shared,
+    conversation: ConversationId,
+    change: Change,
+    wish: Option<EntryId>,
+) -> Result<Option<EntryId>, Problem> {
     let ids = commit_ids();
     let made = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
-            if groups.commit_under_way(tx, conversation)?.is_some() {
+            if groups.commit_under_way(tx, conversation)?.is_some() || tasks::is_over(tx, wish)? {
                 return Ok(None);
             }
             groups.commit(tx, conversation, &change.intent(), ids, crate::clock::now())?;
@@ -260,7 +340,7 @@ pub(super) async fn commit(shared: &Shared, conversation: ConversationId, change
 }
 
 /// The server's list, whole.
-async fn list(connection: &Connection, conversation: ConversationId) -> Result<BTreeMap<AccountId, Member>, Problem> {
+pub(super) async fn list(connection: &Connection, conversation: ConversationId) -> Result<BTreeMap<AccountId, Member>, Problem> {
     let mut listed = BTreeMap::new();
     let mut after = None;
     loop {
@@ -281,4 +361,72 @@ async fn list(connection: &Connection, conversation: ConversationId) -> Result<B
 pub(super) async fn grant(connection: &Connection, conversation: ConversationId, account: AccountId, admin: bool) -> Result<(), Problem> {
     let role = if admin { Role::Admin } else { Role::Member };
     Ok(chat::grant(connection, conversation.wire(), account.wire(), role).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Profile, identity};
+    use fastchat_e2e::{Credential, DeviceKey, IdentityKey};
+    use std::time::Duration;
+
+    struct Device {
+        _folder: tempfile::TempDir,
+        profile: Profile,
+        account: AccountId,
+        device: DeviceId,
+        identity: fastchat_e2e::IdentityPublicKey,
+    }
+
+    fn device(name: &str) -> Device {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = Profile::create(folder.path()).unwrap();
+        let (account, device) = (AccountId(rand::random()), DeviceId(rand::random()));
+        let (key, identity_key) = (DeviceKey::random(&mut rand::rng()), IdentityKey::random(&mut rand::rng()));
+        let credential = Credential::issue(&identity_key, account, name.parse().unwrap(), device, key.public(), 1);
+        profile.write(|tx| identity::save(tx, &credential, &key, None)).unwrap();
+        Device {
+            _folder: folder,
+            profile,
+            account,
+            device,
+            identity: identity_key.public(),
+        }
+    }
+
+    fn package(of: &Device) -> Bytes {
+        let now = Duration::from_secs(1_800_000_000);
+        let made = of.profile.change(|groups, tx| Ok(groups.make_key_packages(tx, 1, false, now)?));
+        made.unwrap().remove(0).into()
+    }
+
+    #[test]
+    fn a_key_package_that_is_no_good_keeps_no_other_device_out() {
+        let [alice, bob, mallory] = ["alice", "bob", "mallory"].map(device);
+        let claimed = vec![
+            (DeviceId([9; 16]), Bytes::from_static(b"rubbish")),
+            // Somebody else's, under the name of a device that was asked for.
+            (mallory.device, package(&bob)),
+            (bob.device, package(&bob)),
+            (mallory.device, package(&mallory)),
+        ];
+        let devices = [(bob.account, bob.device), (bob.account, mallory.device)];
+        let good = alice.profile.read(|tx| check_claimed(tx, claimed, &[], &devices)).unwrap();
+        assert_eq!(good.iter().map(|one| one.account).collect::<Vec<_>>(), [bob.account]);
+    }
+
+    #[test]
+    fn nobody_is_added_with_another_identity_than_the_one_that_was_met() {
+        let [alice, bob, impostor] = ["alice", "bob", "bob"].map(device);
+        let name = "bob".parse().unwrap();
+        let meet = |account, identity| alice.profile.write(|tx| contacts::meet(tx, account, &name, identity)).unwrap();
+        assert_eq!(meet(bob.account, &impostor.identity), Met::Same);
+        let check = |accounts: &[AccountId], devices: &[_]| {
+            let claimed = vec![(bob.device, package(&bob))];
+            alice.profile.read(|tx| check_claimed(tx, claimed, accounts, devices))
+        };
+        assert_eq!(check(&[bob.account], &[]).unwrap_err().code(), "identity-changed");
+        assert!(check(&[], &[(bob.account, bob.device)]).unwrap().is_empty(), "the rest goes on");
+        assert_eq!(check(&[alice.account], &[]).unwrap_err().code(), "no-keys");
+    }
 }

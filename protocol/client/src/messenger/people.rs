@@ -1,18 +1,19 @@
 //! From names to accounts, and to conversations.
 
-use super::{Member, Messenger, members};
+use super::{Member, Messenger, PATIENCE, members};
 use crate::{
     chat,
     ids::{Expose, Seal, new_entry},
     problem::Problem,
     profile::{
+        Withdrawn,
         contacts::{self, Met},
         rooms, take,
-        tasks::{self, Wanted, Wish},
+        tasks::{self, Outcome, Wanted, Wish},
     },
     record::{self, Person, Recipient},
 };
-use fastchat_e2e::{AccountId, ConversationId, Credential, IdentityPublicKey, Username};
+use fastchat_e2e::{AccountId, ConversationId, Credential, IdentityPublicKey, Username, groups::View};
 use fastchat_wire::{
     LogId,
     chat::{create::ConversationKind, lookup::LookedUp},
@@ -55,7 +56,8 @@ impl Messenger {
         let known = self.shared.profile.run(move |profile| {
             profile.look(|groups, tx| {
                 let known = rooms::direct(tx, account)?;
-                Ok(known.filter(|conversation| groups.view(tx, *conversation).is_ok_and(|view| view.mls_epoch > 0)))
+                let is_theirs = |view: View| view.mls_epoch > 0 && members::is_direct_with(&view, account);
+                Ok(known.filter(|conversation| groups.view(tx, *conversation).is_ok_and(is_theirs)))
             })
         });
         if let Some(conversation) = known.await? {
@@ -66,10 +68,6 @@ impl Messenger {
         let wanted = LogId(new_entry().0);
         let created = chat::create(&connection, wanted, ConversationKind::Direct, vec![account.wire()]).await?;
         let conversation = created.conversation.sealed();
-        self.shared
-            .profile
-            .run(move |profile| profile.change(|_, tx| rooms::enter(tx, conversation, Some(account))))
-            .await?;
         let wish = Wish {
             conversation,
             what: Wanted::Direct(account),
@@ -81,12 +79,22 @@ impl Messenger {
     /// Devices that came, and accounts that left, since this device last looked: before something is said.
     async fn settle_members(&self, conversation: ConversationId) -> Result<(), Problem> {
         let connection = self.shared.connection().await?;
-        members::compare(&self.shared, &connection, conversation).await?;
-        self.until(move |profile| {
+        match members::compare(&self.shared, &connection, conversation).await {
+            Ok(()) => {}
+            Err(problem) if problem.is_passing() || matches!(problem, Problem::Store(_)) => return Err(problem),
+            // Those who are in can be written to, whoever can't be added.
+            Err(problem) => tracing::warn!(%problem, %conversation, "the group does not follow the list of its members"),
+        }
+        let settled = self.until(Some(PATIENCE), move |profile| {
             let under_way = profile.look(|groups, tx| Ok(groups.commit_under_way(tx, conversation)?))?;
             Ok(under_way.is_none().then_some(()))
+        });
+        settled.await?.ok_or_else(|| {
+            Problem::declined(
+                "timed-out",
+                "a change of this conversation is on its way and does not arrive: nothing was sent, try again later",
+            )
         })
-        .await
     }
 
     /// The account of a name: one that this device has met, else as the server says, and then pinned.
@@ -235,15 +243,25 @@ impl Messenger {
     /// The accounts of members.
     async fn present(&self, conversation: ConversationId, names: &[Username]) -> Result<Vec<AccountId>, Problem> {
         let members = self.members(conversation).await?;
-        names
-            .iter()
-            .map(|name| {
-                let found = members.iter().find(|member| member.person.username.as_ref() == Some(name));
-                found
-                    .map(|member| member.person.account)
-                    .ok_or_else(|| Problem::declined("not-found", format!("@{name} is not in this group: see `fastchat group members`")))
-            })
-            .collect()
+        let mut accounts = Vec::with_capacity(names.len());
+        for name in names {
+            let lacking = || Problem::declined("not-found", format!("@{name} is not in this group: see `fastchat group members`"));
+            let called: Vec<AccountId> = members
+                .iter()
+                .filter(|member| member.person.username.as_ref() == Some(name))
+                .map(|member| member.person.account)
+                .collect();
+            // What somebody calls themselves in a group is their own word: whom the name is, the pin or the fleet says.
+            let account = match called[..] {
+                [] => return Err(lacking()),
+                _ => self.account(name).await?,
+            };
+            if !called.contains(&account) {
+                return Err(lacking());
+            }
+            accounts.push(account);
+        }
+        Ok(accounts)
     }
 
     async fn wish(&self, wish: Wish) -> Result<(), Problem> {
@@ -253,12 +271,26 @@ impl Messenger {
             .run(move |profile| profile.change(|_, tx| tasks::wish(tx, &wish)))
             .await?;
         self.shared.ask(|errands| errands.wishes = true);
-        self.outcome(id).await.map(drop)
+        if self.outcome(id).await?.is_some() {
+            return Ok(());
+        }
+        match self.shared.profile.run(move |profile| profile.withdraw(id)).await? {
+            Withdrawn::Settled(Outcome::Refused { code, message }) => Err(Problem::declined(code, message)),
+            Withdrawn::Settled(_) => Ok(()),
+            Withdrawn::Gone => Err(Problem::declined(
+                "timed-out",
+                "this could not be done within a minute, and is given up: nothing has changed, try again later",
+            )),
+            Withdrawn::UnderWay => Err(Problem::declined(
+                "timed-out",
+                "this is on its way and could not be done within a minute: it goes on with the next command that is online",
+            )),
+        }
     }
 }
 
 /// What the server says about a name, as far as it can be believed: the devices' credentials are signed by the identity.
-fn believed(name: &Username, found: &LookedUp) -> Result<(AccountId, IdentityPublicKey), Problem> {
+pub(super) fn believed(name: &Username, found: &LookedUp) -> Result<(AccountId, IdentityPublicKey), Problem> {
     let not_ready = || {
         Problem::declined(
             "no-keys",

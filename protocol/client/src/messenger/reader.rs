@@ -1,6 +1,6 @@
 //! The task that takes what the session brings into the profile.
 
-use super::shared::Shared;
+use super::{shared::Shared, steward::soon};
 use crate::{
     entry::Entry,
     ids::Seal,
@@ -11,14 +11,11 @@ use crate::{
     },
     session::{Ended, Session, SessionEvent},
 };
-use fastchat_wire::{AccountId, LogId, chat::remove_device::DeviceChange};
-use std::{collections::HashSet, future::ready, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use fastchat_wire::{LogId, chat::remove_device::DeviceChange};
+use std::{collections::HashSet, future::ready, sync::Arc};
 
 /// Entries that are taken in one transaction.
 const BATCH_ENTRIES_MAX: usize = 64;
-/// A new device is added by whichever member is first: not all at once, and not before it can be.
-const NEW_DEVICE_DELAY_MS: std::ops::Range<u64> = 500..3_000;
 
 /// Runs until the session is over.
 pub(super) async fn run(shared: Arc<Shared>, mut session: Session) {
@@ -75,7 +72,7 @@ async fn take_all(shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Ended
             match next {
                 Next::Nothing => {}
                 Next::Join => errands.join = true,
-                Next::Moved => errands.wishes = true,
+                Next::Moved => (errands.wishes, errands.acquaint) = (true, true),
                 Next::CatchUp(conversation) => errands.behind.extend([conversation]),
                 Next::Tidy(conversation) => errands.compare.extend([(conversation, soon())]),
             }
@@ -106,8 +103,9 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
     match event {
         SessionEvent::Live { server, .. } => {
             shared.tell(|status| (status.server, status.away) = (Some(server), None));
+            shared.try_again();
             shared.ask(|errands| {
-                (errands.join, errands.wishes) = (true, true);
+                (errands.join, errands.wishes, errands.acquaint) = (true, true, true);
                 (errands.keep_up, errands.renew) = (true, true);
             });
         }
@@ -116,13 +114,16 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
             shared.tell(|status| (status.server, status.away) = (None, Some((reason, retry_after))));
         }
         SessionEvent::Listed(listing) => {
+            shared.listed(&listing);
             let listed: HashSet<LogId> = listing.conversations.iter().map(|found| found.conversation).collect();
             verify_unlisted(shared, listed).await?;
         }
         SessionEvent::CaughtUp => shared.session_caught_up(true),
         SessionEvent::Gap { log, after, first } => note_gap(shared, log, after, first).await?,
         SessionEvent::NotMember(log) => shared.ask(|errands| errands.verify.extend([log.sealed()])),
-        SessionEvent::Device(device) if device.change == DeviceChange::Added => new_device(shared, device.account).await?,
+        SessionEvent::Device(device) if device.change == DeviceChange::Added => {
+            shared.ask(|errands| errands.new_devices.extend([device.account.sealed()]));
+        }
         // Settled in the outbox already; whoever waits for it looks there.
         SessionEvent::Sent { .. } | SessionEvent::Refused { .. } => shared.ask(|errands| errands.wishes = true),
         SessionEvent::Entry { .. }
@@ -149,12 +150,16 @@ async fn verify_unlisted(shared: &Arc<Shared>, listed: HashSet<LogId>) -> Result
 
 /// Entries that can't be had any more.
 async fn note_gap(shared: &Arc<Shared>, log: LogId, after: u64, first: u64) -> Result<(), Ended> {
+    if first <= shared.readable_from(log) {
+        // This account was out in between: that is no loss.
+        return Ok(());
+    }
     let noted = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
             let conversation = log.sealed();
             // Entries from before this device came are nobody's loss.
             match groups.cursor(tx, conversation) {
-                Ok(seq) if seq >= after && first > seq + 1 => {
+                Ok(seq) if seq >= after && first > seq + 1 && !take::is_noted_lost(tx, conversation, seq)? => {
                     take::add_own(groups, tx, conversation, crate::clock::now_ms(), Event::Lost(seq + 1, first - 1))
                 }
                 _ => Ok(()),
@@ -162,36 +167,6 @@ async fn note_gap(shared: &Arc<Shared>, log: LogId, after: u64, first: u64) -> R
         })
     });
     noted.await.map_err(unkept)
-}
-
-/// Somebody has a new device: it is to be added wherever this account meets them.
-async fn new_device(shared: &Arc<Shared>, account: AccountId) -> Result<(), Ended> {
-    let account = account.sealed();
-    let shares = shared.profile.run(move |profile| {
-        profile.look(|groups, tx| {
-            let mut shares = Vec::new();
-            for conversation in groups.conversations(tx)? {
-                if groups
-                    .view(tx, conversation)
-                    .is_ok_and(|view| take::accounts(&view).contains(&account))
-                {
-                    shares.push(conversation);
-                }
-            }
-            Ok(shares)
-        })
-    });
-    let shares = shares.await.map_err(unkept)?;
-    shared.ask(|errands| {
-        errands
-            .compare
-            .extend(shares.into_iter().map(|conversation| (conversation, soon())));
-    });
-    Ok(())
-}
-
-fn soon() -> Instant {
-    Instant::now() + Duration::from_millis(rand::random_range(NEW_DEVICE_DELAY_MS))
 }
 
 fn unkept(problem: Problem) -> Ended {

@@ -59,7 +59,7 @@ pub(super) async fn due(shared: &Arc<Shared>) -> Result<(), Problem> {
 async fn renew(shared: &Arc<Shared>, conversation: ConversationId) -> Result<(), Problem> {
     // Not in a group whose first commit is still on its way.
     if members::view(shared, conversation).await?.is_some_and(|view| view.mls_epoch > 0) {
-        members::commit(shared, conversation, Change::Renew).await?;
+        members::commit(shared, conversation, Change::Renew, None).await?;
     }
     Ok(())
 }

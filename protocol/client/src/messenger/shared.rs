@@ -1,14 +1,31 @@
 //! What a messenger's tasks share.
 
 use super::{Status, errands::Errands};
-use crate::{Connection, problem::Problem, profile::Profile, session::Handle};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, watch};
+use crate::{Connection, chat::Listing, problem::Problem, profile::Profile, session::Handle};
+use fastchat_wire::LogId;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+/// Before what could not be done is tried again; doubled with each setback.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Its longest, as a power of two.
+const DOUBLINGS_MAX: u32 = 6;
+/// After so many setbacks in a row nobody waits for what meets them.
+const SETBACKS_MAX: u32 = 3;
 
 pub(super) struct Shared {
     pub(super) profile: Arc<Profile>,
     pub(super) handle: Handle,
     pub(super) status: watch::Sender<Status>,
+    /// By the last list: from where this account may read a log, where that is not its beginning.
+    readable_from: Mutex<HashMap<LogId, u64>>,
     errands: Mutex<Queue>,
     pub(super) nudged: Notify,
 }
@@ -16,10 +33,53 @@ pub(super) struct Shared {
 #[derive(Default)]
 struct Queue {
     errands: Errands,
+    /// What could not be done, until it is tried again.
+    held: Errands,
+    held_until: Option<Instant>,
+    /// Rounds in a row that could not do all.
+    setbacks: u32,
     /// The steward is at it.
     busy: bool,
     /// The session has handed out everything that it knows of.
     session_caught_up: bool,
+}
+
+impl Queue {
+    /// What is due; the steward is busy from then on.
+    fn take(&mut self, now: Instant) -> Option<Errands> {
+        if self.held_until.is_some_and(|until| until <= now) {
+            self.release();
+        }
+        if !self.errands.is_due(now) {
+            return None;
+        }
+        self.busy = true;
+        Some(self.errands.take(now))
+    }
+
+    /// The steward is done. What it could not do is held back for a while, longer each time; what is asked for meanwhile is not.
+    fn done(&mut self, undone: Errands, now: Instant) {
+        self.busy = false;
+        if !undone.is_empty() {
+            self.held.put_back(undone);
+            self.held_until = Some(now + PAUSE * (1 << self.setbacks.min(DOUBLINGS_MAX)));
+            self.setbacks = self.setbacks.saturating_add(1);
+        } else if self.held.is_empty() {
+            self.setbacks = 0;
+        }
+    }
+
+    fn release(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.held_until = None;
+        self.errands.put_back(held);
+    }
+
+    /// What fails again and again is not waited for: the rest can be read.
+    fn is_caught_up(&self) -> bool {
+        let held = self.setbacks > SETBACKS_MAX || self.held.is_caught_up();
+        self.session_caught_up && !self.busy && self.errands.is_caught_up() && held
+    }
 }
 
 impl Shared {
@@ -28,6 +88,7 @@ impl Shared {
             profile,
             handle,
             status: watch::Sender::new(Status::default()),
+            readable_from: Mutex::default(),
             errands: Mutex::default(),
             nudged: Notify::new(),
         }
@@ -40,30 +101,36 @@ impl Shared {
         self.nudged.notify_one();
     }
 
-    /// Takes what is due; the steward is busy from then on.
-    pub(super) fn take_errands(&self) -> Option<Errands> {
-        let mut queue = self.queue();
-        let now = tokio::time::Instant::now();
-        if !queue.errands.is_due(now) {
-            return None;
-        }
-        queue.busy = true;
-        Some(queue.errands.take(now))
+    /// Looks at the wishes; for the steward itself.
+    pub(super) fn queue_wishes(&self) {
+        self.queue().errands.wishes = true;
     }
 
-    /// The steward is done; what it could not do waits again.
+    /// Takes what is due; the steward is busy from then on.
+    pub(super) fn take_errands(&self) -> Option<Errands> {
+        self.queue().take(Instant::now())
+    }
+
+    /// The steward is done; what it could not do waits for a while.
     pub(super) fn done(&self, undone: Errands) {
-        {
-            let mut queue = self.queue();
-            queue.errands.put_back(undone);
-            queue.busy = false;
-        }
+        self.queue().done(undone, Instant::now());
         self.refresh();
     }
 
+    /// What waits is tried at once: there is another server now.
+    pub(super) fn try_again(&self) {
+        {
+            let mut queue = self.queue();
+            queue.release();
+            queue.setbacks = 0;
+        }
+        self.nudged.notify_one();
+    }
+
     /// When the next errand is due.
-    pub(super) fn next_due(&self) -> Option<tokio::time::Instant> {
-        self.queue().errands.next_due()
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let queue = self.queue();
+        queue.errands.next_due().into_iter().chain(queue.held_until).min()
     }
 
     /// The session has handed out everything, or begins anew.
@@ -72,16 +139,26 @@ impl Shared {
         self.refresh();
     }
 
+    /// Keeps from where logs can be read.
+    pub(super) fn listed(&self, listing: &Listing) {
+        let from = listing.conversations.iter().filter(|found| found.from_seq > 1);
+        let from = from.map(|found| (found.conversation, found.from_seq)).collect();
+        *self.readable_from.lock().unwrap_or_else(PoisonError::into_inner) = from;
+    }
+
+    /// From where this account may read a log: what comes before is from when it was not in.
+    pub(super) fn readable_from(&self, log: LogId) -> u64 {
+        let from = self.readable_from.lock().unwrap_or_else(PoisonError::into_inner);
+        from.get(&log).copied().unwrap_or(1)
+    }
+
     /// Changes the status.
     pub(super) fn tell(&self, change: impl FnOnce(&mut Status)) {
         self.status.send_modify(change);
     }
 
     fn refresh(&self) {
-        let caught_up = {
-            let queue = self.queue();
-            queue.session_caught_up && !queue.busy && queue.errands.is_caught_up()
-        };
+        let caught_up = self.queue().is_caught_up();
         self.status
             .send_if_modified(|status| std::mem::replace(&mut status.caught_up, caught_up) != caught_up);
     }
@@ -99,5 +176,64 @@ impl Shared {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.errands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastchat_e2e::ConversationId;
+
+    const DAMAGED: ConversationId = ConversationId([1; 16]);
+
+    fn behind() -> Errands {
+        Errands {
+            behind: [DAMAGED].into(),
+            ..Errands::default()
+        }
+    }
+
+    #[test]
+    fn what_fails_waits_longer_each_time_and_keeps_nothing_else_waiting() {
+        let mut queue = Queue::default();
+        let mut now = Instant::now();
+        queue.errands = behind();
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            let taken = queue.take(now).unwrap();
+            queue.done(taken, now);
+            assert!(queue.take(now).is_none(), "held back");
+            queue.errands.wishes = true;
+            let other = queue.take(now).unwrap();
+            assert!(other.wishes && other.behind.is_empty());
+            queue.done(Errands::default(), now);
+            let until = queue.held_until.unwrap();
+            pauses.push((until - now).as_millis());
+            now = until;
+        }
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 32_000, 32_000]);
+    }
+
+    #[test]
+    fn what_fails_again_and_again_is_not_waited_for_and_success_forgets_it() {
+        let mut queue = Queue {
+            session_caught_up: true,
+            errands: behind(),
+            ..Queue::default()
+        };
+        let mut caught_up = Vec::new();
+        for _ in 0..5 {
+            let now = queue.held_until.unwrap_or_else(Instant::now);
+            let taken = queue.take(now).unwrap();
+            assert!(!queue.is_caught_up());
+            queue.done(taken, now);
+            caught_up.push(queue.is_caught_up());
+        }
+        assert_eq!(caught_up, [false, false, false, true, true]);
+        let now = queue.held_until.unwrap();
+        queue.take(now).unwrap();
+        queue.done(Errands::default(), now);
+        assert!(queue.is_caught_up());
+        assert_eq!(queue.setbacks, 0);
     }
 }

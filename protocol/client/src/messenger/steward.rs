@@ -5,84 +5,209 @@
 
 use super::{errands::Errands, join, members, renew, shared::Shared, upkeep, wishes::Wishes};
 use crate::{Connection, problem::Problem, profile::take};
+use fastchat_e2e::{AccountId, ConversationId, groups::View};
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
-/// After a passing failure.
-const PAUSE: Duration = Duration::from_millis(500);
-/// Wishes are looked at again at least so often while there are any: another process may have moved something.
+/// When a new device is looked at, at random.
+const NEW_DEVICE_DELAY_MS: std::ops::Range<u64> = 500..3_000;
+
+/// Wishes are looked at again after so long while there are any: another process may have moved something. Doubled
+/// while nothing moves.
 const WISHES_INTERVAL: Duration = Duration::from_millis(250);
+/// Its longest, as a power of two.
+const WISHES_DOUBLINGS_MAX: u32 = 4;
+/// What others need of this device is looked at again after so long.
+const KEEP_UP_INTERVAL: Duration = Duration::from_hours(6);
 
 /// Runs until the messenger ends.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut wishes = Wishes::default();
+    let mut looks = Looks {
+        last: Instant::now(),
+        idle: 0,
+    };
+    let mut regular = Regular::begin();
     loop {
-        wait(&shared, &wishes).await;
+        wait(&shared, &wishes, &mut looks, regular.next()).await;
+        regular.ask(&shared);
         let Ok(connection) = shared.connection().await else {
             return;
         };
-        let Some(mut errands) = shared.take_errands() else {
+        let Some(errands) = shared.take_errands() else {
             continue;
         };
-        let outcome = round(&shared, &connection, &mut errands, &mut wishes).await;
-        shared.done(errands);
-        if let Err(problem) = outcome {
-            tracing::debug!(%problem, "an errand has to wait");
-            sleep(PAUSE).await;
-            // Asked anew: what was put back is due.
-            shared.nudged.notify_one();
+        let undone = round(&shared, &connection, errands, &mut wishes).await;
+        shared.done(undone);
+    }
+}
+
+/// What is done from time to time.
+struct Regular {
+    keep_up_at: Instant,
+    renew_at: Instant,
+}
+
+impl Regular {
+    fn begin() -> Self {
+        Self {
+            keep_up_at: Instant::now() + KEEP_UP_INTERVAL,
+            renew_at: Instant::now() + renew::INTERVAL,
+        }
+    }
+
+    fn next(&self) -> Instant {
+        self.keep_up_at.min(self.renew_at)
+    }
+
+    /// Asks for what is due.
+    fn ask(&mut self, shared: &Shared) {
+        let now = Instant::now();
+        if self.keep_up_at <= now {
+            self.keep_up_at = now + KEEP_UP_INTERVAL;
+            shared.ask(|errands| errands.keep_up = true);
+        }
+        if self.renew_at <= now {
+            self.renew_at = now + renew::INTERVAL;
+            shared.ask(|errands| errands.renew = true);
         }
     }
 }
 
-async fn wait(shared: &Shared, wishes: &Wishes) {
-    let now = Instant::now();
-    let look_again = now + if wishes.is_empty() { renew::INTERVAL } else { WISHES_INTERVAL };
+/// When wishes are looked at though nobody has asked.
+struct Looks {
+    last: Instant,
+    /// Looks in a row with nothing moving.
+    idle: u32,
+}
+
+impl Looks {
+    fn next(&self) -> Instant {
+        self.last + WISHES_INTERVAL * (1 << self.idle.min(WISHES_DOUBLINGS_MAX))
+    }
+}
+
+/// Waits until something is due.
+async fn wait(shared: &Shared, wishes: &Wishes, looks: &mut Looks, regular: Instant) {
+    let mut due = shared.next_due().map_or(regular, |due| due.min(regular));
+    if !wishes.is_empty() {
+        due = due.min(looks.next());
+    }
     tokio::select! {
-        () = shared.nudged.notified() => {}
-        () = sleep_until(shared.next_due().map_or(look_again, |due| due.min(look_again))) => {
-            let wished = !wishes.is_empty();
-            shared.ask(|errands| {
-                errands.wishes |= wished;
-                errands.renew |= !wished;
-            });
-        }
+        () = shared.nudged.notified() => looks.idle = 0,
+        () = sleep_until(due) => {}
+    }
+    // Not put off by a conversation in which much is said.
+    if !wishes.is_empty() && looks.next() <= Instant::now() {
+        looks.last = Instant::now();
+        looks.idle += 1;
+        shared.queue_wishes();
     }
 }
 
-/// Does what is due; what could not be done stays in `errands`.
-async fn round(shared: &Arc<Shared>, connection: &Connection, errands: &mut Errands, wishes: &mut Wishes) -> Result<(), Problem> {
+/// Does what is due, each errand for itself: one that fails does not stop the others. Gives what a later try may do;
+/// what none will is told and dropped.
+async fn round(shared: &Arc<Shared>, connection: &Connection, errands: Errands, wishes: &mut Wishes) -> Errands {
+    let mut undone = Errands::default();
     if errands.join {
-        join::all(shared, connection).await?;
-        errands.join = false;
+        undone.join = waits(join::all(shared, connection).await, "invitations");
     }
-    while let Some(conversation) = errands.behind.first().copied() {
-        join::catch_up(shared, connection, conversation).await?;
-        errands.behind.remove(&conversation);
+    // Before anything is read that they say.
+    if errands.acquaint {
+        undone.acquaint = waits(members::acquaint(shared, connection).await, "new people");
     }
-    while let Some(conversation) = errands.verify.first().copied() {
-        members::verify(shared, connection, conversation).await?;
-        errands.verify.remove(&conversation);
+    let mut verify = errands.verify;
+    for conversation in errands.behind {
+        match join::catch_up(shared, connection, conversation).await {
+            Ok(join::Read::NotMember) => _ = verify.insert(conversation),
+            read => {
+                if waits(read.map(drop), "missing entries") {
+                    undone.behind.insert(conversation);
+                }
+            }
+        }
+    }
+    for conversation in verify {
+        if waits(members::verify(shared, connection, conversation).await, "membership") {
+            undone.verify.insert(conversation);
+        }
     }
     if errands.wishes {
-        wishes.pursue(shared, connection).await?;
-        errands.wishes = false;
+        undone.wishes = waits(wishes.pursue(shared, connection).await, "changes");
     }
-    while let Some(conversation) = errands.compare.keys().next().copied() {
-        members::compare(shared, connection, conversation).await?;
-        errands.compare.remove(&conversation);
+    for account in errands.new_devices {
+        if waits(look_for_new_device(shared, account).await, "new devices") {
+            undone.new_devices.insert(account);
+        }
+    }
+    for (conversation, at) in errands.compare {
+        if waits(members::compare(shared, connection, conversation).await, "members") {
+            undone.compare.insert(conversation, at);
+        }
     }
     if errands.keep_up {
-        upkeep::keep_up(connection, &shared.profile).await?;
-        look_after_own_devices(shared, connection).await?;
-        join::trim_inbox(shared, connection).await?;
-        errands.keep_up = false;
+        undone.keep_up = waits(keep_up(shared, connection).await, "what others need of this device");
     }
     if errands.renew {
-        renew::due(shared).await?;
-        errands.renew = false;
+        undone.renew = waits(renew::due(shared).await, "renewals");
     }
+    undone
+}
+
+/// True where a later try may do it.
+fn waits(outcome: Result<(), Problem>, what: &str) -> bool {
+    match outcome {
+        Ok(()) => false,
+        Err(problem) if problem.is_passing() => {
+            tracing::debug!(%problem, what, "an errand has to wait");
+            true
+        }
+        Err(problem) => {
+            tracing::warn!(%problem, what, "an errand that can't be done");
+            false
+        }
+    }
+}
+
+async fn keep_up(shared: &Arc<Shared>, connection: &Connection) -> Result<(), Problem> {
+    upkeep::keep_up(connection, &shared.profile).await?;
+    look_after_own_devices(shared, connection).await?;
+    join::trim_inbox(shared, connection).await
+}
+
+/// Somebody has a new device: it is to be added wherever this account meets them.
+async fn look_for_new_device(shared: &Arc<Shared>, account: AccountId) -> Result<(), Problem> {
+    let shares = matching(shared, move |view| take::accounts(view).contains(&account)).await?;
+    shared.ask(|errands| {
+        errands
+            .compare
+            .extend(shares.into_iter().map(|conversation| (conversation, soon())));
+    });
     Ok(())
+}
+
+/// A new device is added by whichever member is first: not all at once, and not before it can be.
+pub(super) fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(rand::random_range(NEW_DEVICE_DELAY_MS))
+}
+
+/// The conversations whose groups are so. Each is looked at by itself: with many of them, others are not kept waiting.
+async fn matching(shared: &Shared, is_so: impl Fn(&View) -> bool + Clone + Send + 'static) -> Result<Vec<ConversationId>, Problem> {
+    let all = shared
+        .profile
+        .run(|profile| profile.look(|groups, tx| Ok(groups.conversations(tx)?)))
+        .await?;
+    let mut found = Vec::new();
+    for conversation in all {
+        let is_so = is_so.clone();
+        let looked = shared
+            .profile
+            .run(move |profile| profile.look(|groups, tx| Ok(groups.view(tx, conversation).is_ok_and(|view| is_so(&view)))));
+        if looked.await? {
+            found.push(conversation);
+        }
+    }
+    Ok(found)
 }
 
 /// The account's other devices are to be in all of its conversations.
@@ -94,18 +219,9 @@ async fn look_after_own_devices(shared: &Arc<Shared>, connection: &Connection) -
         return Ok(());
     }
     let devices: Vec<_> = own.devices.iter().map(|device| device.device.sealed()).collect();
-    let lacking = shared.profile.run(move |profile| {
-        profile.look(|groups, tx| {
-            let mut lacking = Vec::new();
-            for conversation in groups.conversations(tx)? {
-                let Ok(view) = groups.view(tx, conversation) else { continue };
-                let is_in = |device| view.members.iter().any(|member| member.subject().device == device);
-                if take::accounts(&view).contains(&me.account) && devices.iter().any(|device| !is_in(*device)) {
-                    lacking.push(conversation);
-                }
-            }
-            Ok(lacking)
-        })
+    let lacking = matching(shared, move |view| {
+        let is_in = |device| view.members.iter().any(|member| member.subject().device == device);
+        take::accounts(view).contains(&me.account) && devices.iter().any(|device| !is_in(*device))
     });
     let lacking = lacking.await?;
     let now = Instant::now();

@@ -84,23 +84,26 @@ impl Wishes {
         self.waiting = !wishes.is_empty();
         let alive: HashSet<EntryId> = wishes.iter().map(|(id, _)| *id).collect();
         self.commits.retain(|id, _| alive.contains(id));
+        let mut passing = None;
         for (id, wish) in wishes {
             let outcome = match self.follow(shared, connection, id, &wish).await {
                 Ok(false) => continue,
                 Ok(true) => Outcome::Done,
-                Err(problem) if problem.is_passing() || matches!(problem, Problem::Store(_)) => return Err(problem),
+                // The others may fare better.
+                Err(problem) if problem.is_passing() => {
+                    passing = Some(problem);
+                    continue;
+                }
+                Err(problem @ Problem::Store(_)) => return Err(problem),
                 Err(problem) => {
                     tracing::info!(%problem, conversation = %wish.conversation, "a change is not made");
                     Outcome::refused(&problem)
                 }
             };
             self.commits.remove(&id);
-            shared
-                .profile
-                .run(move |profile| profile.change(|_, tx| tasks::fulfilled(tx, id, &outcome)))
-                .await?;
+            shared.profile.run(move |profile| profile.fulfilled(id, &wish, &outcome)).await?;
         }
-        Ok(())
+        passing.map_or(Ok(()), Err)
     }
 
     /// True where it has come true.
@@ -111,7 +114,7 @@ impl Wishes {
             if standing.under_way {
                 return Ok(false);
             }
-            match step(shared, connection, wish, &standing).await? {
+            match step(shared, connection, id, wish, &standing).await? {
                 Step::Done => return Ok(true),
                 Step::Waiting => return Ok(false),
                 Step::Again => {}
@@ -157,10 +160,14 @@ async fn standing(shared: &Shared, conversation: ConversationId) -> Result<Stand
 }
 
 /// The next step towards a wish, with no commit under way.
-async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standing: &Standing) -> Result<Step, Problem> {
+async fn step(shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: &Wish, standing: &Standing) -> Result<Step, Problem> {
     let conversation = wish.conversation;
     match (&wish.what, &standing.view) {
         (Wanted::Leave, _) if standing.out => Ok(Step::Done),
+        (Wanted::Direct(peer), Some(view)) if view.mls_epoch > 0 && !members::is_direct_with(view, *peer) => Err(Problem::declined(
+            "bad-account",
+            "the server names another conversation than the one with this person: nothing was sent; don't trust it before its operator explains",
+        )),
         (Wanted::Direct(_) | Wanted::Group(..), Some(view)) if view.mls_epoch > 0 => Ok(Step::Done),
         (Wanted::Direct(_) | Wanted::Group(..), Some(_)) => {
             // Its first commit was refused, or never made: begun anew.
@@ -168,7 +175,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
                 profile.change(|groups, tx| {
                     let is_new = members::find_view(groups, tx, conversation)?.is_some_and(|view| view.mls_epoch == 0);
                     if is_new && groups.commit_under_way(tx, conversation)?.is_none() {
-                        groups.forget(tx, conversation)?;
+                        take::abandon_founding(groups, tx, conversation)?;
                     }
                     Ok(())
                 })
@@ -176,8 +183,8 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
             begun_anew.await?;
             Ok(Step::Again)
         }
-        (Wanted::Direct(peer), None) => found_direct(shared, connection, conversation, *peer).await,
-        (Wanted::Group(name, members), None) => found_group(shared, connection, conversation, name, members).await,
+        (Wanted::Direct(peer), None) => found_direct(shared, connection, id, conversation, *peer).await,
+        (Wanted::Group(name, members), None) => found_group(shared, connection, id, conversation, name, members).await,
         (_, None) => Err(Problem::declined(
             "not-member",
             "you are not in this conversation, or not on this device: ask a member to be added",
@@ -189,7 +196,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
                 return Ok(Step::Done);
             }
             let claimed = members::claim(shared, connection, &lacking, &[]).await?;
-            commit(shared, conversation, Change::Add(claimed)).await
+            commit(shared, id, conversation, Change::Add(claimed)).await
         }
         (Wanted::Remove(accounts), Some(view)) => {
             let present = take::accounts(view);
@@ -197,9 +204,9 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
             if left.is_empty() {
                 return Ok(Step::Done);
             }
-            commit(shared, conversation, Change::Remove(left)).await
+            commit(shared, id, conversation, Change::Remove(left)).await
         }
-        (Wanted::Promote(accounts), Some(view)) => promote(shared, connection, conversation, view, accounts).await,
+        (Wanted::Promote(accounts), Some(view)) => promote(shared, connection, id, conversation, view, accounts).await,
         (Wanted::Demote(accounts), Some(view)) => {
             let admins: Vec<AccountId> = accounts
                 .iter()
@@ -207,7 +214,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
                 .copied()
                 .collect();
             if !admins.is_empty() {
-                return commit(shared, conversation, Change::Dismiss(admins)).await;
+                return commit(shared, id, conversation, Change::Dismiss(admins)).await;
             }
             for account in accounts {
                 members::grant(connection, conversation, *account, false).await?;
@@ -215,12 +222,12 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, wish: &Wish, standi
             shared.handle.touch(conversation.wire()).await;
             Ok(Step::Done)
         }
-        (Wanted::Leave, Some(view)) => leave(shared, connection, conversation, view).await,
+        (Wanted::Leave, Some(view)) => leave(shared, connection, id, conversation, view).await,
     }
 }
 
-async fn commit(shared: &Shared, conversation: ConversationId, change: Change) -> Result<Step, Problem> {
-    Ok(match members::commit(shared, conversation, change).await? {
+async fn commit(shared: &Shared, wish: EntryId, conversation: ConversationId, change: Change) -> Result<Step, Problem> {
+    Ok(match members::commit(shared, conversation, change, Some(wish)).await? {
         Some(entry) => Step::Committed(entry),
         None => Step::Waiting,
     })
@@ -230,6 +237,7 @@ async fn commit(shared: &Shared, conversation: ConversationId, change: Change) -
 async fn promote(
     shared: &Arc<Shared>,
     connection: &Connection,
+    id: EntryId,
     conversation: ConversationId,
     view: &View,
     accounts: &[AccountId],
@@ -246,11 +254,17 @@ async fn promote(
         members::grant(connection, conversation, *account, true).await?;
     }
     shared.handle.touch(conversation.wire()).await;
-    commit(shared, conversation, Change::Appoint(plain)).await
+    commit(shared, id, conversation, Change::Appoint(plain)).await
 }
 
 /// A group is never left without an admin: the last one makes another one first.
-async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: ConversationId, view: &View) -> Result<Step, Problem> {
+async fn leave(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    id: EntryId,
+    conversation: ConversationId,
+    view: &View,
+) -> Result<Step, Problem> {
     if view.charter.kind == Kind::Direct {
         return Err(Problem::declined(
             "forbidden",
@@ -258,10 +272,14 @@ async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: Conv
         ));
     }
     let me = shared.profile.run(|profile| profile.look(|groups, _| Ok(groups.me()))).await?;
-    let others: Vec<AccountId> = take::accounts(view).into_iter().filter(|account| *account != me.account).collect();
-    let is_last_admin = view.charter.admins == [me.account];
-    if let (true, Some(successor)) = (is_last_admin, others.first()) {
-        return promote(shared, connection, conversation, view, &[*successor]).await;
+    if view.charter.admins == [me.account] {
+        // Somebody who is still in: the leaves of those who left stay until an admin removes them.
+        let listed = members::list(connection, conversation).await?;
+        let present = take::accounts(view);
+        let successor = listed.keys().find(|account| **account != me.account && present.contains(account));
+        if let Some(successor) = successor {
+            return promote(shared, connection, id, conversation, view, &[*successor]).await;
+        }
     }
     match chat::leave(connection, conversation.wire()).await.map_err(Problem::from) {
         // Left before, and killed before it was noted.
@@ -279,6 +297,7 @@ async fn leave(shared: &Arc<Shared>, connection: &Connection, conversation: Conv
 async fn found_direct(
     shared: &Arc<Shared>,
     connection: &Connection,
+    id: EntryId,
     conversation: ConversationId,
     peer: AccountId,
 ) -> Result<Step, Problem> {
@@ -289,25 +308,27 @@ async fn found_direct(
         Err(Problem::Refused(refused)) if refused.code == Code::NotFound => {}
         Err(problem) => return Err(problem),
     }
-    found(shared, connection, conversation, Kind::Direct, &[peer], None).await
+    found(shared, connection, id, conversation, Kind::Direct, &[peer], None).await
 }
 
 async fn found_group(
     shared: &Arc<Shared>,
     connection: &Connection,
+    id: EntryId,
     conversation: ConversationId,
     name: &str,
     members: &[AccountId],
 ) -> Result<Step, Problem> {
     // Again after a crash: repeating it is allowed.
     chat::create(connection, conversation.wire(), ConversationKind::Group, Vec::new()).await?;
-    found(shared, connection, conversation, Kind::Group, members, Some(name.to_owned())).await
+    found(shared, connection, id, conversation, Kind::Group, members, Some(name.to_owned())).await
 }
 
 /// The group with its first members, the own account's other devices among them.
 async fn found(
     shared: &Arc<Shared>,
     connection: &Connection,
+    id: EntryId,
     conversation: ConversationId,
     kind: Kind,
     members: &[AccountId],
@@ -328,6 +349,9 @@ async fn found(
         .profile
         .run(move |profile| {
             profile.change(|groups, tx| {
+                if tasks::is_over(tx, Some(id))? {
+                    return Ok(false);
+                }
                 rooms::enter(tx, conversation, peer)?;
                 if let Some(name) = &name {
                     rooms::rename(tx, conversation, name)?;
@@ -335,12 +359,14 @@ async fn found(
                 let me = groups.me().account;
                 rooms::save_admins(tx, conversation, if kind == Kind::Group { std::slice::from_ref(&me) } else { &[] })?;
                 groups.create(tx, conversation, kind, members::invites(&claimed), ids, crate::clock::now())?;
-                Ok(())
+                Ok(true)
             })
         })
         .await;
     match founded {
-        Ok(()) => Ok(Step::Committed(ids.commit)),
+        Ok(true) => Ok(Step::Committed(ids.commit)),
+        // Given up meanwhile.
+        Ok(false) => Ok(Step::Waiting),
         // Another process of this profile was faster.
         Err(Problem::Groups(GroupsError::Exists(_))) => Ok(Step::Again),
         Err(problem) => Err(problem),

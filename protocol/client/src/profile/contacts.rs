@@ -2,24 +2,35 @@
 //!
 //! The identity that an account had when this device first met it is its pin.
 //! Another one later is not taken over: it is told, and nothing is sealed for it.
+//!
+//! A credential says its owner's name, and nobody but its owner has signed that. So whom this device meets in a group
+//! first is compared with what the fleet says of that account before the name leads to them, or as soon as it can be.
 
 use super::rows;
 use crate::{problem::Problem, record::Person};
 use fastchat_e2e::{
-    AccountId, IdentityPublicKey, Username,
-    store::{Reader, Table, Writer},
+    AccountId, ConversationId, IdentityPublicKey, Username,
+    store::{Reader, Scan, Table, Writer},
 };
 use serde::{Deserialize, Serialize};
 
 /// account → [`Contact`].
 const CONTACTS: Table = Table::new("contact");
-/// username → account.
+/// username → account, by the fleet's word.
 const BY_NAME: Table = Table::new("contact-name");
+/// account → the conversation in which it was met first: to be compared with the fleet's word.
+const UNCHECKED: Table = Table::new("contact-unchecked");
+
+/// Compared at once.
+const UNCHECKED_MAX: u32 = 64;
 
 #[derive(Serialize, Deserialize)]
 struct Contact {
     username: String,
     identity: [u8; 32],
+    /// The fleet knows this account otherwise: the name is not shown.
+    #[serde(default)]
+    doubted: bool,
 }
 
 /// What meeting somebody again has shown.
@@ -31,8 +42,33 @@ pub(crate) enum Met {
     Changed,
 }
 
-/// Compares with the pin; the first time it becomes the pin.
+/// Compares what the fleet says with the pin; the first time it becomes the pin. The name leads to this account then.
 pub(crate) fn meet(tx: &Writer<'_>, account: AccountId, username: &Username, identity: &IdentityPublicKey) -> Result<Met, Problem> {
+    let met = pin_first(tx, account, username, identity)?;
+    if met == Met::Same {
+        tx.put(BY_NAME, username.as_str().as_bytes(), account.as_bytes())?;
+        tx.delete(UNCHECKED, account.as_bytes())?;
+    }
+    Ok(met)
+}
+
+/// Compares a leaf of a group with the pin; the first time it becomes the pin, and is to be compared with the fleet's word.
+pub(crate) fn see(
+    tx: &Writer<'_>,
+    conversation: ConversationId,
+    account: AccountId,
+    username: &Username,
+    identity: &IdentityPublicKey,
+) -> Result<Met, Problem> {
+    let is_first = !tx.has(CONTACTS, account.as_bytes())?;
+    let met = pin_first(tx, account, username, identity)?;
+    if is_first && met == Met::Same {
+        tx.put(UNCHECKED, account.as_bytes(), conversation.as_bytes())?;
+    }
+    Ok(met)
+}
+
+fn pin_first(tx: &Writer<'_>, account: AccountId, username: &Username, identity: &IdentityPublicKey) -> Result<Met, Problem> {
     let owner = tx.get(BY_NAME, username.as_str().as_bytes())?;
     if owner.is_some_and(|owner| owner.expose() != account.as_bytes()) {
         return Ok(Met::Changed);
@@ -44,16 +80,47 @@ pub(crate) fn meet(tx: &Writer<'_>, account: AccountId, username: &Username, ide
     let contact = Contact {
         username: username.as_str().to_owned(),
         identity: *identity.as_bytes(),
+        doubted: false,
     };
     rows::put(tx, CONTACTS, account.as_bytes(), &contact)?;
-    tx.put(BY_NAME, username.as_str().as_bytes(), account.as_bytes())?;
     Ok(Met::Same)
+}
+
+/// Accounts that are still to be compared with the fleet's word, and where they were met: some of them.
+pub(crate) fn unchecked(tx: &Reader<'_>) -> Result<Vec<(AccountId, ConversationId)>, Problem> {
+    let some = Scan {
+        limit: UNCHECKED_MAX,
+        ..Scan::prefix(&[])
+    };
+    let found = tx.list(UNCHECKED, some)?;
+    found
+        .iter()
+        .map(|(key, row)| {
+            let damaged = |_| rows::damaged(UNCHECKED);
+            let account = AccountId::try_from(&key[..]).map_err(damaged)?;
+            Ok((account, ConversationId::try_from(row.expose()).map_err(damaged)?))
+        })
+        .collect()
+}
+
+/// The fleet knows this account otherwise, or not at all. Gives the name that it had claimed; none where that was settled before.
+pub(crate) fn doubt(tx: &Writer<'_>, account: AccountId) -> Result<Option<String>, Problem> {
+    if !tx.delete(UNCHECKED, account.as_bytes())? {
+        return Ok(None);
+    }
+    let Some(mut contact) = rows::get::<Contact>(tx, CONTACTS, account.as_bytes())? else {
+        return Ok(None);
+    };
+    contact.doubted = true;
+    rows::put(tx, CONTACTS, account.as_bytes(), &contact)?;
+    Ok(Some(contact.username))
 }
 
 /// Somebody, with the name under which this device has met them.
 pub(crate) fn person(tx: &Reader<'_>, account: AccountId) -> Result<Person, Problem> {
     let contact: Option<Contact> = rows::get(tx, CONTACTS, account.as_bytes())?;
-    let username = contact.and_then(|contact| contact.username.parse().ok());
+    let believed = contact.filter(|contact| !contact.doubted);
+    let username = believed.and_then(|contact| contact.username.parse().ok());
     Ok(Person { account, username })
 }
 

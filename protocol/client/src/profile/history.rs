@@ -141,6 +141,11 @@ pub(crate) fn at(tx: &Reader<'_>, me: Option<AccountId>, conversation: Conversat
 }
 
 /// Where a record's file was saved.
+pub(crate) fn saved(tx: &Reader<'_>, arrival: u64) -> Result<Option<PathBuf>, Problem> {
+    rows::get(tx, SAVED, &arrival.to_be_bytes())
+}
+
+/// Keeps where a record's file was saved.
 pub(crate) fn save_saved(tx: &Writer<'_>, arrival: u64, path: &std::path::Path) -> Result<(), Problem> {
     rows::put(tx, SAVED, &arrival.to_be_bytes(), &path)
 }
@@ -207,7 +212,11 @@ impl<'a> People<'a> {
         let what = match header.event {
             None => {
                 let entry = header.entry.ok_or_else(damaged)?;
-                What::Message(Content::parse(content, entry).map_err(|_| damaged())?)
+                // One that another version of this program kept in another form hides no other record.
+                match Content::parse(content, entry) {
+                    Ok(content) => What::Message(content),
+                    Err(error) => What::Unreadable { cause: error.to_string() },
+                }
             }
             Some(Event::Unreadable(cause)) => What::Unreadable { cause },
             Some(Event::Added(accounts)) => What::Added(self.people(accounts)?),
@@ -232,7 +241,7 @@ impl<'a> People<'a> {
             device: header.from.map(|(_, device)| device),
             what,
             alarms: header.alarms,
-            saved: rows::get::<PathBuf>(self.tx, SAVED, &arrival.to_be_bytes())?,
+            saved: saved(self.tx, arrival)?,
         })
     }
 }

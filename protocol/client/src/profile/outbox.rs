@@ -18,10 +18,11 @@ use crate::{
     journal::StorageError,
     outbox::{Outbox, Outgoing, Payload, Settlement},
     problem::Problem,
+    session::Ended,
 };
 use bytes::Bytes;
 use fastchat_e2e::{
-    ConversationId, EntryId as Sealed,
+    self as e2e, ConversationId, EntryId as Sealed,
     groups::{self, Groups},
     log::KIND_MESSAGE,
     store::Writer,
@@ -45,12 +46,14 @@ impl Outbox for Profile {
     fn first(&self, log: LogId, entries_max: usize, bytes_max: usize) -> Result<Vec<Outgoing>, StorageError> {
         let conversation = log.sealed();
         let mut live = self.live()?;
-        let reached = live.epochs.get(&conversation).copied().unwrap_or(0);
-        let groups = live.groups()?;
+        let Live { groups, epochs, offered } = &mut *live;
+        let groups = groups.as_mut().ok_or(Problem::Ended(Ended::NoToken))?;
+        let reached = epochs.get(&conversation).copied().unwrap_or(0);
         let first = self.store.read(|tx| -> Result<_, Problem> {
             let is_direct = rooms::peer(tx, conversation)?.is_some();
             let mut bytes = 0;
             let mut first = Vec::new();
+            let mut epochs = HashMap::new();
             groups.each_pending(tx, |waiting| {
                 if waiting.conversation != conversation {
                     return ControlFlow::Continue(());
@@ -59,25 +62,47 @@ impl Outbox for Profile {
                 if first.len() >= entries_max || waiting.epoch < reached {
                     return ControlFlow::Break(());
                 }
+                let (entry, epoch) = (waiting.entry, waiting.epoch);
                 let outgoing = to_wire(waiting, is_direct);
                 bytes += outgoing.block_bytes();
                 if bytes > bytes_max && !first.is_empty() {
                     return ControlFlow::Break(());
                 }
+                epochs.insert(entry, epoch);
                 first.push(outgoing);
                 ControlFlow::Continue(())
             })?;
-            Ok(first)
+            Ok((first, epochs))
         });
-        Ok(first?)
+        let (first, epochs) = first?;
+        offered.insert(conversation, epochs);
+        Ok(first)
     }
 
     fn settle(&self, settled: &[(EntryId, Settlement)]) -> Result<(), StorageError> {
         {
             let mut live = self.live()?;
-            let Live { groups, epochs } = &mut *live;
+            let Live { groups, epochs, offered } = &mut *live;
             let Some(groups) = groups else { return Ok(()) };
-            self.store.write(|tx| settle_all(groups, epochs, tx, settled))?;
+            let together = self.store.write(|tx| settle_all(groups, epochs, offered, tx, settled));
+            match together {
+                Err(problem) if !matches!(problem, Problem::Store(_)) => {
+                    // One conversation is at fault: the others go on without it.
+                    for one in settled {
+                        let alone = self
+                            .store
+                            .write(|tx| settle_all(groups, epochs, offered, tx, std::slice::from_ref(one)));
+                        match alone {
+                            Err(problem) if !matches!(problem, Problem::Store(_)) => {
+                                tracing::error!(entry = %one.0, %problem, "what became of an entry can't be taken");
+                                self.store.write(|tx| give_up(groups, tx, one))?;
+                            }
+                            alone => alone?,
+                        }
+                    }
+                }
+                together => together?,
+            }
         }
         self.changed();
         Ok(())
@@ -87,6 +112,7 @@ impl Outbox for Profile {
 fn settle_all(
     groups: &mut Groups,
     epochs: &mut HashMap<ConversationId, u64>,
+    offered: &HashMap<ConversationId, HashMap<e2e::EntryId, u64>>,
     tx: &Writer<'_>,
     settled: &[(EntryId, Settlement)],
 ) -> Result<(), Problem> {
@@ -107,7 +133,10 @@ fn settle_all(
                 let heard = groups.acknowledged(tx, row.conversation, row.entry, appended.seq)?;
                 take::note_all(groups, tx, row.conversation, heard, &Heard::Acknowledged)?;
             }
-            Settlement::Refused(refused) => settle_refused(groups, epochs, tx, &row, refused)?,
+            Settlement::Refused(refused) => {
+                let offered = offered.get(&row.conversation).and_then(|batch| batch.get(&row.entry)).copied();
+                settle_refused(groups, epochs, tx, &row, offered.unwrap_or(row.epoch), refused)?;
+            }
         }
     }
     Ok(())
@@ -129,27 +158,49 @@ fn find(groups: &Groups, tx: &Writer<'_>, settled: &[(EntryId, Settlement)]) -> 
     Ok(found)
 }
 
+/// An entry whose conversation is damaged: told, and not sent again.
+fn give_up(groups: &mut Groups, tx: &Writer<'_>, (entry, settlement): &(EntryId, Settlement)) -> Result<(), Problem> {
+    let entry = entry.sealed();
+    let Some(row) = groups.pending(tx)?.into_iter().find(|row| row.entry == entry) else {
+        return Ok(());
+    };
+    let outcome = match settlement {
+        Settlement::Appended(appended) => Outcome::Sent {
+            conversation: row.conversation,
+            seq: appended.seq,
+            at_ms: appended.at,
+        },
+        Settlement::Refused(refused) => refused.into(),
+    };
+    tasks::settle(tx, entry, &outcome)?;
+    groups.discard(tx, row.conversation, entry)?;
+    Ok(())
+}
+
 fn settle_refused(
     groups: &mut Groups,
     epochs: &mut HashMap<ConversationId, u64>,
     tx: &Writer<'_>,
     row: &groups::Outgoing,
+    offered: u64,
     refused: &Refused,
 ) -> Result<(), Problem> {
-    let reached = refused.epoch.unwrap_or(row.epoch + 1);
-    if refused.code == Code::EpochConflict && reached >= row.epoch {
-        if reached == row.epoch {
-            // Sealed again while the refusal was on its way.
+    if refused.code == Code::EpochConflict {
+        let reached = refused.epoch.unwrap_or(offered + 1);
+        if row.epoch > offered || row.epoch == reached {
+            // Sealed again while the refusal was on its way: what was refused is not what waits now.
             return Ok(());
         }
-        epochs.insert(row.conversation, reached);
-        match row.payload {
-            groups::Payload::Message { .. } => take::seal_again(groups, tx, row.conversation)?,
-            // Somebody else founded this conversation: this device joins theirs.
-            groups::Payload::Commit { .. } if row.epoch == 0 => _ = groups.forget(tx, row.conversation)?,
-            groups::Payload::Commit { .. } => _ = groups.withdraw(tx, row.conversation)?,
+        if reached > row.epoch {
+            epochs.insert(row.conversation, reached);
+            match row.payload {
+                groups::Payload::Message { .. } => take::seal_again(groups, tx, row.conversation)?,
+                groups::Payload::Commit { .. } if row.epoch == 0 => take::abandon_founding(groups, tx, row.conversation)?,
+                groups::Payload::Commit { .. } => _ = groups.withdraw(tx, row.conversation)?,
+            }
+            return Ok(());
         }
-        return Ok(());
+        // The server has gone back behind what this device knows: no try will change that.
     }
     tasks::settle(tx, row.entry, &refused.into())?;
     groups.discard(tx, row.conversation, row.entry)?;

@@ -29,15 +29,32 @@ struct Row {
     renew_at: u64,
 }
 
-/// Makes it known, or in again.
+/// Makes it known, or in again; `peer` is the other account of a direct chat, by the group's own word.
 pub(crate) fn enter(tx: &Writer<'_>, conversation: ConversationId, peer: Option<AccountId>) -> Result<(), Problem> {
     let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
+    if let Some(other) = row.peer.filter(|other| Some(*other) != peer) {
+        // What is said to that account must not end up here.
+        if direct(tx, other)? == Some(conversation) {
+            tx.delete(DIRECT, other.as_bytes())?;
+        }
+    }
     row.out = false;
-    row.peer = peer.or(row.peer);
-    if let Some(peer) = row.peer {
+    row.peer = peer;
+    if let Some(peer) = peer {
         tx.put(DIRECT, peer.as_bytes(), conversation.as_bytes())?;
     }
     rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+}
+
+/// It never came to be.
+pub(crate) fn forget(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
+    if let Some(peer) = peer(tx, conversation)?
+        && direct(tx, peer)? == Some(conversation)
+    {
+        tx.delete(DIRECT, peer.as_bytes())?;
+    }
+    tx.delete(ROOMS, conversation.as_bytes())?;
+    Ok(())
 }
 
 /// This account is out.

@@ -1,7 +1,7 @@
 //! What this device still has to do, and what came of it. Kept, so that a restart goes on.
 
 use super::rows;
-use crate::{error::Refused, ids::new_entry, problem::Problem};
+use crate::{clock::now_ms, error::Refused, ids::new_entry, problem::Problem};
 use fastchat_e2e::{
     AccountId, ConversationId, EntryId,
     store::{Reader, Scan, Table, Writer},
@@ -12,13 +12,15 @@ use serde::{Deserialize, Serialize};
 const WISHES: Table = Table::new("wish");
 /// conversation ‖ u64 number → nothing: a Welcome for this device stands there.
 const INVITATIONS: Table = Table::new("invitation");
-/// entry or wish → [`Outcome`]. Rows of yesterday are deleted.
+/// entry or wish → when it was settled, in ms since 1970, and [`Outcome`]. Rows of yesterday are deleted.
 const OUTCOMES: Table = Table::new("outcome");
 /// log → the last number that was looked at, of logs that have no group here.
 const CURSORS: Table = Table::new("cursor");
 /// → the fleet's store that the cursors belong to.
 const FLEET: Table = Table::new("fleet-store");
 
+/// Outcomes that are looked at in one go.
+const OUTCOMES_AT_ONCE: u32 = 4_096;
 /// How long an outcome is kept.
 const OUTCOME_MS: u64 = 24 * 3_600_000;
 
@@ -102,6 +104,22 @@ pub(crate) fn wishes(tx: &Reader<'_>) -> Result<Vec<(EntryId, Wish)>, Problem> {
         .collect()
 }
 
+/// A wish, while it is one.
+pub(crate) fn find_wish(tx: &Reader<'_>, id: EntryId) -> Result<Option<Wish>, Problem> {
+    rows::get(tx, WISHES, id.as_bytes())
+}
+
+/// Whether something was done for a wish that is one no longer: fulfilled by another process, or given up.
+pub(crate) fn is_over(tx: &Reader<'_>, wish: Option<EntryId>) -> Result<bool, Problem> {
+    wish.map_or(Ok(false), |id| Ok(!tx.has(WISHES, id.as_bytes())?))
+}
+
+/// A wish is given up.
+pub(crate) fn forget_wish(tx: &Writer<'_>, id: EntryId) -> Result<(), Problem> {
+    tx.delete(WISHES, id.as_bytes())?;
+    Ok(())
+}
+
 /// A wish is over.
 pub(crate) fn fulfilled(tx: &Writer<'_>, id: EntryId, outcome: &Outcome) -> Result<(), Problem> {
     if tx.delete(WISHES, id.as_bytes())? {
@@ -112,27 +130,26 @@ pub(crate) fn fulfilled(tx: &Writer<'_>, id: EntryId, outcome: &Outcome) -> Resu
 
 /// Keeps what came of something, for whoever waits for it in whichever process.
 pub(crate) fn settle(tx: &Writer<'_>, id: EntryId, outcome: &Outcome) -> Result<(), Problem> {
-    rows::put(tx, OUTCOMES, id.as_bytes(), outcome)
+    rows::put(tx, OUTCOMES, id.as_bytes(), &(now_ms(), outcome))
 }
 
 /// What came of something, once that is known.
 pub(crate) fn outcome(tx: &Reader<'_>, id: EntryId) -> Result<Option<Outcome>, Problem> {
-    rows::get(tx, OUTCOMES, id.as_bytes())
+    let row: Option<(u64, Outcome)> = rows::get(tx, OUTCOMES, id.as_bytes())?;
+    Ok(row.map(|(_, outcome)| outcome))
 }
 
-/// Deletes outcomes that nobody waits for any more.
+/// Deletes outcomes that nobody waits for any more: of what was settled long ago, however old it is itself.
 pub(crate) fn forget_old_outcomes(tx: &Writer<'_>, now_ms: u64) -> Result<(), Problem> {
-    // A UUIDv7 begins with 48 bits of milliseconds.
-    let oldest = (now_ms.saturating_sub(OUTCOME_MS) << 16).to_be_bytes();
     let page = Scan {
-        limit: 4_096,
+        limit: OUTCOMES_AT_ONCE,
         ..Scan::prefix(&[])
     };
-    for (key, _) in tx.list(OUTCOMES, page)? {
-        if key[..] >= oldest[..] {
-            break;
+    for (key, row) in tx.list(OUTCOMES, page)? {
+        let (settled_ms, _): (u64, Outcome) = rows::parse(OUTCOMES, row.expose())?;
+        if now_ms.saturating_sub(settled_ms) > OUTCOME_MS {
+            tx.delete(OUTCOMES, &key)?;
         }
-        tx.delete(OUTCOMES, &key)?;
     }
     Ok(())
 }

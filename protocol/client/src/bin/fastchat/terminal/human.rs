@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn what_was_done_reads_as_a_sentence() {
         let added = samples::record(What::Added(vec![samples::person("carol"), samples::stranger()]));
-        assert_eq!(kept(&added, "#team"), "12:03 #team @bob added @carol, @abababab…");
+        assert_eq!(kept(&added, "#team"), "12:03 #team @bob added @carol, @abababababab…");
         let react = samples::message(Body::React(React {
             target: fastchat_e2e::EntryId([1; 16]),
             emoji: "👍".into(),

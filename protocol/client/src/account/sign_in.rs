@@ -1,0 +1,131 @@
+//! Signing in with the password or the recovery code.
+
+use super::{Proof, exposed, finish, in_use, register::Registering, stretch::stretched, wire_name};
+use crate::{
+    Config, Connection, Errand, chat, enter,
+    ids::{Expose, Seal},
+    problem::Problem,
+    profile::{Me, Profile},
+    record,
+};
+use fastchat_e2e::{
+    Kdf, StoreError, Username,
+    keyring::{Binding, open_with_password, open_with_recovery_code},
+    password::Salt,
+    secret::{RecoveryWrapKey, WrapKey},
+};
+use fastchat_wire::chat::{
+    auth_params::AuthParameters,
+    login::{Login, Method},
+};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// A connection on which a password was stretched for longer is left for another one.
+const UNSIGNED_MAX: Duration = Duration::from_secs(4);
+
+/// Signs in: as a new device in a new profile, as the same device in one that it has signed in before.
+///
+/// # Errors
+/// `bad-credentials`; `profile-in-use` where the profile is somebody else's; `not-found` where this device was removed;
+/// `bad-keyring` where the server's keyring does not open.
+pub async fn login(config: &Config, folder: &Path, username: &str, proof: Proof, device_name: &str) -> Result<(Arc<Profile>, Me), Problem> {
+    let username = record::username(username)?;
+    let profile = match Profile::open(folder) {
+        Err(Problem::Store(StoreError::Missing { .. })) => None,
+        opened => Some(opened?),
+    };
+    let known = profile.as_ref().map(Profile::me).transpose()?.flatten();
+    if let Some(other) = known.as_ref().filter(|me| me.username != username) {
+        return Err(in_use(folder, &other.username));
+    }
+    let begun = profile.as_ref().map(|profile| profile.read(Registering::read)).transpose()?;
+    if let Some(begun) = begun.flatten() {
+        return Err(Problem::declined(
+            "profile-in-use",
+            format!(
+                "{} has begun to register @{name}, and keeps a recovery code that was not shown yet: run `register {name}` again, \
+                 with the same password, or choose another profile",
+                folder.display(),
+                name = begun.username
+            ),
+        ));
+    }
+    let connection = enter(config, Errand::default()).await?.connection;
+    // A fleet that is away leaves no profile.
+    let profile = match profile {
+        Some(profile) => Arc::new(profile),
+        None => Arc::new(Profile::create(folder)?),
+    };
+    let me = sign_in(config, &profile, connection, &username, known, proof, device_name).await?;
+    Ok((profile, me))
+}
+
+/// What opens the keyring.
+enum Opener {
+    Password(WrapKey),
+    RecoveryCode(RecoveryWrapKey),
+}
+
+/// Signs in on a connection; `known` is the device that the profile is already.
+pub(super) async fn sign_in(
+    config: &Config,
+    profile: &Arc<Profile>,
+    mut connection: Connection,
+    username: &Username,
+    known: Option<Me>,
+    proof: Proof,
+    device_name: &str,
+) -> Result<Me, Problem> {
+    let AuthParameters { salt, kdf } = chat::auth_params(&connection, wire_name(username)?).await?;
+    let kdf = Kdf::new(&kdf.alg, kdf.m_kib, kdf.t, kdf.p)?;
+    let salt: Salt = salt.0.try_into().map_err(|_| {
+        Problem::declined(
+            "bad-kdf",
+            "the server's salt has another length than 16 bytes: do not sign in to this server",
+        )
+    })?;
+    let since = Instant::now();
+    let (auth, method, opener) = match proof {
+        Proof::Password(password) => {
+            let stretched = stretched(password, salt, kdf).await?;
+            (stretched.auth, Method::Password, Opener::Password(stretched.wrap))
+        }
+        Proof::RecoveryCode(code) => (code.auth(), Method::Recovery, Opener::RecoveryCode(code.wrap())),
+    };
+    if since.elapsed() > UNSIGNED_MAX {
+        // The server closes a connection that does not sign in for 10 s.
+        connection.close();
+        connection = enter(config, Errand::default()).await?.connection;
+    }
+    let request = Login {
+        username: wire_name(username)?,
+        auth: exposed(&auth),
+        method,
+        device: known.as_ref().map(|me| me.device.wire()),
+        device_name: known.is_none().then(|| device_name.to_owned()),
+    };
+    let (logged_in, sealed) = chat::login(&connection, &request).await?;
+    let binding = Binding {
+        username: username.clone(),
+        version: logged_in.keyring_version,
+        kdf,
+    };
+    let (_, keyring) = match opener {
+        Opener::Password(wrap) => open_with_password(&sealed, &binding, &wrap)?,
+        Opener::RecoveryCode(wrap) => open_with_recovery_code(&sealed, &binding, &wrap)?,
+    };
+    let me = Me {
+        account: logged_in.account.sealed(),
+        device: logged_in.device.sealed(),
+        username: username.clone(),
+    };
+    if known.as_ref().is_some_and(|known| *known != me) {
+        return Err(Problem::declined(
+            "bad-account",
+            "the server signed in another account or device than this profile's: don't trust it before its operator explains",
+        ));
+    }
+    finish(profile, &connection, me.clone(), keyring, logged_in.token).await?;
+    Ok(me)
+}

@@ -1,0 +1,207 @@
+//! What was received, as it is noted in the history, and what follows from it.
+
+use super::{
+    out::out,
+    roster::{committed, members_changed},
+    seal_again,
+};
+use crate::{
+    ids::Seal,
+    messenger::renew,
+    problem::Problem,
+    profile::{
+        history::{self, Event, Note, Noted},
+        rooms,
+        tasks::{self, Outcome},
+    },
+    record,
+};
+use fastchat_e2e::{
+    AccountId, Content, ConversationId, DeviceId, EntryId,
+    content::{Body, Group},
+    groups::{Groups, Received, What},
+    store::{Reader, Writer},
+};
+use fastchat_wire::chat::entry::EntryEvent;
+
+/// How an entry came.
+pub(crate) enum Heard<'a> {
+    /// From the log.
+    Entry(&'a EntryEvent),
+    /// As the acknowledgement of an own one.
+    Acknowledged,
+}
+
+/// Notes what was received, and does what follows from it.
+pub(crate) fn note_all(
+    groups: &mut Groups,
+    tx: &Writer<'_>,
+    conversation: ConversationId,
+    received: Vec<Received>,
+    heard: &Heard<'_>,
+) -> Result<(), Problem> {
+    for one in received {
+        let (at_ms, named) = match heard {
+            Heard::Entry(head) if head.seq == one.seq => (head.at, head.from.zip(head.device)),
+            _ => (acknowledged_at(tx, one.entry)?, None),
+        };
+        let named = named.map(|(account, device)| (account.sealed(), device.sealed()));
+        note(groups, tx, conversation, one, at_ms, named)?;
+    }
+    Ok(())
+}
+
+pub(super) fn acknowledged_at(tx: &Reader<'_>, entry: EntryId) -> Result<u64, Problem> {
+    match tasks::outcome(tx, entry)? {
+        Some(Outcome::Sent { at_ms, .. }) => Ok(at_ms),
+        _ => Ok(0),
+    }
+}
+
+pub(super) fn note(
+    groups: &mut Groups,
+    tx: &Writer<'_>,
+    conversation: ConversationId,
+    received: Received,
+    at_ms: u64,
+    named: Option<(AccountId, DeviceId)>,
+) -> Result<(), Problem> {
+    let me = groups.me();
+    let Received {
+        seq, entry, what, alarms, ..
+    } = received;
+    let mut alarms: Vec<String> = alarms.iter().map(ToString::to_string).collect();
+    let by_me = Some((me.account, me.device));
+    let (from, what) = match what {
+        What::Message { sender, content } => {
+            hear(groups, tx, conversation, sender.who.account, &content)?;
+            (Some((sender.who.account, sender.who.device)), said(content))
+        }
+        What::Own { content } => {
+            tasks::settle(tx, entry, &Outcome::Sent { conversation, seq, at_ms })?;
+            (by_me, said(content))
+        }
+        What::Commit { applied, .. } => {
+            let author = applied.author.who;
+            if author == me {
+                tasks::settle(tx, entry, &Outcome::Sent { conversation, seq, at_ms })?;
+                rooms::save_renew_at(tx, conversation, renew::next())?;
+            }
+            let events = committed(groups, tx, conversation, &applied, &mut alarms)?;
+            seal_again(groups, tx, conversation)?;
+            for event in events {
+                add(
+                    tx,
+                    conversation,
+                    seq,
+                    at_ms,
+                    Some(entry),
+                    Some((author.account, author.device)),
+                    me.account,
+                    event,
+                    Vec::new(),
+                )?;
+            }
+            (Some((author.account, author.device)), None)
+        }
+        What::BadCommit { cause, .. } => {
+            seal_again(groups, tx, conversation)?;
+            (
+                named,
+                unreadable(format!(
+                    "somebody's change of this conversation is not valid and was ignored: {cause}"
+                )),
+            )
+        }
+        What::Out { by, unsent } => {
+            for message in unsent {
+                tasks::settle(tx, message, &out())?;
+            }
+            rooms::leave(tx, conversation)?;
+            (Some((by.account, by.device)), Some(Noted::Event(Event::Out)))
+        }
+        What::Unreadable { cause } => (named, unreadable(cause.to_string())),
+        What::Member(changes) => (named, members_changed(groups, tx, conversation, &changes)?.map(Noted::Event)),
+        What::Welcome | What::Unknown | What::Repeated => (named, None),
+    };
+    let what = match what {
+        None if alarms.is_empty() => return Ok(()),
+        what => what.unwrap_or(Noted::Event(Event::Alarm)),
+    };
+    let note = Note {
+        conversation,
+        seq,
+        at_ms,
+        entry: Some(entry),
+        own: from.is_some_and(|(account, _)| account == me.account),
+        from,
+        what,
+        alarms,
+    };
+    history::add(tx, &note).map(drop)
+}
+
+/// Notes an event.
+#[expect(clippy::too_many_arguments, reason = "a record's fields, each once")]
+pub(super) fn add(
+    tx: &Writer<'_>,
+    conversation: ConversationId,
+    seq: u64,
+    at_ms: u64,
+    entry: Option<EntryId>,
+    from: Option<(AccountId, DeviceId)>,
+    me: AccountId,
+    event: Event,
+    alarms: Vec<String>,
+) -> Result<(), Problem> {
+    let note = Note {
+        conversation,
+        seq,
+        at_ms,
+        entry,
+        own: from.is_some_and(|(account, _)| account == me),
+        from,
+        what: Noted::Event(event),
+        alarms,
+    };
+    history::add(tx, &note).map(drop)
+}
+
+/// Notes of this device's own: no entry says it.
+pub(crate) fn add_own(groups: &Groups, tx: &Writer<'_>, conversation: ConversationId, at_ms: u64, event: Event) -> Result<(), Problem> {
+    let seq = groups.cursor(tx, conversation).unwrap_or(0);
+    add(tx, conversation, seq, at_ms, None, None, groups.me().account, event, Vec::new())
+}
+
+/// Whether it was noted already that what follows this number is lost: each start meets the same hole.
+pub(crate) fn is_noted_lost(tx: &Reader<'_>, conversation: ConversationId, seq: u64) -> Result<bool, Problem> {
+    let noted = history::at(tx, None, conversation, seq)?;
+    Ok(noted.iter().any(|record| matches!(record.what, record::What::Lost { .. })))
+}
+
+pub(super) fn unreadable(cause: String) -> Option<Noted> {
+    Some(Noted::Event(Event::Unreadable(cause)))
+}
+
+/// What people are to see of a message.
+pub(super) fn said(content: Content) -> Option<Noted> {
+    (!matches!(content.body, Body::Notice(_))).then_some(Noted::Message(content))
+}
+
+/// A group's settings, from those who may set them. A joiner takes the first name from anybody who is in.
+pub(super) fn hear(
+    groups: &mut Groups,
+    tx: &Writer<'_>,
+    conversation: ConversationId,
+    from: AccountId,
+    content: &Content,
+) -> Result<(), Problem> {
+    let Body::Group(Group { name: Some(name), .. }) = &content.body else {
+        return Ok(());
+    };
+    let is_admin = groups.view(tx, conversation)?.charter.is_admin(from);
+    if record::is_group_name(name) && (is_admin || rooms::name(tx, conversation)?.is_none()) {
+        rooms::rename(tx, conversation, name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Who is in: who came and went, who they are, what newcomers are told.
+
+use super::{note::add, out::close};
+use crate::{
+    clock::now_ms,
+    ids::{Seal, new_entry},
+    problem::Problem,
+    profile::{
+        contacts::{self, Met},
+        history::Event,
+        rooms,
+    },
+};
+use fastchat_e2e::{
+    AccountId, Content, ConversationId,
+    content::{Body, Group},
+    groups::{Groups, View},
+    mls::{Applied, Kind},
+    store::Writer,
+};
+use fastchat_wire::chat::entry::{Change, MemberChanges};
+use std::collections::BTreeSet;
+
+/// Who came and went by a commit that was just applied; what this device has to tell the newcomers.
+pub(super) fn committed(
+    groups: &mut Groups,
+    tx: &Writer<'_>,
+    conversation: ConversationId,
+    applied: &Applied,
+    alarms: &mut Vec<String>,
+) -> Result<Vec<Event>, Problem> {
+    let view = groups.view(tx, conversation)?;
+    alarms.extend(meet_all(tx, conversation, &view, groups.me().account)?);
+    // An account is new where all of its leaves are, and gone where none is left.
+    let old = |account: &AccountId| {
+        view.members
+            .iter()
+            .map(fastchat_e2e::Credential::subject)
+            .any(|member| member.account == *account && !applied.added.iter().any(|leaf| leaf.device == member.device))
+    };
+    let present = accounts(&view);
+    let added: BTreeSet<_> = applied
+        .added
+        .iter()
+        .map(|leaf| leaf.account)
+        .filter(|account| !old(account))
+        .collect();
+    let removed: BTreeSet<_> = applied
+        .removed
+        .iter()
+        .map(|leaf| leaf.account)
+        .filter(|account| !present.contains(account))
+        .collect();
+    let admins: BTreeSet<_> = view.charter.admins.iter().copied().collect();
+    let before = rooms::admins(tx, conversation)?;
+    rooms::save_admins(tx, conversation, &view.charter.admins)?;
+
+    let is_group = view.charter.kind == Kind::Group;
+    if is_group && !applied.added.is_empty() && applied.author.who == groups.me() {
+        tell_name(groups, tx, conversation)?;
+    }
+    let mut events = Vec::new();
+    let mut tell = |accounts: Vec<AccountId>, event: fn(Vec<AccountId>) -> Event| {
+        if !accounts.is_empty() {
+            events.push(event(accounts));
+        }
+    };
+    tell(added.iter().copied().collect(), Event::Added);
+    tell(removed.iter().copied().collect(), Event::Removed);
+    if let (true, Some(before)) = (is_group, before) {
+        tell(admins.difference(&before).copied().collect(), Event::Promoted);
+        tell(
+            before.difference(&admins).filter(|gone| present.contains(gone)).copied().collect(),
+            Event::Demoted,
+        );
+    }
+    Ok(events)
+}
+
+/// Says what the group is called, to those who have just come.
+pub(super) fn tell_name(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
+    let Some(name) = rooms::name(tx, conversation)? else {
+        return Ok(());
+    };
+    let content = Content {
+        id: new_entry(),
+        at_ms: now_ms(),
+        body: Body::Group(Group {
+            name: Some(name),
+            ..Group::default()
+        }),
+    };
+    groups.seal(tx, conversation, &content)?;
+    Ok(())
+}
+
+/// The server's word on who is in: believed where it can do no harm.
+pub(super) fn members_changed(
+    groups: &mut Groups,
+    tx: &Writer<'_>,
+    conversation: ConversationId,
+    changes: &[u8],
+) -> Result<Option<Event>, Problem> {
+    let Some(left) = left(changes) else {
+        return Ok(Some(Event::Unreadable(
+            "the server's note on who is in this conversation can't be read; ask its operator".to_owned(),
+        )));
+    };
+    if left.contains(&groups.me().account) {
+        close(groups, tx, conversation)?;
+        return Ok(Some(Event::Out));
+    }
+    Ok((!left.is_empty()).then_some(Event::Left(left)))
+}
+
+/// The accounts that left, by a `member` entry's block.
+pub(super) fn left(block: &[u8]) -> Option<Vec<AccountId>> {
+    let MemberChanges { changes } = serde_json::from_slice(block).ok()?;
+    let left = changes.iter().filter(|change| change.change == Change::Left);
+    Some(left.map(|change| change.account.sealed()).collect())
+}
+
+/// The accounts of a group.
+pub(crate) fn accounts(view: &View) -> BTreeSet<AccountId> {
+    view.members.iter().map(|member| member.subject().account).collect()
+}
+
+/// Compares all members with their pins; what is to be said about it.
+pub(super) fn meet_all(tx: &Writer<'_>, conversation: ConversationId, view: &View, me: AccountId) -> Result<Vec<String>, Problem> {
+    let mut alarms = Vec::new();
+    let mut seen = BTreeSet::new();
+    for subject in view.members.iter().map(fastchat_e2e::Credential::subject) {
+        if !seen.insert(subject.account) {
+            continue;
+        }
+        let met = match subject.account == me {
+            // The group's rules hold all of an account's leaves to one identity, this device's own.
+            true => contacts::meet(tx, me, &subject.username, &subject.identity_key)?,
+            false => contacts::see(tx, conversation, subject.account, &subject.username, &subject.identity_key)?,
+        };
+        if met == Met::Changed {
+            alarms.push(changed_identity(subject.username.as_str()));
+        }
+    }
+    Ok(alarms)
+}
+
+/// Notes that somebody's name is not theirs.
+pub(crate) fn doubt(groups: &Groups, tx: &Writer<'_>, conversation: ConversationId, account: AccountId, at_ms: u64) -> Result<(), Problem> {
+    let Some(claimed) = contacts::doubt(tx, account)? else {
+        return Ok(());
+    };
+    let alarm = format!(
+        "WARNING: somebody here calls themselves @{claimed}, and the fleet knows no such person with that identity. \
+         Somebody may pretend to be @{claimed}: ask over another channel before you believe anything that they say."
+    );
+    let seq = groups.cursor(tx, conversation).unwrap_or(0);
+    let me = groups.me().account;
+    add(tx, conversation, seq, at_ms, None, None, me, Event::Alarm, vec![alarm])
+}
+
+/// For people: an identity is not what it was.
+pub(crate) fn changed_identity(username: &str) -> String {
+    format!(
+        "WARNING: @{username} has another identity than when you first met. Somebody may stand between you: \
+         ask that person over another channel, and don't write anything that is for them alone until you have."
+    )
+}
