@@ -3,8 +3,10 @@
 use super::harness::{Fleet, binary, signal};
 use serde_json::{Value, json};
 use std::{
+    io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -100,18 +102,11 @@ fn check_survives_a_killed_server_and_convicts_a_doctored_record() {
         .spawn()
         .expect("it starts");
     // A line of progress says that the members are in and send.
-    let mut stderr = std::io::BufReader::new(running.stderr.take().expect("piped"));
-    let mut line = String::new();
-    while !line.contains("measuring   1 s") {
-        line.clear();
-        let read = std::io::BufRead::read_line(&mut stderr, &mut line).expect("text");
-        assert!(read > 0, "it ended before it began to measure");
-    }
-    let rest = std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    let stderr = wait_for_line(&mut running, "measuring   1 s");
     std::thread::sleep(Duration::from_secs(1));
     signal(fleet.line.servers[0].pid, "KILL");
     let (figures_of_it, code) = figures(&running.wait_with_output().expect("it ends"));
-    rest.join().expect("no panic").expect("it can be read");
+    stderr.join().expect("no panic");
     assert_nothing_is_wrong(&figures_of_it);
     assert_eq!((&figures_of_it["findings"], code), (&json!([]), Some(0)), "{figures_of_it}");
     assert!(
@@ -132,24 +127,53 @@ fn check_survives_a_killed_server_and_convicts_a_doctored_record() {
     };
     let (sound, code) = replay(&|_| ());
     assert_eq!((&sound["findings"], code), (&json!([]), Some(0)));
-    let changes: [(&str, &dyn Fn(&mut Value)); 3] = [
-        ("missing", &|conversation| {
-            list(&mut conversation["taken"][1]).pop();
-        }),
-        ("duplicates", &|conversation| {
+    for key in ["missing", "duplicates", "out_of_order"] {
+        let (found, code) = replay(&|conversation| {
             let taken = list(&mut conversation["taken"][1]);
-            taken.push(taken[1].clone());
-        }),
-        ("out_of_order", &|conversation| list(&mut conversation["taken"][1]).swap(1, 2)),
-    ];
-    for (key, change) in changes {
-        let (found, code) = replay(change);
+            match key {
+                "missing" => _ = taken.pop(),
+                "duplicates" => taken.push(taken[1].clone()),
+                _ => taken.swap(1, 2),
+            }
+        });
         assert_eq!((&found[key], code), (&json!(1), Some(1)), "{key}: {found}");
         assert!(
             found["findings"][0].as_str().is_some_and(|text| text.contains("at member 1")),
             "{found}"
         );
     }
+}
+
+#[test]
+fn an_interrupted_run_ends_with_the_figures_so_far() {
+    let fleet = Fleet::start();
+    let accounts = tempfile::tempdir().expect("a temporary folder");
+    let mut pairs = load(
+        &fleet,
+        accounts.path(),
+        "pairs --pairs 2 --window 2 --seconds 600 --warmup 0 --progress",
+    );
+    let mut running = pairs.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let stderr = wait_for_line(&mut running, "measuring   1 s");
+    signal(running.id(), "INT");
+    let (figures, code) = figures(&running.wait_with_output().expect("it ends"));
+    stderr.join().expect("no panic");
+    assert_eq!((&figures["interrupted"], code), (&json!(true), Some(0)), "{figures}");
+    assert!(figures["delivered"].as_u64() > Some(0), "{figures}");
+    assert_nothing_is_wrong(&figures);
+}
+
+/// Waits until it has written something on stderr; the rest is read by a thread.
+fn wait_for_line(running: &mut Child, text: &str) -> JoinHandle<()> {
+    let mut stderr = BufReader::new(running.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        let read = stderr.read_line(&mut line).expect("text");
+        assert!(read > 0, "it ended before it said \"{text}\"");
+    }
+    // What it says later is of no interest, but somebody has to read it.
+    std::thread::spawn(move || _ = std::io::copy(&mut stderr, &mut std::io::sink()))
 }
 
 fn list(value: &mut Value) -> &mut Vec<Value> {

@@ -1,6 +1,7 @@
 //! The command line: what all modes have, and the list of modes.
 
 use crate::{
+    interrupt::Interrupt,
     mode::{assign, check, group, idle, pairs, reconnect, signin},
     processes::Process,
     stamp::STAMP_BYTES,
@@ -64,7 +65,7 @@ pub(crate) struct Common {
     pub(crate) allow_plaintext: bool,
     /// Keep accounts here, and use those of earlier runs
     ///
-    /// To register an account costs a server some 20 ms of CPU time, by design. A folder gets one file for each fleet.
+    /// To register an account costs a server some 20 ms of CPU time, by design. A folder that exists gets one file for each fleet.
     /// The file holds secrets of the accounts; only its owner may read it.
     #[arg(long, global = true, value_name = "DIR|FILE")]
     pub(crate) accounts: Option<PathBuf>,
@@ -92,6 +93,9 @@ pub(crate) struct Common {
     /// File with the token for --admin-url
     #[arg(long, global = true, env = "FASTCHAT_ADMIN_TOKEN_FILE", hide_env = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Whether the run is to end early.
+    #[arg(skip)]
+    pub(crate) interrupt: Interrupt,
     /// Count the CPU time of all processes called `postgres` as the database's
     #[arg(long, global = true)]
     pub(crate) database_pids: bool,

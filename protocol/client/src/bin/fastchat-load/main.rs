@@ -25,6 +25,7 @@ mod descriptors;
 mod enter;
 mod fleet;
 mod glance;
+mod interrupt;
 mod line;
 mod mode;
 mod mould;
@@ -74,5 +75,6 @@ fn run(cli: Cli) -> Result<Report, Trouble> {
     // One thread: whatever a second one would do faster, it would take from the servers.
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Trouble::Failed(format!("can't start: {error}")))?;
-    LocalSet::new().block_on(&runtime, mode::run(cli))
+    let interrupt = cli.common.interrupt.clone();
+    LocalSet::new().block_on(&runtime, interrupt.guard(mode::run(cli)))
 }

@@ -54,7 +54,7 @@ pub(crate) struct Report {
     pub(crate) mode: &'static str,
     /// How long was measured, without warm-up and without the wait for the last messages.
     pub(crate) seconds: f64,
-    /// Ended by a signal before its time.
+    /// Ended before its time: by a signal, or because a connection was lost.
     pub(crate) interrupted: bool,
     #[serde(flatten)]
     pub(crate) messages: Option<Messages>,
@@ -127,7 +127,7 @@ pub(crate) struct Checked {
 pub(crate) struct Measured {
     /// How long.
     pub(crate) time: Duration,
-    /// A signal ended it.
+    /// It ended before its time.
     pub(crate) interrupted: bool,
 }
 

@@ -7,6 +7,7 @@ use crate::{
     descriptors,
     enter::{Door, Entrance},
     fleet::Fleet,
+    interrupt::Interrupt,
     line::resolve,
     processes::{CpuSeconds, Role, Watched, named},
     progress::Progress,
@@ -15,14 +16,10 @@ use crate::{
     trouble::Trouble,
 };
 use std::{
-    io,
     rc::Rc,
     time::{Duration, Instant},
 };
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// What every mode has.
@@ -37,7 +34,7 @@ pub(crate) struct Stage {
     /// A part of the run failed so that it makes no sense to go on.
     pub(crate) broken: CancellationToken,
     watched: Watched,
-    signals: Signals,
+    interrupt: Interrupt,
     cpu: (CpuSeconds, CpuSeconds),
 }
 
@@ -59,7 +56,6 @@ impl Stage {
     /// Something of it is not there.
     pub(crate) async fn set(common: &Common, connections: usize) -> Result<Self, Trouble> {
         descriptors::make_room(connections)?;
-        let signals = Signals::new().map_err(|error| Trouble::Failed(format!("can't take signals: {error}")))?;
         let door = if common.server.is_empty() {
             Door::Balancer(resolve(&common.balancer, common.allow_plaintext).await?)
         } else {
@@ -91,7 +87,7 @@ impl Stage {
             progress: Progress::new(common.progress),
             broken: CancellationToken::new(),
             watched: Watched::new(processes)?,
-            signals,
+            interrupt: common.interrupt.clone(),
             cpu: Default::default(),
         })
     }
@@ -103,11 +99,7 @@ impl Stage {
     pub(crate) async fn accounts(&mut self, count: usize) -> Result<&mut [Account], Trouble> {
         let progress = &self.progress;
         let told = |have, want| progress.say(&format!("registering accounts: {have} of {want}"));
-        let have = self.book.have(count, &self.entrance, told);
-        tokio::select! {
-            accounts = have => accounts,
-            () = self.signals.any() => Err(Trouble::Failed("interrupted while accounts were registered".to_owned())),
-        }
+        self.book.have(count, &self.entrance, told).await
     }
 
     /// Private memory of the servers, in bytes.
@@ -117,23 +109,18 @@ impl Stage {
 
     /// Lets the warm-up pass, then the time that is measured; a signal or a broken run ends it early.
     pub(crate) async fn measure(&mut self, timing: Timing) -> Measured {
-        if !self.pass("warm-up", timing.warmup).await {
-            self.tally.restart();
-            self.progress.restart();
-            self.cpu.0 = self.watched.cpu();
-            let start = Instant::now();
-            let interrupted = self.pass("measuring", timing.seconds).await;
-            let time = start.elapsed();
-            self.cpu.1 = self.watched.cpu();
-            self.progress.end();
-            return Measured { time, interrupted };
-        }
+        self.interrupt.can_end_early(true);
+        let warm_up_ended_early = self.pass("warm-up", timing.warmup).await;
         self.tally.restart();
+        self.progress.restart();
+        self.cpu.0 = self.watched.cpu();
+        let start = Instant::now();
+        let interrupted = warm_up_ended_early || self.pass("measuring", timing.seconds).await;
+        let time = start.elapsed();
+        self.cpu.1 = self.watched.cpu();
+        self.interrupt.can_end_early(false);
         self.progress.end();
-        Measured {
-            time: Duration::ZERO,
-            interrupted: true,
-        }
+        Measured { time, interrupted }
     }
 
     /// Adds what the processes used while it was measured.
@@ -151,33 +138,10 @@ impl Stage {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(whole.saturating_sub(start.elapsed())) => return false,
-                () = self.signals.any() => return true,
+                () = self.interrupt.asked() => return true,
                 () = self.broken.cancelled() => return true,
                 _ = ticks.tick() => self.progress.second(phase, start.elapsed().as_secs(), &self.tally),
             }
-        }
-    }
-}
-
-/// Ctrl-C and SIGTERM.
-#[derive(Debug)]
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => (),
-            _ = self.terminate.recv() => (),
         }
     }
 }
