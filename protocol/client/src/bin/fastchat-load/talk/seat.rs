@@ -142,6 +142,7 @@ impl Seat {
             }
             return;
         }
+        self.retry_at = None;
         if !self.shared.sending.get() {
             return;
         }
