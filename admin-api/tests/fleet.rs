@@ -22,6 +22,7 @@ mod fleet {
     mod example;
     mod journey;
     mod library;
+    mod load;
     mod observability;
     mod people;
     mod restarts;
