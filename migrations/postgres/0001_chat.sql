@@ -63,6 +63,7 @@ CREATE TABLE key_packages (
     package     bytea   NOT NULL,
     PRIMARY KEY (device_id, number)
 );
+CREATE INDEX key_packages_by_device ON key_packages (device_id, last_resort, number);
 CREATE UNIQUE INDEX key_packages_last_resort ON key_packages (device_id) WHERE last_resort;
 
 -- The counters of every log. An append rewrites this row, so it stays small and

@@ -74,6 +74,13 @@ impl DatabaseError {
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
+
+    /// True where a row was not written for another one has its key: look again what is there.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        let Self::Internal(error) = self else { return false };
+        matches!(error.downcast_ref(), Some(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
 }
 
 impl From<io::Error> for DatabaseError {

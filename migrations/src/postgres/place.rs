@@ -39,7 +39,11 @@ impl PostgresPlace {
         }
         let options = match options.get_ssl_mode() {
             PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => options.ssl_mode(PgSslMode::Disable),
-            _ => return Err(bad("this version speaks to PostgreSQL without TLS: use sslmode=disable on a private network, or a tunnel")),
+            _ => {
+                return Err(bad(
+                    "this version speaks to PostgreSQL without TLS: use sslmode=disable on a private network, or a tunnel",
+                ));
+            }
         };
         let options = match options.get_application_name() {
             Some(_) => options,
@@ -96,7 +100,11 @@ impl fmt::Display for PostgresPlace {
 
 impl fmt::Debug for PostgresPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PostgresPlace({self}, password [redacted], {} connections)", self.connections_max)
+        write!(
+            f,
+            "PostgresPlace({self}, password [redacted], {} connections)",
+            self.connections_max
+        )
     }
 }
 
