@@ -24,6 +24,7 @@ mod fleet {
     mod library;
     mod observability;
     mod people;
+    mod postgres;
     mod restarts;
     mod start;
     mod strategy;

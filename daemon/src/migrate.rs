@@ -8,8 +8,8 @@ use anyhow::Context;
 /// # Errors
 /// It can't be opened, or its schema is one that this version doesn't know.
 pub(crate) async fn run(migrate: &Migrate) -> anyhow::Result<()> {
-    let shown = fastchat_schema::shown(&migrate.database);
-    let done = fastchat_schema::migrate(&migrate.database).await;
+    let shown = fastchat_schema::shown(migrate.database.expose());
+    let done = fastchat_schema::migrate(migrate.database.expose()).await;
     let done = done.with_context(|| format!("can't migrate {shown}"))?;
     tracing::info!(
         database = shown,

@@ -51,7 +51,7 @@ pub(super) async fn start(
     metrics: ServerMetrics,
     limits: Limits,
 ) -> anyhow::Result<Started> {
-    let store: Arc<dyn Store> = open_store(&part.database).await?;
+    let store: Arc<dyn Store> = open_store(part.database.expose()).await?;
     let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
     anyhow::ensure!(
         store_id == spec.store,

@@ -13,12 +13,7 @@
 //!
 //! A missing PostgreSQL is a failure, never a test that is skipped.
 
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "only tests use this: its panic is their failure"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "only tests use this: its panic is their failure")]
 
 mod database;
 mod programs;

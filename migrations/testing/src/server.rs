@@ -1,6 +1,7 @@
 //! A server in a folder, on a socket in the same folder, with fsync on.
 
 use crate::programs::{done, give, program, run};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::{
     fs::{File, OpenOptions},
     os::unix::{fs::PermissionsExt, process::CommandExt},
@@ -73,13 +74,20 @@ impl Server {
         format!("postgres://postgres@localhost/{database}?host={}", self.folder.display())
     }
 
-    /// Kills it: no process of it gets to say anything.
+    /// Kills it, all of its processes at once: none gets to say or to finish anything.
     ///
     /// # Panics
     /// It does not run.
     pub fn kill(&self) {
         let pid = self.pid().expect("a running server");
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("a running server");
+        let number = pid.as_raw_nonzero();
+        let children = std::fs::read_to_string(format!("/proc/{number}/task/{number}/children")).expect("a running server");
+        let children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+        kill_process(pid, Signal::KILL).expect("a running server");
+        for child in children {
+            // It may have ended by itself.
+            let _ = kill_process(child, Signal::KILL);
+        }
     }
 
     /// Starts it after it was killed; it recovers, and this returns when it answers.
@@ -135,13 +143,13 @@ impl Server {
         std::fs::write(self.data().join("postgresql.conf"), configuration).expect("its configuration");
     }
 
-    fn pid(&self) -> Option<rustix::process::Pid> {
+    fn pid(&self) -> Option<Pid> {
         let file = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
-        rustix::process::Pid::from_raw(file.lines().next()?.trim().parse().ok()?)
+        Pid::from_raw(file.lines().next()?.trim().parse().ok()?)
     }
 
     fn runs(&self) -> bool {
-        self.pid().is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+        self.pid().is_some_and(|pid| test_kill_process(pid).is_ok())
     }
 
     /// Starts the watchdog, which outlives this process.
@@ -151,16 +159,16 @@ impl Server {
             while sleep 3; do
                 flock --nonblock start.lock flock --nonblock users.lock sh -c '
                     kill -QUIT "$(head -1 data/postmaster.pid)" 2>/dev/null; sleep 0.5; rm -rf "$1"' - "$1" && exit
-            done"#;
-        Command::new("sh")
+            done &"#;
+        let status = Command::new("sh")
             .args(["-c", script, "-"])
             .arg(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
-            .spawn()
-            .expect("sh");
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "the watchdog did not start");
     }
 }
 
