@@ -71,16 +71,6 @@ pub(crate) struct Settings {
     pub(crate) blobs: String,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            control: String::new(),
-            database: Secret::new(String::new()),
-            blobs: String::new(),
-        }
-    }
-}
-
 /// A machine with an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Host {

@@ -44,9 +44,15 @@ pub(crate) fn done(command: &mut Command) {
 }
 
 /// Gives a folder to the user that PostgreSQL runs as.
-pub(crate) fn give(folder: &Path) {
-    if rustix::process::geteuid().is_root() {
-        done(Command::new("chown").arg(format!("{USER}:")).arg(folder));
+pub(crate) fn give(folder: &Path) -> std::io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let output = run(Command::new("chown").arg(format!("{USER}:")).arg(folder));
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(std::io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 }
 

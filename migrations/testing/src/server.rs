@@ -3,8 +3,11 @@
 use crate::programs::{done, give, program, run};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::{
-    fs::{File, OpenOptions},
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    fs::{File, Metadata, OpenOptions, Permissions},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -12,6 +15,12 @@ use std::{
 
 /// Longest wait for a start.
 const START_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The lock of who starts or ends a server.
+const START: &str = "start.lock";
+
+/// Attempts to take it.
+const ENTER_MAX: usize = 100;
 
 /// What differs from the defaults. Durability stays as it is: on.
 const CONFIGURATION: &str = "
@@ -42,9 +51,7 @@ impl Server {
 
     /// Uses the server of a folder; starts it where nobody does.
     pub(crate) fn join(folder: &Path) -> Self {
-        make(folder);
-        let start = lock_file(folder, "start.lock");
-        start.lock().expect("the lock of who starts the server");
+        let _start = enter(folder);
         let user = lock_file(folder, "users.lock");
         user.lock_shared().expect("the lock of who uses the server");
         let server = Self {
@@ -156,7 +163,7 @@ impl Server {
     fn watch(&self) {
         let script = r#"
             cd "$1" || exit
-            while sleep 3; do
+            while sleep 10 && [ -e data ]; do
                 flock --nonblock start.lock flock --nonblock users.lock sh -c '
                     kill -QUIT "$(head -1 data/postmaster.pid)" 2>/dev/null; sleep 0.5; rm -rf "$1"' - "$1" && exit
             done &"#;
@@ -172,19 +179,33 @@ impl Server {
     }
 }
 
+/// Makes the folder, and takes the lock of who starts or ends its server.
+fn enter(folder: &Path) -> File {
+    for _ in 0..ENTER_MAX {
+        // Whoever ends a server removes its folder, maybe between any two of these steps.
+        let Ok(lock) = make(folder).and_then(|()| open(&folder.join(START))) else {
+            continue;
+        };
+        lock.lock().expect("the lock of who starts the server");
+        let same = |found: Metadata| lock.metadata().is_ok_and(|own| own.ino() == found.ino());
+        if std::fs::metadata(folder.join(START)).is_ok_and(same) {
+            return lock;
+        }
+    }
+    panic!("can't make {}: remove what is there", folder.display());
+}
+
 /// The folder, open to the server's user.
-fn make(folder: &Path) {
-    std::fs::create_dir_all(folder).expect("a folder");
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("the folder's mode");
-    give(folder);
+fn make(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    give(folder)
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 fn lock_file(folder: &Path, name: &str) -> File {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(folder.join(name))
-        .expect("a lock file")
+    open(&folder.join(name)).expect("a lock file")
 }
