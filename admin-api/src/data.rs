@@ -51,7 +51,7 @@ impl DataFolder {
     }
 
     /// The database's URL, absolute: that which was given, or SQLite in the folder.
-    pub(crate) fn database(&self, given: Option<&str>) -> String {
+    pub(crate) fn database(&self, given: Option<&str>) -> Secret {
         let url = given.map_or_else(|| format!("sqlite:{}", self.0.join("fastchat.db").display()), str::to_owned);
         let relative = url
             .strip_prefix("sqlite:")
@@ -59,8 +59,8 @@ impl DataFolder {
             .filter(|path| !path.is_empty());
         // Whoever gets it in a spec has another working folder.
         match relative.and_then(|path| std::path::absolute(path).ok()) {
-            Some(path) => format!("sqlite:{}", path.display()),
-            None => url,
+            Some(path) => Secret::new(format!("sqlite:{}", path.display())),
+            None => Secret::new(url),
         }
     }
 
@@ -203,10 +203,16 @@ mod tests {
     fn databases_are_given_with_absolute_paths() {
         let folder = tempfile::tempdir().unwrap();
         let data = DataFolder::open(folder.path()).unwrap();
-        assert_eq!(data.database(None), format!("sqlite:{}/fastchat.db", folder.path().display()));
+        assert_eq!(
+            data.database(None).expose(),
+            format!("sqlite:{}/fastchat.db", folder.path().display())
+        );
         let here = std::env::current_dir().unwrap();
-        assert_eq!(data.database(Some("sqlite:a.db")), format!("sqlite:{}/a.db", here.display()));
-        assert_eq!(data.database(Some("sqlite:///a.db")), "sqlite:/a.db");
+        assert_eq!(
+            data.database(Some("sqlite:a.db")).expose(),
+            format!("sqlite:{}/a.db", here.display())
+        );
+        assert_eq!(data.database(Some("sqlite:///a.db")).expose(), "sqlite:/a.db");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! Changes are lists of [`Edit`]s that the store applies in one transaction.
 
 use crate::operation::Operation;
+use fastchat_wire::Secret;
 use fastchat_wire::{
     Secret32,
     control::{Balancing, Role},
@@ -60,12 +61,12 @@ pub(crate) struct Cluster {
 }
 
 /// What the control plane was started with and all processes are told.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// Where processes find the control plane, `http://host:port`.
     pub(crate) control: String,
     /// The database's URL.
-    pub(crate) database: String,
+    pub(crate) database: Secret,
     /// Folder of the blobs.
     pub(crate) blobs: String,
 }

@@ -5,10 +5,12 @@ use crate::data::{CONTROL, DataFolder, Lock};
 use crate::denials::Denials;
 use crate::desired::{Edit, Settings};
 use crate::metrics::Metrics;
-use crate::store::SqliteStore;
+use crate::store;
 use crate::tokens::TokenDigest;
 use crate::{reconciler, routes, signals};
 use anyhow::{Context, anyhow, bail};
+use fastchat_wire::Secret;
+use std::convert::Infallible;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -25,15 +27,21 @@ pub(crate) struct Args {
     /// Where REST and the control link are served
     #[arg(long, env = "FASTCHAT_ADMIN_LISTEN", default_value = "127.0.0.1:7100", value_name = "HOST:PORT")]
     pub(crate) listen: SocketAddr,
-    /// Database of the fleet [default: SQLite in the data folder]
-    #[arg(long, env = "FASTCHAT_DATABASE", value_name = "URL")]
-    pub(crate) database: Option<String>,
+    /// Database of the fleet, sqlite:PATH or postgres://USER@HOST/NAME [default: SQLite in the data folder];
+    /// one with a password belongs into the environment
+    #[arg(long, env = "FASTCHAT_DATABASE", hide_env_values = true, value_parser = secret, value_name = "URL")]
+    pub(crate) database: Option<Secret>,
     /// Where processes find the control plane [default: http:// and the listener's address]
     #[arg(long, env = "FASTCHAT_CONTROL_URL", value_name = "URL")]
     pub(crate) control_url: Option<String>,
     /// Listen beyond this machine without TLS: tokens travel in the clear
     #[arg(long)]
     pub(crate) allow_plaintext: bool,
+}
+
+/// An option that may hold a secret.
+pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -52,8 +60,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         )
     })?;
     let listener = bind(args.listen).await?;
-    let database = data.database(args.database.as_deref());
-    let store = Arc::new(SqliteStore::open(&database).await?);
+    let database = data.database(args.database.as_ref().map(Secret::expose));
+    let store = store::open(database.expose()).await?;
     let token = TokenDigest::of(data.create_admin_token()?.expose());
     let settings = Settings {
         control,

@@ -1,18 +1,29 @@
-//! Where the desired state is kept: one trait, SQLite now.
+//! Where the desired state is kept: one trait, on SQLite and on PostgreSQL.
 //!
 //! Everything that changes together is one [`Change`], which stands whole or
 //! not at all: the edits, the audit record, the answer to remember. A change is
 //! based on a generation; where another one came first it is refused as
 //! [`CommitError::Stale`], and whoever decided it decides again.
 
+mod postgres;
+mod rows;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use crate::audit::{Record, Row};
 use crate::desired::{Edit, Fleet};
 use crate::operation::{Operation, OperationState};
 use async_trait::async_trait;
-use fastchat_schema::{DatabaseError, OpenError};
-pub(crate) use sqlite::SqliteStore;
+use fastchat_schema::{DatabaseError, OpenError, Opened};
+use postgres::PostgresStore;
+use sqlite::SqliteStore;
+use std::sync::Arc;
+
+/// The strategy of a new fleet.
+const STRATEGY: &str = "least-load";
+/// The name of a new fleet.
+const CLUSTER: &str = "fastchat";
 
 /// How long an Idempotency-Key is remembered (ms).
 pub(crate) const RECEIPT_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -119,6 +130,9 @@ pub(crate) trait ControlStore: Send + Sync {
 
     /// At most `limit` rows of the audit log after `after`.
     async fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, StoreError>;
+
+    /// Ends its connections.
+    async fn close(&self);
 }
 
 /// Why the control plane's database could not be opened; each says what to do.
@@ -130,4 +144,22 @@ pub(crate) enum OpenStoreError {
     /// Its tables can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Creates and migrates the database as needed, and makes the fleet's own row once.
+///
+/// # Errors
+/// The place can't be written or reached, the database isn't ours, or its schema is unknown.
+pub(crate) async fn open(url: &str) -> Result<Arc<dyn ControlStore>, OpenStoreError> {
+    fastchat_schema::migrate(url).await?;
+    Ok(match fastchat_schema::open(url).await? {
+        Opened::Sqlite(database) => Arc::new(SqliteStore::new(database).await?),
+        Opened::Postgres(database) => Arc::new(PostgresStore::new(database).await?),
+    })
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        DatabaseError::from(error).into()
+    }
 }

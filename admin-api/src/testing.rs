@@ -3,6 +3,7 @@
 use crate::audit::{Outcome, Record};
 use crate::desired::{Cluster, Fleet, Goal, Host, Instance, Ordinals, Settings};
 use crate::observed::{Sighting, Sightings};
+use fastchat_wire::Secret;
 use fastchat_wire::{
     Secret32,
     control::{
@@ -23,7 +24,7 @@ pub(crate) fn fleet(servers: u64) -> Fleet {
             fleet_key: Secret32::new([7; 32]),
             settings: Settings {
                 control: "http://127.0.0.1:7100".into(),
-                database: "sqlite:/data/fastchat.db".into(),
+                database: Secret::new("sqlite:/data/fastchat.db".into()),
                 blobs: "/data/blobs".into(),
             },
         },

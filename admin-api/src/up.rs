@@ -21,9 +21,11 @@ mod report;
 use crate::cli::client::{CallError, Client};
 use crate::cli::output;
 use crate::data::DataFolder;
+use crate::serve::secret;
 use crate::signals::Signals;
 use anyhow::{anyhow, bail};
 use child::Child;
+use fastchat_wire::Secret;
 use prepared::Prepared;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::time::Instant;
@@ -58,9 +60,10 @@ pub(crate) struct Args {
     /// Balancing strategy [default: least-load, or the one in force]
     #[arg(long)]
     strategy: Option<String>,
-    /// Database of the fleet [default: SQLite in the data folder]
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
+    /// Database of the fleet, sqlite:PATH or postgres://USER@HOST/NAME [default: SQLite in the data folder];
+    /// one with a password belongs into the environment
+    #[arg(long, env = "FASTCHAT_DATABASE", hide_env_values = true, value_parser = secret, value_name = "URL")]
+    database: Option<Secret>,
     /// How the servers reach each other
     #[arg(long, default_value = "mesh", value_name = "URL")]
     bus: String,

@@ -25,6 +25,7 @@ mod fleet {
     mod load;
     mod observability;
     mod people;
+    mod postgres;
     mod restarts;
     mod start;
     mod strategy;

@@ -10,6 +10,7 @@ mod layer;
 pub(crate) use cli::{Cli, Command};
 pub(crate) use layer::Layer;
 
+use fastchat_wire::Secret;
 use fastchat_wire::control::Role;
 use std::path::{Path, PathBuf};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -135,8 +136,8 @@ pub(crate) struct Agent {
 /// What `migrate` is told.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Migrate {
-    /// The database's URL.
-    pub(crate) database: String,
+    /// The database's URL, which may hold a password.
+    pub(crate) database: Secret,
     /// How it logs.
     pub(crate) log: Log,
 }

@@ -8,10 +8,11 @@ use anyhow::Context;
 /// # Errors
 /// It can't be opened, or its schema is one that this version doesn't know.
 pub(crate) async fn run(migrate: &Migrate) -> anyhow::Result<()> {
-    let done = fastchat_schema::migrate(&migrate.database).await;
-    let done = done.with_context(|| format!("can't migrate {}", migrate.database))?;
+    let shown = fastchat_schema::shown(migrate.database.expose());
+    let done = fastchat_schema::migrate(migrate.database.expose()).await;
+    let done = done.with_context(|| format!("can't migrate {shown}"))?;
     tracing::info!(
-        database = migrate.database,
+        database = shown,
         from = done.from,
         to = done.to,
         "the database has this version's schema"

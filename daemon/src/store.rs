@@ -15,15 +15,25 @@ pub(crate) mod accounts;
 pub(crate) mod blobs;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod directory;
+mod entries;
+mod listing;
 pub(crate) mod logs;
+mod marks;
+mod page;
+pub(crate) mod postgres;
 pub(crate) mod rules;
 pub(crate) mod sqlite;
+mod standing;
+mod tokens;
+mod values;
 
 pub(crate) use accounts::AccountStore;
 pub(crate) use blobs::BlobStore;
 pub(crate) use logs::LogStore;
 
 use async_trait::async_trait;
+use fastchat_schema::DatabaseError;
 use fastchat_wire::{Code, ErrorBody};
 
 /// The whole store.
@@ -51,6 +61,22 @@ pub(crate) enum StoreError {
     /// The store holds or answers what it should not: a fault of ours.
     #[error("the store is inconsistent")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> Self {
+        if error.is_unavailable() {
+            Self::Unavailable(error.into())
+        } else {
+            Self::Internal(error.into())
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        DatabaseError::from(error).into()
+    }
 }
 
 /// A refusal that the protocol has a code for. Whose fault: the request's.

@@ -82,7 +82,7 @@ pub(crate) fn refusal(files: &SqliteFiles, error: sqlx::Error) -> OpenError {
         .and_then(crate::error::sqlite_code)
         .is_some_and(|code| code == crate::error::SQLITE_NOTADB);
     if foreign {
-        OpenError::NotFastChat(files.database.clone())
+        OpenError::NotFastChat(files.database.display().to_string())
     } else {
         DatabaseError::from(error).into()
     }

@@ -7,7 +7,7 @@ use crate::{
     version,
     write::WriteTransaction,
 };
-use sqlx::{Connection, Row, SqlitePool};
+use sqlx::{Connection, SqlitePool};
 use std::sync::Arc;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -101,15 +101,12 @@ async fn check(files: &SqliteFiles, readers: &SqlitePool) -> Result<String, Open
     let found = version::read(&mut connection)
         .await
         .map_err(|error| connect::refusal(files, error))?
-        .ok_or_else(|| OpenError::NotFastChat(files.database.clone()))?;
+        .ok_or_else(|| OpenError::NotFastChat(files.database.display().to_string()))?;
     version::check(found)?;
     Ok(store_id(&mut connection).await.map_err(DatabaseError::from)?)
 }
 
 async fn store_id(connection: &mut sqlx::SqliteConnection) -> Result<String, sqlx::Error> {
     let row = sqlx::query("SELECT id, restores FROM store").fetch_one(connection).await?;
-    let id: Vec<u8> = row.try_get("id")?;
-    let restores: i64 = row.try_get("restores")?;
-    let id = uuid::Uuid::from_slice(&id).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    Ok(format!("{id}.{restores}"))
+    version::store_id(&row)
 }

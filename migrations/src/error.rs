@@ -1,16 +1,20 @@
 //! Why a database could not be opened or used.
 
+use sqlx::postgres::PgDatabaseError;
 use std::{io, path::PathBuf};
 
 /// Why a database could not be opened or migrated. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Not a URL of a kind that is known.
-    #[error("the database must be given as sqlite:PATH, with the path of a file")]
+    #[error("the database must be given as sqlite:PATH, with the path of a file, or as postgres://USER@HOST/NAME")]
     BadUrl,
-    /// A PostgreSQL URL.
-    #[error("PostgreSQL is not supported yet by this version: use sqlite:PATH")]
-    PostgresNotSupported,
+    /// A PostgreSQL URL that can't be used. The URL is not shown: it may hold a password.
+    #[error("the URL of the PostgreSQL database can't be used: {0}")]
+    BadPostgresUrl(String),
+    /// A server that does not keep what it acknowledges.
+    #[error("PostgreSQL runs with fsync off, and would lose what it has acknowledged: set fsync = on in its configuration")]
+    NotDurable,
     /// No such file.
     #[error("there is no database at {}: start the control plane, or run `fastchatd migrate`, to create it", .0.display())]
     Missing(PathBuf),
@@ -23,8 +27,8 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Some other file, or somebody else's database.
-    #[error("{} is not a FastChat database: move it away, or choose another place", .0.display())]
-    NotFastChat(PathBuf),
+    #[error("{0} is not a FastChat database: move it away, or choose another place")]
+    NotFastChat(String),
     /// The schema is older than this program.
     #[error(
         "the database has schema {found}, and this program needs schema {known}: start the control plane of this version, or run `fastchatd migrate`"
@@ -70,6 +74,13 @@ impl DatabaseError {
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
+
+    /// True where a row was not written for another one has its key: look again what is there.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        let Self::Internal(error) = self else { return false };
+        matches!(error.downcast_ref(), Some(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
 }
 
 impl From<io::Error> for DatabaseError {
@@ -91,10 +102,19 @@ impl From<sqlx::Error> for DatabaseError {
 fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(error) => sqlite_code(error.as_ref()).is_some_and(|code| UNAVAILABLE.contains(&code)),
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(postgres) => POSTGRES_UNAVAILABLE.iter().any(|class| postgres.code().starts_with(class)),
+            None => sqlite_code(error.as_ref()).is_some_and(|code| UNAVAILABLE.contains(&code)),
+        },
+        // A connection that ended in the middle of an answer.
+        sqlx::Error::Protocol(_) | sqlx::Error::BeginFailed => true,
         _ => false,
     }
 }
+
+/// Beginnings of SQLSTATE codes that are states of the server, not of the data: connections, read-only (a replica),
+/// rolled back for another transaction's sake, resources, locks, cancelled or shutting down, I/O.
+const POSTGRES_UNAVAILABLE: [&str; 8] = ["08", "25006", "40", "53", "55P03", "57", "58", "3D000"];
 
 /// SQLite's primary result code.
 pub(crate) fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<i32> {

@@ -1,11 +1,18 @@
 //! FastChat's database: which schema it has, and how its processes share it.
 //!
 //! ```text
+//!  open(url)             the one of these that the URL names
+//!
+//!                        SQLite
 //!  migrate(url)          creates the file, brings the schema up to date (control plane, `fastchatd migrate`)
 //!  Database::open(url)   refuses a schema that this program doesn't know
 //!     ├─ readers()       a small pool; never blocked by writers (WAL)
 //!     ├─ write()         in-process queue → advisory file lock → BEGIN IMMEDIATE
 //!     └─ checkpoints     a task of its own, under the same lock
+//!
+//!                        PostgreSQL
+//!  migrate(url)          in one transaction, under an advisory lock
+//!  PostgresDatabase      a bounded pool; each connection asserts synchronous_commit and bounds its waits
 //! ```
 //!
 //! SQLite lets one writer at a time in, and its own way of waiting is to sleep
@@ -15,18 +22,25 @@
 //! the next one begins.
 
 mod checkpoint;
+mod columns;
 mod connect;
 mod database;
 mod error;
 mod migrate;
 mod migrations;
+mod opened;
+mod postgres;
 mod turn;
 mod url;
 mod version;
 mod write;
 
+pub use columns::Columns;
 pub use database::Database;
 pub use error::{DatabaseError, OpenError};
 pub use migrate::{Migrated, migrate};
 pub use migrations::{MIGRATIONS, Migration, known_version};
+pub use opened::{Opened, open};
+pub use postgres::PostgresDatabase;
+pub use url::shown;
 pub use write::WriteTransaction;

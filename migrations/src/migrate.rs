@@ -1,9 +1,9 @@
 //! Creates a database and brings its schema up to date.
 
 use crate::{
-    DatabaseError, MIGRATIONS, OpenError, connect, known_version,
+    DatabaseError, MIGRATIONS, OpenError, connect, known_version, postgres,
     turn::{self, Queue},
-    url::SqliteFiles,
+    url::{Place, SqliteFiles},
     version::{self, SchemaVersion},
     write::WriteTransaction,
 };
@@ -20,17 +20,23 @@ pub struct Migrated {
 }
 
 /// Creates the database where there is none, and applies what its schema lacks,
-/// all or nothing, under the writers' lock. Again, or from two processes at
-/// once, is the same. The folder must exist.
+/// all or nothing, under a lock. Again, or from two processes at
+/// once, is the same. SQLite's folder, or the PostgreSQL database, must exist.
 ///
 /// # Errors
-/// The place isn't writable, the file isn't ours, or its schema is too new.
+/// The place isn't writable, the database isn't ours, or its schema is too new.
 pub async fn migrate(url: &str) -> Result<Migrated, OpenError> {
-    let files = SqliteFiles::parse(url)?;
-    let queue = turn::queue(files.database.clone(), connect::lock_file(&files)?);
-    connect::create_file(&files)?;
+    match Place::parse(url)? {
+        Place::Sqlite(files) => migrate_sqlite(&files).await,
+        Place::Postgres(place) => postgres::migrate(&place).await,
+    }
+}
+
+async fn migrate_sqlite(files: &SqliteFiles) -> Result<Migrated, OpenError> {
+    let queue = turn::queue(files.database.clone(), connect::lock_file(files)?);
+    connect::create_file(files)?;
     let endings = TaskTracker::new();
-    let migrated = migrate_in_turn(&files, &queue, &endings).await;
+    let migrated = migrate_in_turn(files, &queue, &endings).await;
     endings.close();
     endings.wait().await;
     migrated
@@ -41,7 +47,7 @@ async fn migrate_in_turn(files: &SqliteFiles, queue: &Queue, endings: &TaskTrack
     let found = version::read(&mut transaction)
         .await
         .map_err(|error| connect::refusal(files, error))?
-        .ok_or_else(|| OpenError::NotFastChat(files.database.clone()))?;
+        .ok_or_else(|| OpenError::NotFastChat(files.database.display().to_string()))?;
     found.check_not_too_new(known_version())?;
     apply(&mut transaction, found).await.map_err(DatabaseError::from)?;
     transaction.commit().await?;

@@ -12,6 +12,8 @@ pub struct Migration {
     pub compatible_from: i64,
     /// What it does to SQLite.
     pub sqlite: &'static str,
+    /// What it does to PostgreSQL.
+    pub postgres: &'static str,
 }
 
 /// All of them.
@@ -21,12 +23,14 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "chat",
         compatible_from: 1,
         sqlite: include_str!("../sqlite/0001_chat.sql"),
+        postgres: include_str!("../postgres/0001_chat.sql"),
     },
     Migration {
         version: 2,
         name: "control",
         compatible_from: 1,
         sqlite: include_str!("../sqlite/0002_control.sql"),
+        postgres: include_str!("../postgres/0002_control.sql"),
     },
 ];
 
@@ -49,14 +53,16 @@ mod tests {
     }
 
     #[test]
-    fn every_file_is_embedded_under_its_own_name() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sqlite");
-        let mut files: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|file| file.unwrap().file_name().into_string().unwrap())
-            .collect();
-        files.sort();
+    fn every_step_has_a_file_of_its_name_for_each_kind_of_database() {
         let embedded: Vec<String> = MIGRATIONS.iter().map(|m| format!("{:04}_{}.sql", m.version, m.name)).collect();
-        assert_eq!(files, embedded);
+        for kind in ["sqlite", "postgres"] {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(kind);
+            let mut files: Vec<String> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .collect();
+            files.sort();
+            assert_eq!(files, embedded, "{kind}");
+        }
     }
 }

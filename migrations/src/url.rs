@@ -1,7 +1,43 @@
 //! Database URLs: which kind of database, and where.
 
-use crate::OpenError;
-use std::{ffi::OsString, path::PathBuf};
+use crate::{OpenError, postgres::PostgresPlace};
+use std::{ffi::OsString, fmt, path::PathBuf};
+
+/// Where a database is. Its `Debug` and `Display` show no password.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    Sqlite(SqliteFiles),
+    Postgres(Box<PostgresPlace>),
+}
+
+impl Place {
+    /// `sqlite:PATH`, `sqlite://PATH`, `postgres://…` or `postgresql://…`.
+    ///
+    /// # Errors
+    /// Another kind of database, or one that can't be named so.
+    pub(crate) fn parse(url: &str) -> Result<Self, OpenError> {
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            PostgresPlace::parse(url).map(|place| Self::Postgres(Box::new(place)))
+        } else {
+            SqliteFiles::parse(url).map(Self::Sqlite)
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(files) => write!(f, "sqlite:{}", files.database.display()),
+            Self::Postgres(place) => place.fmt(f),
+        }
+    }
+}
+
+/// A database's URL as people and logs may see it: without password.
+#[must_use]
+pub fn shown(url: &str) -> String {
+    Place::parse(url).map_or_else(|_| "a URL that can't be read".to_owned(), |place| place.to_string())
+}
 
 /// A SQLite database's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,9 +52,6 @@ impl SqliteFiles {
     /// # Errors
     /// Another kind of database, or no path.
     pub(crate) fn parse(url: &str) -> Result<Self, OpenError> {
-        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Err(OpenError::PostgresNotSupported);
-        }
         let path = url.strip_prefix("sqlite:").ok_or(OpenError::BadUrl)?;
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path.starts_with(':') {
@@ -63,8 +96,5 @@ mod tests {
             let error = SqliteFiles::parse(url).unwrap_err();
             assert!(error.to_string().contains("sqlite:PATH"), "{url}: {error}");
         }
-        let error = SqliteFiles::parse("postgres://u:secret@db/fastchat").unwrap_err();
-        assert!(error.to_string().contains("not supported yet by this version"), "{error}");
-        assert!(!error.to_string().contains("secret"));
     }
 }

@@ -1,6 +1,6 @@
 //! Which schema a database has, and whether this program may work on it.
 
-use crate::{OpenError, known_version};
+use crate::{Columns, OpenError, known_version};
 use sqlx::{Row, SqliteConnection};
 
 /// What a database says of its schema.
@@ -68,6 +68,13 @@ pub(crate) async fn read(connection: &mut SqliteConnection) -> Result<Option<Sch
 /// [`SchemaVersion::check`] with what this program knows.
 pub(crate) fn check(found: SchemaVersion) -> Result<(), OpenError> {
     found.check(known_version())
+}
+
+/// The store's id and restore counter, from its row.
+pub(crate) fn store_id(row: &impl Columns) -> Result<String, sqlx::Error> {
+    let id = row.bytes("id")?.unwrap_or_default();
+    let id = uuid::Uuid::from_slice(id).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(format!("{id}.{}", row.integer("restores")?.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -2,20 +2,17 @@
 
 mod edits;
 mod log;
-mod rows;
 
-use super::{AuditPage, Change, CommitError, ControlStore, OpenStoreError, RECEIPT_MS, Receipt, StoreError};
-use crate::audit::{self, Record};
+use super::{
+    AuditPage, CLUSTER, Change, CommitError, ControlStore, RECEIPT_MS, Receipt, STRATEGY, StoreError,
+    rows::{self, FleetRows, select},
+};
+use crate::audit::Record;
 use crate::desired::{Edit, Fleet};
 use crate::operation::{Operation, OperationState};
 use async_trait::async_trait;
-use fastchat_schema::{Database, DatabaseError};
-use sqlx::{Connection, Row, SqliteConnection};
-
-/// The strategy of a new fleet.
-const STRATEGY: &str = "least-load";
-/// The name of a new fleet.
-const CLUSTER: &str = "fastchat";
+use fastchat_schema::Database;
+use sqlx::{Connection, SqliteConnection};
 
 /// The control plane's tables on SQLite.
 pub(crate) struct SqliteStore {
@@ -23,22 +20,11 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Creates and migrates the database as needed, and makes the fleet's own row once.
-    ///
-    /// # Errors
-    /// The place can't be written, the file isn't ours, or its schema is unknown.
-    pub(crate) async fn open(url: &str) -> Result<Self, OpenStoreError> {
-        fastchat_schema::migrate(url).await?;
-        let store = Self {
-            database: Database::open(url).await?,
-        };
+    /// A store on an open database; makes the fleet's own row once.
+    pub(super) async fn new(database: Database) -> Result<Self, StoreError> {
+        let store = Self { database };
         store.create_cluster().await?;
         Ok(store)
-    }
-
-    /// Ends its connections.
-    pub(crate) async fn close(&self) {
-        self.database.close().await;
     }
 
     async fn create_cluster(&self) -> Result<(), StoreError> {
@@ -63,9 +49,15 @@ impl ControlStore for SqliteStore {
         let mut connection = self.database.readers().acquire().await?;
         // One transaction, so that all tables are of one generation.
         let mut transaction = connection.begin().await?;
-        let fleet = rows::fleet(&mut transaction, self.database.store_id()).await?;
+        let fleet = FleetRows {
+            cluster: sqlx::query(select::CLUSTER).fetch_one(&mut *transaction).await?,
+            hosts: sqlx::query(select::HOSTS).fetch_all(&mut *transaction).await?,
+            instances: sqlx::query(select::INSTANCES).fetch_all(&mut *transaction).await?,
+            ordinals: sqlx::query(select::ORDINALS).fetch_one(&mut *transaction).await?,
+            balancing: sqlx::query(select::BALANCING).fetch_one(&mut *transaction).await?,
+        };
         transaction.commit().await?;
-        Ok(fleet)
+        rows::fleet(&fleet, self.database.store_id())
     }
 
     async fn commit(&self, change: Change) -> Result<u64, CommitError> {
@@ -91,16 +83,12 @@ impl ControlStore for SqliteStore {
     }
 
     async fn open_operations(&self) -> Result<Vec<Operation>, StoreError> {
-        let rows = sqlx::query("SELECT document FROM operations WHERE state IN ('pending', 'running') ORDER BY id")
-            .fetch_all(self.database.readers())
-            .await?;
+        let rows = sqlx::query(select::OPEN_OPERATIONS).fetch_all(self.database.readers()).await?;
         rows.iter().map(rows::operation).collect()
     }
 
     async fn operation_counts(&self) -> Result<Vec<(OperationState, u64)>, StoreError> {
-        let rows = sqlx::query("SELECT state, count(*) AS n FROM operations GROUP BY state")
-            .fetch_all(self.database.readers())
-            .await?;
+        let rows = sqlx::query(select::OPERATION_COUNTS).fetch_all(self.database.readers()).await?;
         rows.iter().map(rows::operation_count).collect()
     }
 
@@ -131,16 +119,11 @@ impl ControlStore for SqliteStore {
             .bind(i64::from(limit) + i64::from(after > 0))
             .fetch_all(self.database.readers())
             .await?;
-        let mut rows = rows.iter().map(rows::audit).collect::<Result<Vec<_>, _>>()?;
-        let before = if rows.first().is_some_and(|row| row.seq <= after) {
-            Some(rows.remove(0))
-        } else {
-            None
-        };
-        Ok(AuditPage {
-            previous: before.map_or(audit::GENESIS, |row| row.hash),
-            rows,
-        })
+        rows::audit_page(&rows, after)
+    }
+
+    async fn close(&self) {
+        self.database.close().await;
     }
 }
 
@@ -174,14 +157,5 @@ async fn apply(connection: &mut SqliteConnection, change: Change) -> Result<u64,
 
 async fn generation(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
     let row = sqlx::query("SELECT generation FROM cluster").fetch_one(connection).await?;
-    rows::unsigned(row.try_get("generation")?)
+    rows::unsigned(rows::integer_of(&row, "generation")?)
 }
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        DatabaseError::from(error).into()
-    }
-}
-
-#[cfg(test)]
-mod tests;

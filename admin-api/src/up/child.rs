@@ -1,6 +1,7 @@
 //! A child process that is restarted with backoff when it dies.
 
 use super::log_file;
+use fastchat_wire::Secret;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     ffi::OsString,
@@ -27,6 +28,8 @@ pub(super) struct Program {
     pub(super) path: PathBuf,
     /// Its arguments.
     pub(super) args: Vec<OsString>,
+    /// What its environment has beyond ours.
+    pub(super) env: Vec<(&'static str, Secret)>,
     /// Where its stdout and stderr go.
     pub(super) log: PathBuf,
 }
@@ -131,6 +134,7 @@ async fn run_once(
     let log = log_file::open(&program.log)?;
     let mut child = Command::new(&program.path)
         .args(&program.args)
+        .envs(program.env.iter().map(|(name, value)| (name, value.expose())))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -4,9 +4,10 @@ use super::{Args, child::Program, leftovers, ports};
 use crate::data::{CONTROL, DataFolder, Lock, write_secret};
 use crate::desired::{Edit, Fleet, Host};
 use crate::serve::check_listen;
-use crate::store::{Change, ControlStore, SqliteStore};
+use crate::store::{self, Change, ControlStore};
 use crate::tokens::process_token;
 use anyhow::{Context, anyhow, bail};
+use fastchat_wire::Secret;
 use fastchat_wire::control::Role;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -25,7 +26,7 @@ pub(super) struct Prepared {
     /// This machine.
     pub(super) host: Host,
     fastchatd: PathBuf,
-    database: String,
+    database: Secret,
     agent_token: PathBuf,
     _lock: Lock,
 }
@@ -46,9 +47,9 @@ impl Prepared {
                 data.path().display()
             )
         })?;
-        let database = data.database(args.database.as_deref());
-        let store = SqliteStore::open(&database).await?;
-        let prepared = prepare(args, &data, &store).await;
+        let database = data.database(args.database.as_ref().map(Secret::expose));
+        let store = store::open(database.expose()).await?;
+        let prepared = prepare(args, &data, store.as_ref()).await;
         store.close().await;
         let (host, agent_token) = prepared?;
         Ok(Self {
@@ -72,9 +73,9 @@ impl Prepared {
                 self.data.path().into(),
                 "--listen".into(),
                 args.admin_listen.to_string().into(),
-                "--database".into(),
-                self.database.clone().into(),
             ],
+            // It may hold a password: arguments are seen by every user of the machine.
+            env: vec![("FASTCHAT_DATABASE", self.database.clone())],
             log: self.data.process(CONTROL)?.join("log"),
         })
     }
@@ -96,6 +97,7 @@ impl Prepared {
                 self.data.path().into(),
                 "--stop-children".into(),
             ],
+            env: Vec::new(),
             log: self.data.process(&self.host.name)?.join("log"),
         })
     }
@@ -143,7 +145,7 @@ fn find_fastchatd(given: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 /// Checks the ports, ends what an `up` that was killed left behind, and enrols this machine as a host.
-async fn prepare(args: &Args, data: &DataFolder, store: &SqliteStore) -> anyhow::Result<(Host, PathBuf)> {
+async fn prepare(args: &Args, data: &DataFolder, store: &dyn ControlStore) -> anyhow::Result<(Host, PathBuf)> {
     let fleet = store.fleet().await?;
     let host = host(args, &fleet)?;
     let needed = ports::needed(&fleet, &host, args.admin_listen, args.servers)?;

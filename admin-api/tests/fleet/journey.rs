@@ -17,7 +17,7 @@ const DIRECT: usize = 1_500;
 const GROUP: usize = 2_333;
 const PATIENCE: Duration = Duration::from_secs(120);
 
-async fn three(fleet: &Fleet) -> [User; 3] {
+pub(super) async fn three(fleet: &Fleet) -> [User; 3] {
     let mut users = Vec::new();
     for name in ["alice", "bob", "carol"] {
         users.push(User::register(fleet.balancer(), name).await);
@@ -26,7 +26,7 @@ async fn three(fleet: &Fleet) -> [User; 3] {
 }
 
 /// The log as the store has it: numbers without holes, each entry once.
-async fn check_log(client: &mut Client, log: LogId, users: &[&User], expected: usize) {
+pub(super) async fn check_log(client: &mut Client, log: LogId, users: &[&User], expected: usize) {
     let whole = client.whole(log).await.expect("the log is readable");
     let seqs: Vec<u64> = whole.iter().map(|(entry, _)| entry.seq).collect();
     assert_eq!(seqs, (1..=whole.len() as u64).collect::<Vec<_>>(), "no hole in the numbers");

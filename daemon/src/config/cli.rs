@@ -2,6 +2,7 @@
 
 use super::{Layer, LogFormat, layer::LogLayer};
 use clap::{Args, Parser, Subcommand};
+use fastchat_wire::Secret;
 use fastchat_wire::control::Role;
 use std::path::PathBuf;
 
@@ -138,7 +139,8 @@ pub(crate) struct AgentArgs {
 /// Options of `migrate`.
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
-    /// The database, such as sqlite:./fastchat-data/fastchat.db
+    /// The database, such as sqlite:./fastchat-data/fastchat.db or
+    /// postgres://USER@HOST/NAME; one with a password belongs into the environment
     /// [env: FASTCHAT_DATABASE]
     #[arg(verbatim_doc_comment, long, value_name = "URL")]
     database: Option<String>,
@@ -165,7 +167,7 @@ impl Command {
             Self::Migrate(args) => (
                 Kind::Migrate,
                 Layer {
-                    database: args.database,
+                    database: args.database.map(Secret::new),
                     ..args.log.into()
                 },
             ),

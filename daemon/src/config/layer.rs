@@ -2,6 +2,7 @@
 
 use super::{ConfigError, LogFormat};
 use clap::ValueEnum;
+use fastchat_wire::Secret;
 use serde::Deserialize;
 use std::{
     ffi::OsString,
@@ -30,7 +31,7 @@ pub(crate) struct Layer {
     /// The agent's instances end with it.
     pub(crate) stop_children: Option<bool>,
     /// URL of the database to migrate.
-    pub(crate) database: Option<String>,
+    pub(crate) database: Option<Secret>,
     /// The log.
     pub(crate) log: LogLayer,
 }
@@ -119,7 +120,7 @@ impl Layer {
             stop_children: parsed(stop_children, text(stop_children)?, |value| {
                 value.parse().map_err(|_| "give true or false".to_owned())
             })?,
-            database: text("FASTCHAT_DATABASE")?,
+            database: text("FASTCHAT_DATABASE")?.map(Secret::new),
             log: LogLayer {
                 format: parsed(format, text(format)?, |value| {
                     LogFormat::from_str(value, false).map_err(|_| "give text or json".to_owned())

@@ -18,9 +18,10 @@ use super::{
 use crate::{
     bus::mesh::{Mesh, MeshMetrics},
     fleet_key::FleetKey,
-    store::{Store, sqlite::SqliteStore},
+    store::{Store, postgres::PostgresStore, sqlite::SqliteStore},
 };
 use anyhow::Context as _;
+use fastchat_schema::Opened;
 use fastchat_wire::control::{ServerSpec, Spec};
 use std::{
     num::NonZeroUsize,
@@ -50,7 +51,7 @@ pub(super) async fn start(
     metrics: ServerMetrics,
     limits: Limits,
 ) -> anyhow::Result<Started> {
-    let store: Arc<dyn Store> = open_store(&part.database).await?;
+    let store: Arc<dyn Store> = open_store(part.database.expose()).await?;
     let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
     anyhow::ensure!(
         store_id == spec.store,
@@ -145,6 +146,8 @@ pub(super) async fn bind(address: &str, whom: &str) -> anyhow::Result<TcpListene
 }
 
 async fn open_store(url: &str) -> anyhow::Result<Arc<dyn Store>> {
-    let database = fastchat_schema::Database::open(url).await?;
-    Ok(Arc::new(SqliteStore::new(database)))
+    Ok(match fastchat_schema::open(url).await? {
+        Opened::Sqlite(database) => Arc::new(SqliteStore::new(database)),
+        Opened::Postgres(database) => Arc::new(PostgresStore::new(database)),
+    })
 }

@@ -1,7 +1,8 @@
 //! Blobs' metadata. Their bytes are objects, one for each chunk.
 
-use super::Result;
+use super::{Denied, Result, values};
 use async_trait::async_trait;
+use fastchat_schema::Columns;
 use fastchat_wire::{AccountId, BlobId, LogId};
 
 /// A blob to announce.
@@ -59,4 +60,52 @@ pub(crate) trait BlobStore {
 
     /// The chunks that overlap a range, in order. No membership is checked.
     async fn blob_chunks(&self, blob: BlobId, offset: u64, length: u64) -> Result<Vec<Chunk>>;
+}
+
+/// The span of the quota.
+pub(in crate::store) const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+pub(in crate::store) const NO_BLOB: &str = "no such blob";
+
+/// A blob of that id exists: is it the one that was announced?
+pub(in crate::store) fn announced(existing: Blob, new: &NewBlob) -> Result<Blob> {
+    let same = (existing.conversation, existing.account, existing.size) == (new.conversation, new.account, new.size);
+    if same {
+        Ok(existing)
+    } else {
+        Err(Denied::Conflict("that id stands for another blob: choose a new one").into())
+    }
+}
+
+/// Where the blob goes on after a chunk.
+pub(in crate::store) fn advanced(found: &Blob, account: AccountId, chunk: Chunk) -> Result<u64> {
+    if found.account != account {
+        return Err(Denied::NotFound(NO_BLOB).into());
+    }
+    if found.offset != chunk.offset {
+        return Err(Denied::Conflict("the blob goes on elsewhere: blob-create again says where").into());
+    }
+    let offset = chunk.offset.saturating_add(chunk.length);
+    if chunk.length == 0 || offset > found.size {
+        return Err(Denied::BadRequest("the chunk is empty, or the blob was announced with fewer bytes").into());
+    }
+    Ok(offset)
+}
+
+/// A blob's row.
+pub(in crate::store) fn decoded(row: &impl Columns) -> Result<Blob> {
+    Ok(Blob {
+        conversation: values::id(row, "log_id")?,
+        account: values::id(row, "account_id")?,
+        size: values::number(row, "size")?,
+        offset: values::number(row, "offset")?,
+    })
+}
+
+/// A chunk's row.
+pub(in crate::store) fn chunk(row: &impl Columns) -> Result<Chunk> {
+    Ok(Chunk {
+        offset: values::number(row, "offset")?,
+        length: values::number(row, "length")?,
+    })
 }

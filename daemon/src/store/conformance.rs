@@ -89,6 +89,9 @@ macro_rules! conformance {
                 the_same_entry_through_both_is_one
                 a_direct_conversation_made_from_both_sides_is_one
                 what_one_acknowledged_the_other_has
+                who_was_removed_appends_nothing_after_it
+                of_two_commits_of_one_epoch_one_is_made
+                writers_of_many_logs_in_any_order_never_block_each_other_for_good
             }
         );
     };

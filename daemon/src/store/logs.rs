@@ -117,6 +117,19 @@ pub(crate) struct Create {
     pub(crate) at: u64,
 }
 
+impl Create {
+    /// The two accounts of a direct conversation, the smaller id first.
+    pub(crate) fn pair(&self) -> Option<(AccountId, AccountId)> {
+        match (self.kind, self.members.as_slice()) {
+            (ConversationKind::Direct, &[other]) => {
+                let one = self.actor.account;
+                Some((one.min(other), one.max(other)))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What a creation came to.
 #[derive(Debug, Clone)]
 pub(crate) struct Created {

@@ -27,9 +27,9 @@ mod tests;
 mod trim;
 mod values;
 
-use super::{Result, Store, StoreError};
+use super::{Result, Store};
 use async_trait::async_trait;
-use fastchat_schema::{Database, DatabaseError};
+use fastchat_schema::Database;
 
 /// The store on SQLite.
 #[derive(Debug, Clone)]
@@ -53,21 +53,5 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT id FROM store").fetch_one(self.database.readers()).await?;
         Ok(())
-    }
-}
-
-impl From<DatabaseError> for StoreError {
-    fn from(error: DatabaseError) -> Self {
-        if error.is_unavailable() {
-            Self::Unavailable(error.into())
-        } else {
-            Self::Internal(error.into())
-        }
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        DatabaseError::from(error).into()
     }
 }

@@ -5,7 +5,7 @@ use crate::denials::Denials;
 use crate::desired::{Edit, Settings};
 use crate::metrics::Metrics;
 use crate::routes::{TABLE, router};
-use crate::store::{Change, SqliteStore};
+use crate::store::{self, Change, ControlStore};
 use crate::testing::host;
 use crate::tokens::{TokenDigest, process_token};
 use crate::{desired::Host, reconciler};
@@ -14,6 +14,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
+use fastchat_wire::Secret;
 use fastchat_wire::control::{Role, Status, status_path};
 use serde_json::Value;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub(super) const TOKEN: &str = "the-admin-token";
 pub(super) struct Plane {
     pub(super) app: Arc<App>,
     pub(super) router: Router,
-    pub(super) store: Arc<SqliteStore>,
+    pub(super) store: Arc<dyn ControlStore>,
     pub(super) tasks: JoinSet<()>,
     pub(super) folder: Arc<tempfile::TempDir>,
 }
@@ -47,7 +48,7 @@ impl Plane {
         let plane = Self::open(Arc::new(tempfile::tempdir().unwrap())).await;
         let settings = Settings {
             control: "http://127.0.0.1:7100".into(),
-            database: "sqlite:/db".into(),
+            database: Secret::new("sqlite:/db".into()),
             blobs: "/blobs".into(),
         };
         plane.edit(vec![Edit::SetSettings(settings), Edit::PutHost(host("h1"))]).await;
@@ -55,11 +56,9 @@ impl Plane {
     }
 
     async fn open(folder: Arc<tempfile::TempDir>) -> Self {
-        let store = Arc::new(
-            SqliteStore::open(&format!("sqlite:{}/fastchat.db", folder.path().display()))
-                .await
-                .unwrap(),
-        );
+        let store = store::open(&format!("sqlite:{}/fastchat.db", folder.path().display()))
+            .await
+            .unwrap();
         let (denials, writer) = Denials::new();
         let metrics = Metrics::new(TABLE).unwrap();
         let app = App::load(store.clone(), metrics, denials, TokenDigest::of(TOKEN), CancellationToken::new())

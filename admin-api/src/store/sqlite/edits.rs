@@ -1,9 +1,9 @@
 //! One edit each, as SQL.
 
-use super::rows::integer;
 use crate::desired::{Edit, Goal, Host, Instance, Settings};
 use crate::operation::Operation;
 use crate::store::StoreError;
+use crate::store::rows::{goal_columns, integer, to_json};
 use sqlx::SqliteConnection;
 
 /// Applies one edit of the change that makes `generation`.
@@ -14,7 +14,7 @@ pub(super) async fn apply(connection: &mut SqliteConnection, edit: &Edit, genera
         Edit::AddInstance(instance) => add_instance(connection, instance, generation).await,
         Edit::SetGoal { name, goal } => set_goal(connection, name, *goal, generation).await,
         Edit::SetBalancing { strategy, parameters } => {
-            let parameters = serde_json::to_string(parameters).map_err(|error| StoreError::Broken(error.to_string()))?;
+            let parameters = to_json(parameters)?;
             sqlx::query("UPDATE balancing SET strategy = ?, parameters = ?, generation = generation + 1")
                 .bind(strategy)
                 .bind(parameters)
@@ -29,7 +29,7 @@ pub(super) async fn apply(connection: &mut SqliteConnection, edit: &Edit, genera
 async fn set_settings(connection: &mut SqliteConnection, settings: &Settings) -> Result<(), StoreError> {
     sqlx::query("UPDATE cluster SET control = ?, database = ?, blobs = ?")
         .bind(&settings.control)
-        .bind(&settings.database)
+        .bind(settings.database.expose())
         .bind(&settings.blobs)
         .execute(connection)
         .await?;
@@ -95,17 +95,8 @@ async fn set_goal(connection: &mut SqliteConnection, name: &str, goal: Goal, gen
     }
 }
 
-fn goal_columns(goal: Goal) -> Result<(&'static str, Option<i64>), StoreError> {
-    Ok(match goal {
-        Goal::Run => ("run", None),
-        Goal::Drain { until } => ("drain", Some(integer(until)?)),
-        Goal::Stop => ("stop", None),
-        Goal::Gone => ("gone", None),
-    })
-}
-
 async fn put_operation(connection: &mut SqliteConnection, operation: &Operation) -> Result<(), StoreError> {
-    let document = serde_json::to_string(operation).map_err(|error| StoreError::Broken(error.to_string()))?;
+    let document = to_json(operation)?;
     sqlx::query(
         "INSERT INTO operations (id, target, state, document) VALUES (?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, document = excluded.document",

@@ -1,28 +1,20 @@
 //! What a change leaves behind: its audit row and its receipt.
 
-use super::rows::{self, integer};
-use crate::audit::{self, Record};
-use crate::store::{CommitError, RECEIPT_MS, Receipt, StoreError};
+use crate::audit::Record;
+use crate::store::{
+    CommitError, RECEIPT_MS, Receipt, StoreError,
+    rows::{self, integer, select},
+};
 use sqlx::SqliteConnection;
 
 /// Appends one record to the chain. The writer's turn keeps it one chain.
 pub(super) async fn append(connection: &mut SqliteConnection, record: &Record) -> Result<(), StoreError> {
-    let last = sqlx::query("SELECT seq, record, hash FROM audit ORDER BY seq DESC LIMIT 1")
-        .fetch_optional(&mut *connection)
-        .await?;
-    let (seq, previous) = match last {
-        Some(row) => {
-            let row = rows::audit(&row)?;
-            (row.seq, row.hash)
-        }
-        None => (0, audit::GENESIS),
-    };
-    let record = serde_json::to_string(record).map_err(|error| StoreError::Broken(error.to_string()))?;
-    let seq = seq + 1;
+    let last = sqlx::query(select::LAST_AUDIT).fetch_optional(&mut *connection).await?;
+    let row = rows::next_audit(last.as_ref(), record)?;
     sqlx::query("INSERT INTO audit (seq, record, hash) VALUES (?, ?, ?)")
-        .bind(integer(seq)?)
-        .bind(&record)
-        .bind(audit::next_hash(&previous, seq, &record).as_slice())
+        .bind(integer(row.seq)?)
+        .bind(&row.record)
+        .bind(row.hash.as_slice())
         .execute(connection)
         .await?;
     Ok(())

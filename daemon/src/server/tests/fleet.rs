@@ -8,6 +8,7 @@ use crate::{
     store::{LogStore, logs::Append, sqlite::SqliteStore},
 };
 use bytes::Bytes;
+use fastchat_wire::Secret;
 use fastchat_wire::{
     LogId, Secret32,
     control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
@@ -110,7 +111,7 @@ impl Fleet {
                 address: listeners.clients.local_addr().unwrap().to_string(),
                 bus_listen: buses[index].to_string(),
                 probe_listen: "127.0.0.1:0".into(),
-                database: url.clone(),
+                database: Secret::new(url.clone()),
                 blobs: folder.path().join("blobs").to_str().unwrap().into(),
                 fleet_key: Secret32::new([5; 32]),
                 weight: 1.0,

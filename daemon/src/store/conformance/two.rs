@@ -1,7 +1,7 @@
 //! What every store does with another process on the same data.
 
 use super::{
-    drafts::{NOW, append, append_one, commit, committed, read_all, seqs},
+    drafts::{NOW, append, append_one, commit, commit_accounts, commit_welcome, committed, read_all, seqs},
     people::{Person, converse, register},
 };
 use crate::store::{
@@ -12,7 +12,7 @@ use fastchat_wire::{
     LogId,
     chat::create::ConversationKind::{Direct, Group},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -115,4 +115,98 @@ pub(crate) async fn what_one_acknowledged_the_other_has(stores: Two) {
         ..append(&alice, log, "")
     };
     assert_eq!(append_one(&stores[0], stale).await, Err(Denied::EpochConflict { current: 1 }));
+}
+
+pub(crate) async fn who_was_removed_appends_nothing_after_it(stores: Two) {
+    let (alice, bob) = (register(&stores[0], "alice").await, register(&stores[1], "bob").await);
+    for _ in 0..8 {
+        let log = converse(&stores[0], &alice, Group, &[&bob]).await;
+        let (store, person) = (Arc::clone(&stores[1]), bob.clone());
+        let appending = tokio::spawn(async move {
+            let mut last = 0;
+            loop {
+                match append_one(&store, append(&person, log, "still here")).await {
+                    Ok(appended) => last = appended.seq,
+                    Err(denied) => return (last, denied),
+                }
+            }
+        });
+        // Two appends stand before the removal, so that it meets a writer at work.
+        while read_all(&stores[0], log, alice.actor()).await.last_seq < 3 {}
+        let removed = committed(&stores[0], commit_accounts(&alice, log, 0, &[], &[&bob])).await;
+        let (last, denied) = appending.await.unwrap();
+        assert_eq!(denied, Denied::NotMember);
+        assert!(last < removed.appended.seq, "{last} after the removal at {}", removed.appended.seq);
+        let seen = read_all(&stores[1], log, bob.actor()).await;
+        assert_eq!(seen.last_seq, removed.appended.seq + 1, "through the entry that tells of it");
+        append_one(&stores[0], append(&alice, log, "among us")).await.unwrap();
+        assert_eq!(read_all(&stores[1], log, bob.actor()).await.last_seq, seen.last_seq);
+    }
+}
+
+pub(crate) async fn of_two_commits_of_one_epoch_one_is_made(stores: Two) {
+    let (alice, bob) = (register(&stores[0], "alice").await, register(&stores[1], "bob").await);
+    let log = converse(&stores[0], &alice, Group, &[&bob]).await;
+    for epoch in 0..20 {
+        let (one, other) = tokio::join!(
+            stores[0].commit(commit(&alice, log, epoch)),
+            stores[1].commit(commit(&bob, log, epoch))
+        );
+        let refused = match (one, other) {
+            (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
+            both => panic!("one of {both:?} is to be refused"),
+        };
+        assert!(
+            matches!(refused, StoreError::Denied(Denied::EpochConflict { current }) if current == epoch + 1),
+            "{refused}"
+        );
+    }
+}
+
+pub(crate) async fn writers_of_many_logs_in_any_order_never_block_each_other_for_good(stores: Two) {
+    let alice = register(&stores[0], "alice").await;
+    let bob = register(&stores[1], "bob").await;
+    let mut logs = vec![LogId::archive_of(alice.account)];
+    for _ in 0..7 {
+        logs.push(converse(&stores[0], &alice, Group, &[&bob]).await);
+    }
+    let mut tasks = JoinSet::new();
+    for writer in 0..8 {
+        let (store, alice, mut logs) = (Arc::clone(&stores[writer % 2]), alice.clone(), logs.clone());
+        logs.rotate_left(writer);
+        if writer % 2 == 1 {
+            logs.reverse();
+        }
+        tasks.spawn(async move {
+            for _ in 0..12 {
+                let batch: Vec<_> = logs.iter().map(|log| append(&alice, *log, "")).collect();
+                for answer in store.append(&batch).await.unwrap() {
+                    answer.unwrap();
+                }
+            }
+        });
+    }
+    // Commits lock inboxes as well: both people's, beside conversations on either side of them.
+    for (index, log) in logs.iter().skip(1).enumerate() {
+        let (store, alice, bob, log) = (Arc::clone(&stores[index % 2]), alice.clone(), bob.clone(), *log);
+        tasks.spawn(async move {
+            for epoch in 0..6 {
+                committed(&store, commit_welcome(&alice, log, epoch, &[], &[bob.device, alice.device])).await;
+            }
+        });
+    }
+    tokio::time::timeout(Duration::from_secs(60), tasks.join_all())
+        .await
+        .expect("all of them end");
+    for log in logs {
+        let own = log == LogId::archive_of(alice.account);
+        // Eight writers' entries; in a conversation the first one, and six commits with their Welcomes.
+        let count = 8 * 12 + if own { 0 } else { 1 + 6 * 2 };
+        let page = read_all(&stores[0], log, alice.actor()).await;
+        assert_eq!(seqs(&page.entries), (1..=count).collect::<Vec<_>>());
+    }
+    for person in [&alice, &bob] {
+        let inbox = read_all(&stores[1], LogId::inbox_of(person.device), person.actor()).await;
+        assert_eq!(seqs(&inbox.entries), (1..=7 * 6).collect::<Vec<_>>());
+    }
 }

@@ -1,26 +1,20 @@
 //! Accounts: credentials, keyrings, identities. Devices and sessions are in
 //! [`super::sessions`], key packages in [`super::keys`].
 
-use super::{
-    SqliteStore, keys, sessions,
-    values::{self, bindable, id, number},
-};
+use super::{SqliteStore, keys, sessions, values::id_list};
 use crate::store::{
-    AccountStore, Denied, Result, StoreError,
+    AccountStore, Denied, Result,
     accounts::{Credentials, NewAccount, NewPassword, Resumption, SessionId, SignIn, TokenDigest},
+    directory,
+    values::{bindable, id, number},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use fastchat_wire::{
     AccountId, DeviceId, Username,
-    chat::{
-        auth_params::{AuthParameters, Kdf},
-        lookup::{DeviceInfo, LookedUp},
-    },
-    encoding::Bytes64,
-    username::InvalidUsername,
+    chat::{auth_params::AuthParameters, lookup::LookedUp},
 };
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
 #[async_trait]
 impl AccountStore for SqliteStore {
@@ -29,11 +23,7 @@ impl AccountStore for SqliteStore {
             .bind(username.as_str())
             .fetch_optional(self.database.readers())
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(AuthParameters {
-            salt: Bytes64(row.try_get("salt")?),
-            kdf: serde_json::from_str(row.try_get("kdf")?).map_err(|e| StoreError::Internal(e.into()))?,
-        }))
+        row.as_ref().map(directory::auth_params).transpose()
     }
 
     async fn register(&self, new: NewAccount) -> Result<()> {
@@ -51,7 +41,7 @@ impl AccountStore for SqliteStore {
         .bind(new.account.as_bytes().as_slice())
         .bind(new.username.as_str())
         .bind(new.params.salt.0.as_slice())
-        .bind(kdf_json(&new.params.kdf)?)
+        .bind(directory::kdf_json(&new.params.kdf)?)
         .bind(&new.auth_hash)
         .bind(&new.recovery_hash)
         .bind(new.keyring.as_ref())
@@ -69,7 +59,7 @@ impl AccountStore for SqliteStore {
             .bind(username.as_str())
             .fetch_optional(self.database.readers())
             .await?;
-        row.as_ref().map(credentials).transpose()
+        row.as_ref().map(directory::credentials).transpose()
     }
 
     async fn credentials_of(&self, account: AccountId) -> Result<Option<Credentials>> {
@@ -77,7 +67,7 @@ impl AccountStore for SqliteStore {
             .bind(account.as_bytes().as_slice())
             .fetch_optional(self.database.readers())
             .await?;
-        row.as_ref().map(credentials).transpose()
+        row.as_ref().map(directory::credentials).transpose()
     }
 
     async fn sign_in(&self, sign_in: SignIn) -> Result<Vec<SessionId>> {
@@ -94,17 +84,10 @@ impl AccountStore for SqliteStore {
 
     async fn living(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>> {
         let rows = sqlx::query("SELECT id FROM sessions WHERE id IN (SELECT unhex(value) FROM json_each(?))")
-            .bind(values::id_list(sessions.iter().map(|session| &session.0)))
+            .bind(id_list(sessions.iter().map(|session| &session.0)))
             .fetch_all(self.database.readers())
             .await?;
-        let session = |row: &SqliteRow| {
-            let id: &[u8] = row.try_get("id")?;
-            let id = id
-                .try_into()
-                .map_err(|_| values::inconsistent("a session's id is none".to_owned()))?;
-            Ok(SessionId(id))
-        };
-        rows.iter().map(session).collect()
+        rows.iter().map(|row| directory::session_id(row, "id")).collect()
     }
 
     async fn end_sessions(&self, account: AccountId) -> Result<()> {
@@ -119,7 +102,7 @@ impl AccountStore for SqliteStore {
              WHERE id = ? AND keyring_version = ? RETURNING keyring_version",
         )
         .bind(new.params.salt.0.as_slice())
-        .bind(kdf_json(&new.params.kdf)?)
+        .bind(directory::kdf_json(&new.params.kdf)?)
         .bind(&new.auth_hash)
         .bind(&new.recovery_hash)
         .bind(new.keyring.as_ref())
@@ -143,7 +126,7 @@ impl AccountStore for SqliteStore {
         .bind(username.as_str())
         .fetch_all(self.database.readers())
         .await?;
-        looked_up(&rows)
+        directory::looked_up(&rows)
     }
 
     async fn lookup_account(&self, account: AccountId) -> Result<Option<LookedUp>> {
@@ -154,7 +137,7 @@ impl AccountStore for SqliteStore {
         .bind(account.as_bytes().as_slice())
         .fetch_all(self.database.readers())
         .await?;
-        looked_up(&rows)
+        directory::looked_up(&rows)
     }
 
     async fn set_credential(&self, account: AccountId, device: DeviceId, identity: &[u8], credential: &[u8]) -> Result<()> {
@@ -222,44 +205,4 @@ pub(super) async fn insert_log(connection: &mut SqliteConnection, log: &[u8; 16]
         .execute(connection)
         .await?;
     Ok(())
-}
-
-fn kdf_json(kdf: &Kdf) -> Result<String> {
-    serde_json::to_string(kdf).map_err(|e| StoreError::Internal(e.into()))
-}
-
-fn credentials(row: &SqliteRow) -> Result<Credentials> {
-    Ok(Credentials {
-        account: id(row, "id")?,
-        auth_hash: row.try_get("auth_hash")?,
-        recovery_hash: row.try_get("recovery_hash")?,
-        keyring: row.try_get::<Vec<u8>, _>("keyring")?.into(),
-        keyring_version: number(row, "keyring_version")?,
-        locked: row.try_get::<i64, _>("locked")? != 0,
-    })
-}
-
-/// One row for each device; one without a device where there is none.
-fn looked_up(rows: &[SqliteRow]) -> Result<Option<LookedUp>> {
-    let Some(first) = rows.first() else { return Ok(None) };
-    let mut found = LookedUp {
-        account: id(first, "id")?,
-        username: first
-            .try_get::<&str, _>("username")?
-            .parse()
-            .map_err(|e: InvalidUsername| StoreError::Internal(e.into()))?,
-        identity: first.try_get::<Option<Vec<u8>>, _>("identity")?.map(Bytes64),
-        devices: Vec::with_capacity(rows.len()),
-    };
-    for row in rows {
-        if row.try_get::<Option<&[u8]>, _>("device_id")?.is_some() {
-            found.devices.push(DeviceInfo {
-                device: id(row, "device_id")?,
-                name: row.try_get("name")?,
-                created_at: number(row, "created_at")?,
-                credential: row.try_get::<Option<Vec<u8>>, _>("credential")?.map(Bytes64),
-            });
-        }
-    }
-    Ok(Some(found))
 }

@@ -1,13 +1,11 @@
 //! `append`: the hot path. A batch is one transaction of five statements, however
 //! many entries and logs it has: two reads, then (pure) decisions, then two writes.
 
-use super::{
-    insert::{self, NewEntry},
-    values::{self, LogKind, bindable},
-};
+use super::insert::{self, NewEntry};
 use crate::store::{
     Denied, Result, StoreError,
     logs::{Append, Appended},
+    values::{self, LogKind, bindable},
 };
 use fastchat_schema::Database;
 use fastchat_wire::{AccountId, DeviceId, EntryId, LogId};

@@ -1,19 +1,14 @@
 //! Blobs' metadata.
 
-use super::{
-    SqliteStore,
-    values::{bindable, id, number},
-};
+use super::SqliteStore;
 use crate::store::{
     BlobStore, Denied, Result,
-    blobs::{Blob, Chunk, NewBlob},
+    blobs::{Blob, Chunk, DAY_MS, NO_BLOB, NewBlob, advanced, announced, chunk as read_chunk, decoded},
+    values::{bindable, number},
 };
 use async_trait::async_trait;
 use fastchat_wire::{AccountId, BlobId, limits::BLOB_CHUNKS_MAX};
-use sqlx::{SqliteExecutor, sqlite::SqliteRow};
-
-/// The span of the quota.
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+use sqlx::SqliteExecutor;
 
 #[async_trait]
 impl BlobStore for SqliteStore {
@@ -32,13 +27,7 @@ impl BlobStore for SqliteStore {
             .fetch_optional(&mut *tx)
             .await?;
         if let Some(row) = existing {
-            let existing = decoded(&row)?;
-            let same = (existing.conversation, existing.account, existing.size) == (new.conversation, new.account, new.size);
-            return if same {
-                Ok(existing)
-            } else {
-                Err(Denied::Conflict("that id stands for another blob: choose a new one").into())
-            };
+            return announced(decoded(&row)?, &new);
         }
         let row = sqlx::query("SELECT coalesce(sum(size), 0) AS bytes FROM blobs WHERE account_id = ? AND created_at > ?")
             .bind(new.account.as_bytes().as_slice())
@@ -72,16 +61,7 @@ impl BlobStore for SqliteStore {
     async fn blob_advance(&self, blob: BlobId, account: AccountId, chunk: Chunk) -> Result<Blob> {
         let mut tx = self.database.write().await?;
         let found = readable(&mut *tx, blob, account).await?;
-        if found.account != account {
-            return Err(Denied::NotFound(NO_BLOB).into());
-        }
-        if found.offset != chunk.offset {
-            return Err(Denied::Conflict("the blob goes on elsewhere: blob-create again says where").into());
-        }
-        let offset = chunk.offset.saturating_add(chunk.length);
-        if chunk.length == 0 || offset > found.size {
-            return Err(Denied::BadRequest("the chunk is empty, or the blob was announced with fewer bytes").into());
-        }
+        let offset = advanced(&found, account, chunk)?;
         let row = sqlx::query("SELECT count(*) AS chunks FROM blob_chunks WHERE blob_id = ?")
             .bind(blob.as_bytes().as_slice())
             .fetch_one(&mut *tx)
@@ -112,17 +92,9 @@ impl BlobStore for SqliteStore {
                 .bind(bindable(offset))
                 .fetch_all(self.database.readers())
                 .await?;
-        let chunk = |row: &SqliteRow| {
-            Ok(Chunk {
-                offset: number(row, "offset")?,
-                length: number(row, "length")?,
-            })
-        };
-        rows.iter().map(chunk).collect()
+        rows.iter().map(read_chunk).collect()
     }
 }
-
-const NO_BLOB: &str = "no such blob";
 
 /// A blob of a conversation that the account is a member of.
 async fn readable(executor: impl SqliteExecutor<'_>, blob: BlobId, account: AccountId) -> Result<Blob> {
@@ -136,13 +108,4 @@ async fn readable(executor: impl SqliteExecutor<'_>, blob: BlobId, account: Acco
     .fetch_optional(executor)
     .await?;
     decoded(&row.ok_or(Denied::NotFound(NO_BLOB))?)
-}
-
-fn decoded(row: &SqliteRow) -> Result<Blob> {
-    Ok(Blob {
-        conversation: id(row, "log_id")?,
-        account: id(row, "account_id")?,
-        size: number(row, "size")?,
-        offset: number(row, "offset")?,
-    })
 }

@@ -2,36 +2,19 @@
 
 use super::{
     insert::{self, NewEntry},
-    state::Standing,
-    values::{bindable, id_list, role_text},
+    values::id_list,
 };
 use crate::store::{
-    Result, StoreError,
-    logs::{Actor, Entry, Written},
+    Result, entries,
+    logs::{Actor, Written},
+    standing::Standing,
+    values::{bindable, role_text},
 };
 use fastchat_wire::{
     AccountId, EntryId, LogId,
-    chat::entry::{Change, MemberChange, MemberChanges},
+    chat::entry::{Change, MemberChange},
 };
 use sqlx::SqliteConnection;
-use std::sync::Arc;
-
-/// The `member` entry of some changes.
-pub(super) fn member_entry(log: LogId, seq: u64, actor: Actor, entry: EntryId, at: u64, changes: Vec<MemberChange>) -> Result<Entry> {
-    let block = serde_json::to_vec(&MemberChanges { changes }).map_err(|error| StoreError::Internal(error.into()))?;
-    Ok(Entry {
-        log,
-        seq,
-        at,
-        kind: Arc::from("member"),
-        entry,
-        from: Some(actor.account),
-        device: Some(actor.device),
-        epoch: None,
-        block: block.into(),
-        welcome_to: Arc::from([]),
-    })
-}
 
 /// Applies changes to the members' rows: who comes reads from `from_seq`, who
 /// goes through `through_seq`.
@@ -102,7 +85,7 @@ pub(super) async fn write(
     }
     let seq = standing.last_seq + 1;
     apply(connection, log, &changes, seq, seq).await?;
-    let entry = member_entry(log, seq, actor, member, at, changes)?;
+    let entry = entries::member_entry(log, seq, actor, member, at, changes)?;
     insert::insert(connection, &[NewEntry::from(&entry)]).await?;
     sqlx::query("UPDATE logs SET last_seq = ?2, members_seq = ?2 WHERE id = ?1")
         .bind(log.0.as_slice())

@@ -1,16 +1,12 @@
 //! `conversations`: what an account is a member of, and its own logs.
 
-use super::values::{self, LogKind};
+use super::values::id_list;
 use crate::store::{
-    Denied, Result,
+    Result, listing,
     logs::{Actor, ConversationsPage, Membership},
 };
 use fastchat_schema::Database;
-use fastchat_wire::{
-    AccountId, LogId,
-    chat::conversations::{Conversation, LogBounds},
-};
-use sqlx::sqlite::SqliteRow;
+use fastchat_wire::{AccountId, LogId, chat::conversations::LogBounds};
 
 /// A page, ordered by id.
 pub(super) async fn conversations(database: &Database, account: AccountId, after: Option<LogId>, limit: u32) -> Result<ConversationsPage> {
@@ -27,27 +23,7 @@ pub(super) async fn conversations(database: &Database, account: AccountId, after
     .bind(i64::from(limit) + 1)
     .fetch_all(database.readers())
     .await?;
-    let asked = usize::try_from(limit).unwrap_or(usize::MAX);
-    Ok(ConversationsPage {
-        more: rows.len() > asked,
-        conversations: rows.iter().take(asked).map(conversation).collect::<Result<_>>()?,
-    })
-}
-
-fn conversation(row: &SqliteRow) -> Result<Conversation> {
-    let LogKind::Conversation(kind) = values::log_kind(row, "kind")? else {
-        return Err(values::inconsistent("an inbox or archive has members".to_owned()));
-    };
-    Ok(Conversation {
-        conversation: values::id(row, "id")?,
-        kind,
-        role: values::role(row, "role")?,
-        from_seq: values::number(row, "from_seq")?,
-        last_seq: values::number(row, "last_seq")?,
-        epoch: values::number(row, "epoch")?,
-        members: values::number(row, "members")?,
-        read: values::number(row, "read")?,
-    })
+    listing::conversations(&rows, limit)
 }
 
 /// Bounds of the device's inbox and of the account's archive.
@@ -58,16 +34,7 @@ pub(super) async fn own_logs(database: &Database, actor: Actor) -> Result<(LogBo
         .bind(archive.0.as_slice())
         .fetch_all(database.readers())
         .await?;
-    let bounds = rows.iter().map(|row| {
-        Ok(LogBounds {
-            log: values::id(row, "id")?,
-            first_seq: values::number(row, "first_seq")?,
-            last_seq: values::number(row, "last_seq")?,
-        })
-    });
-    let bounds: Vec<LogBounds> = bounds.collect::<Result<_>>()?;
-    let find = |log: LogId| bounds.iter().find(|bounds| bounds.log == log).cloned().ok_or(Denied::NotMember);
-    Ok((find(inbox)?, find(archive)?))
+    listing::own_logs(&rows, actor)
 }
 
 /// What a device's connection receives pushes of, with the last numbers.
@@ -82,7 +49,7 @@ pub(super) async fn logs_of(database: &Database, actor: Actor) -> Result<Vec<(Lo
     .bind(actor.device.0.as_slice())
     .fetch_all(database.readers())
     .await?;
-    rows.iter().map(last_seq).collect()
+    rows.iter().map(listing::last_seq).collect()
 }
 
 /// Who of these accounts reads which conversation, and from where.
@@ -93,29 +60,17 @@ pub(super) async fn memberships(database: &Database, accounts: &[AccountId]) -> 
          CROSS JOIN members AS own ON own.account_id = unhex(account.value) AND own.through_seq IS NULL
          CROSS JOIN logs AS log ON log.id = own.log_id",
     )
-    .bind(values::id_list(accounts.iter().map(AccountId::as_bytes)))
+    .bind(id_list(accounts.iter().map(AccountId::as_bytes)))
     .fetch_all(database.readers())
     .await?;
-    let membership = |row: &SqliteRow| {
-        Ok(Membership {
-            log: values::id(row, "id")?,
-            account: values::id(row, "account_id")?,
-            from_seq: values::number(row, "from_seq")?,
-            last_seq: values::number(row, "last_seq")?,
-        })
-    };
-    rows.iter().map(membership).collect()
+    rows.iter().map(listing::membership).collect()
 }
 
 /// Last numbers of the logs that exist.
 pub(super) async fn last_seqs(database: &Database, logs: &[LogId]) -> Result<Vec<(LogId, u64)>> {
     let rows = sqlx::query("SELECT id, last_seq FROM logs WHERE id IN (SELECT unhex(value) FROM json_each(?))")
-        .bind(values::id_list(logs.iter().map(LogId::as_bytes)))
+        .bind(id_list(logs.iter().map(LogId::as_bytes)))
         .fetch_all(database.readers())
         .await?;
-    rows.iter().map(last_seq).collect()
-}
-
-fn last_seq(row: &SqliteRow) -> Result<(LogId, u64)> {
-    Ok((values::id(row, "id")?, values::number(row, "last_seq")?))
+    rows.iter().map(listing::last_seq).collect()
 }

@@ -1,17 +1,15 @@
 //! `create`: a new conversation with its first `member` entry.
 
-use super::{
-    change,
-    state::{self, Standing},
-    values::{self, LogKind, bindable, kind_text},
-};
+use super::{change, state};
 use crate::store::{
-    Denied, Result,
+    Result,
     logs::{Create, Created},
-    rules::{self, State},
+    rules,
+    standing::{self, Standing},
+    values::{self, bindable, kind_text},
 };
 use fastchat_schema::Database;
-use fastchat_wire::{AccountId, LogId, chat::create::ConversationKind};
+use fastchat_wire::LogId;
 use sqlx::SqliteConnection;
 
 /// Creates.
@@ -27,19 +25,10 @@ pub(super) async fn create(database: &Database, create: Create) -> Result<Create
     }
     state::check_accounts(&mut transaction, &create.members).await?;
     insert_log(&mut transaction, &create).await?;
-    let empty = Standing {
-        last_seq: 0,
-        members_seq: 0,
-        state: State {
-            kind: create.kind,
-            epoch: 0,
-            members: Vec::new(),
-        },
-    };
     let written = change::write(
         &mut transaction,
         create.conversation,
-        &empty,
+        &Standing::empty(create.kind),
         create.actor,
         create.member_entry,
         create.at,
@@ -56,7 +45,7 @@ pub(super) async fn create(database: &Database, create: Create) -> Result<Create
 
 /// The pair's conversation, or the creator's own one again.
 async fn existing(connection: &mut SqliteConnection, create: &Create) -> Result<Option<LogId>> {
-    if let Some((low, high)) = pair(create) {
+    if let Some((low, high)) = create.pair() {
         let found = sqlx::query("SELECT log_id FROM direct_pairs WHERE low = ? AND high = ?")
             .bind(low.0.as_slice())
             .bind(high.0.as_slice())
@@ -71,15 +60,7 @@ async fn existing(connection: &mut SqliteConnection, create: &Create) -> Result<
         .fetch_optional(connection)
         .await?;
     let Some(taken) = taken else { return Ok(None) };
-    let creator: AccountId = values::id(&taken, "account_id")?;
-    let own = creator == create.actor.account
-        && create.kind == ConversationKind::Group
-        && values::log_kind(&taken, "kind")? == LogKind::Conversation(ConversationKind::Group);
-    if own {
-        Ok(Some(create.conversation))
-    } else {
-        Err(Denied::Conflict("that id stands for something else: choose another").into())
-    }
+    standing::taken(&taken, create).map(Some)
 }
 
 async fn insert_log(connection: &mut SqliteConnection, create: &Create) -> Result<()> {
@@ -90,7 +71,7 @@ async fn insert_log(connection: &mut SqliteConnection, create: &Create) -> Resul
         .bind(bindable(create.at))
         .execute(&mut *connection)
         .await?;
-    if let Some((low, high)) = pair(create) {
+    if let Some((low, high)) = create.pair() {
         sqlx::query("INSERT INTO direct_pairs (low, high, log_id) VALUES (?, ?, ?)")
             .bind(low.0.as_slice())
             .bind(high.0.as_slice())
@@ -99,15 +80,4 @@ async fn insert_log(connection: &mut SqliteConnection, create: &Create) -> Resul
             .await?;
     }
     Ok(())
-}
-
-/// The two accounts of a direct conversation, the smaller id first.
-fn pair(create: &Create) -> Option<(AccountId, AccountId)> {
-    match (create.kind, create.members.as_slice()) {
-        (ConversationKind::Direct, &[other]) => {
-            let one = create.actor.account;
-            Some((one.min(other), one.max(other)))
-        }
-        _ => None,
-    }
 }

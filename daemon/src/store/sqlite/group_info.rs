@@ -1,7 +1,6 @@
 //! `group-info`: what came with the last commit.
 
-use super::values;
-use crate::store::{Denied, Result};
+use crate::store::{Denied, Result, values};
 use bytes::Bytes;
 use fastchat_schema::Database;
 use fastchat_wire::{AccountId, LogId};

@@ -3,8 +3,7 @@
 //! All ids and blocks travel concatenated in one blob, and a JSON array says
 //! where each entry's begin: row by row would be half as fast.
 
-use super::values::bindable;
-use crate::store::{Result, logs::Entry};
+use crate::store::{Result, logs::Entry, values::bindable};
 use fastchat_wire::{AccountId, DeviceId, EntryId, LogId};
 use sqlx::SqliteConnection;
 

@@ -1,7 +1,9 @@
 //! Key packages: handed out once each, the last-resort one again and again.
 
-use super::values::{bindable, id, number};
-use crate::store::{Denied, Result};
+use crate::store::{
+    Denied, Result,
+    values::{bindable, id, number},
+};
 use bytes::Bytes;
 use fastchat_schema::Database;
 use fastchat_wire::{

@@ -1,29 +1,9 @@
 //! `mark`: watermarks, which never move back.
 
-use super::values::{self, bindable};
-use crate::store::{Denied, Result, logs::Moved};
+use crate::store::{Denied, Result, logs::Moved, marks::Marks, values::bindable};
 use fastchat_schema::Database;
 use fastchat_wire::{AccountId, LogId};
 use sqlx::{Executor, Sqlite};
-
-/// A member's watermarks, and the log's last number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Marks {
-    delivered: u64,
-    read: u64,
-    last_seq: u64,
-}
-
-impl Marks {
-    /// What moves: forward only, and not beyond the last entry.
-    fn moved(self, delivered: Option<u64>, read: Option<u64>) -> Moved {
-        let forward = |wanted: Option<u64>, stands: u64| wanted.map(|wanted| wanted.min(self.last_seq)).filter(|wanted| *wanted > stands);
-        Moved {
-            delivered: forward(delivered, self.delivered),
-            read: forward(read, self.read),
-        }
-    }
-}
 
 /// Moves the marks of a present member.
 pub(super) async fn mark(
@@ -68,33 +48,5 @@ async fn marks<'e>(executor: impl Executor<'e, Database = Sqlite>, conversation:
     .fetch_optional(executor)
     .await?
     .ok_or(Denied::NotMember)?;
-    Ok(Marks {
-        delivered: values::number(&row, "delivered")?,
-        read: values::number(&row, "read")?,
-        last_seq: values::number(&row, "last_seq")?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn marks_move_forward_only_and_not_beyond_the_last_entry() {
-        let marks = Marks {
-            delivered: 5,
-            read: 3,
-            last_seq: 9,
-        };
-        for (delivered, read, expected) in [
-            (None, None, (None, None)),
-            (Some(5), Some(3), (None, None)),
-            (Some(4), Some(2), (None, None)),
-            (Some(6), Some(4), (Some(6), Some(4))),
-            (Some(100), None, (Some(9), None)),
-        ] {
-            let moved = marks.moved(delivered, read);
-            assert_eq!((moved.delivered, moved.read), expected, "{delivered:?} {read:?}");
-        }
-    }
+    Marks::read(&row)
 }

@@ -1,13 +1,11 @@
 //! `members`: who belongs to a conversation; and its roster, for pushing.
 
-use super::values::{self, LogKind};
 use crate::store::{
-    Denied, Result,
-    logs::{MembersPage, Roster, RosterMember},
+    Denied, Result, listing,
+    logs::{MembersPage, Roster},
 };
 use fastchat_schema::Database;
-use fastchat_wire::{AccountId, DeviceId, LogId, chat::members::Member};
-use sqlx::{Row, sqlite::SqliteRow};
+use fastchat_wire::{AccountId, LogId};
 
 /// A page of present members, ordered by account, for one of them.
 pub(super) async fn members(
@@ -37,25 +35,7 @@ pub(super) async fn members(
     .bind(i64::from(limit) + 1)
     .fetch_all(&mut *snapshot)
     .await?;
-    let asked = usize::try_from(limit).unwrap_or(usize::MAX);
-    Ok(MembersPage {
-        more: rows.len() > asked,
-        members: rows.iter().take(asked).map(member).collect::<Result<_>>()?,
-    })
-}
-
-fn member(row: &SqliteRow) -> Result<Member> {
-    let username: &str = row.try_get("username")?;
-    Ok(Member {
-        account: values::id(row, "account_id")?,
-        username: username
-            .parse()
-            .map_err(|_| values::inconsistent("a stored username is none".to_owned()))?,
-        role: values::role(row, "role")?,
-        devices: values::concatenated_ids(row, "devices")?,
-        read: values::number(row, "read")?,
-        delivered: values::number(row, "delivered")?,
-    })
+    listing::members(&rows, limit)
 }
 
 /// Who gets a log's pushes.
@@ -68,37 +48,5 @@ pub(super) async fn roster(database: &Database, log: LogId) -> Result<Roster> {
     .bind(log.0.as_slice())
     .fetch_all(database.readers())
     .await?;
-    let mut roster = Roster {
-        log,
-        members_seq: 0,
-        only_device: None,
-        members: Vec::with_capacity(rows.len()),
-    };
-    for row in &rows {
-        let kind = values::log_kind(row, "kind")?;
-        if kind == LogKind::Inbox {
-            roster.only_device = Some(DeviceId(log.0));
-        }
-        roster.members_seq = values::number(row, "members_seq")?;
-        roster.members.extend(match kind {
-            LogKind::Inbox | LogKind::Archive => Some(RosterMember {
-                account: values::id(row, "owner")?,
-                from_seq: 1,
-                through_seq: None,
-            }),
-            LogKind::Conversation(_) => roster_member(row)?,
-        });
-    }
-    Ok(roster)
-}
-
-fn roster_member(row: &SqliteRow) -> Result<Option<RosterMember>> {
-    let Some(account) = values::optional_id(row, "account_id")? else {
-        return Ok(None);
-    };
-    Ok(Some(RosterMember {
-        account,
-        from_seq: values::number(row, "from_seq")?,
-        through_seq: values::optional_number(row, "through_seq")?,
-    }))
+    listing::roster(log, &rows)
 }

@@ -1,25 +1,16 @@
 //! Devices and sessions.
-//!
-//! ```text
-//!  a session's tokens     offered ──first use──> current ──a newer one's first use──> retired
-//!                         (one a day)            (good)                               (its use ends the session)
-//! ```
 
-use super::{
-    accounts::insert_log,
-    values::{bindable, id, number},
-};
+use super::accounts::insert_log;
 use crate::store::{
     Denied, Result,
-    accounts::{ResumedSession, Resumption, SESSIONS_PER_DEVICE_MAX, SessionId, SignIn, TOKEN_MS, TokenDigest},
+    accounts::{Resumption, SESSIONS_PER_DEVICE_MAX, SessionId, SignIn, TokenDigest},
+    directory::session_id,
+    tokens::{REMEMBERED_MS, resumed, token},
+    values::bindable,
 };
 use fastchat_schema::Database;
 use fastchat_wire::{AccountId, DeviceId, limits::DEVICES_PER_ACCOUNT_MAX};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
-
-/// How long tokens that are out of use are remembered: a dead one that is older
-/// is like one that never was.
-const REMEMBERED_MS: u64 = 90 * TOKEN_MS;
+use sqlx::SqliteConnection;
 
 /// A device, with its inbox.
 pub(super) async fn insert_device(
@@ -122,40 +113,11 @@ async fn make_room(connection: &mut SqliteConnection, device: DeviceId) -> Resul
     rows.iter().map(|row| session_id(row, "id")).collect()
 }
 
-/// What is known of a token.
-struct Token {
-    state: String,
-    session: ResumedSession,
-    locked: bool,
-    /// When the session's newest token was issued.
-    newest_at: u64,
-}
-
-impl Token {
-    fn is_due(&self, at: u64) -> bool {
-        self.newest_at.saturating_add(TOKEN_MS) <= at
-    }
-}
-
 const TOKEN: &str = "
     SELECT t.state, s.id AS session_id, s.account_id, s.device_id, a.locked,
            (SELECT max(issued_at) FROM session_tokens WHERE session_id = s.id) AS newest_at
     FROM session_tokens t JOIN sessions s ON s.id = t.session_id JOIN accounts a ON a.id = s.account_id
     WHERE t.digest = ?";
-
-fn token(row: &SqliteRow) -> Result<Token> {
-    Ok(Token {
-        state: row.try_get("state")?,
-        session: ResumedSession {
-            account: id(row, "account_id")?,
-            device: id(row, "device_id")?,
-            session: session_id(row, "session_id")?,
-            rotated: false,
-        },
-        locked: row.try_get::<i64, _>("locked")? != 0,
-        newest_at: number(row, "newest_at")?,
-    })
-}
 
 pub(super) async fn resume(database: &Database, digest: TokenDigest, fresh: TokenDigest, at: u64) -> Result<Resumption> {
     // Most resumptions change nothing: they need no turn among the writers.
@@ -202,13 +164,6 @@ pub(super) async fn resume(database: &Database, digest: TokenDigest, fresh: Toke
     Ok(resumption)
 }
 
-fn resumed(found: &Token, rotated: bool) -> Result<Resumption> {
-    if found.locked {
-        return Err(Denied::Locked.into());
-    }
-    Ok(Resumption::Resumed(ResumedSession { rotated, ..found.session }))
-}
-
 pub(super) async fn end_session(database: &Database, session: SessionId) -> Result<()> {
     let mut tx = database.write().await?;
     delete_session(&mut tx, session).await?;
@@ -247,8 +202,4 @@ pub(super) async fn remove_device(database: &Database, account: AccountId, devic
         sqlx::query(delete).bind(device.as_bytes().as_slice()).execute(&mut *tx).await?;
     }
     Ok(tx.commit().await?)
-}
-
-fn session_id(row: &SqliteRow, column: &str) -> Result<SessionId> {
-    id(row, column).map(SessionId)
 }

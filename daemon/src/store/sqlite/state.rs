@@ -1,20 +1,9 @@
 //! A conversation as it stands under the writer's lock.
 
-use super::values::{self, LogKind};
-use crate::store::{
-    Denied, Result,
-    rules::{Membership, State},
-};
+use super::values::id_list;
+use crate::store::{Denied, Result, standing::Standing, values};
 use fastchat_wire::{AccountId, DeviceId, EntryId, LogId};
 use sqlx::SqliteConnection;
-
-/// A conversation's counters and present members.
-#[derive(Debug, Clone)]
-pub(super) struct Standing {
-    pub(super) last_seq: u64,
-    pub(super) members_seq: u64,
-    pub(super) state: State,
-}
 
 /// Reads a conversation. Denied: `not-member` where there is none.
 pub(super) async fn read(connection: &mut SqliteConnection, conversation: LogId) -> Result<Standing> {
@@ -23,29 +12,11 @@ pub(super) async fn read(connection: &mut SqliteConnection, conversation: LogId)
         .fetch_optional(&mut *connection)
         .await?
         .ok_or(Denied::NotMember)?;
-    let LogKind::Conversation(kind) = values::log_kind(&log, "kind")? else {
-        return Err(Denied::NotMember.into());
-    };
     let members = sqlx::query("SELECT account_id, role, from_seq FROM members WHERE log_id = ? AND through_seq IS NULL")
         .bind(conversation.0.as_slice())
         .fetch_all(connection)
         .await?;
-    let members = members.iter().map(|row| {
-        Ok(Membership {
-            account: values::id(row, "account_id")?,
-            role: values::role(row, "role")?,
-            from_seq: values::number(row, "from_seq")?,
-        })
-    });
-    Ok(Standing {
-        last_seq: values::number(&log, "last_seq")?,
-        members_seq: values::number(&log, "members_seq")?,
-        state: State {
-            kind,
-            epoch: values::number(&log, "epoch")?,
-            members: members.collect::<Result<_>>()?,
-        },
-    })
+    Standing::read(&log, &members)
 }
 
 /// Where an entry stands already, and when it came.
@@ -68,7 +39,7 @@ pub(super) async fn find_entry(
 /// Denied: `not-found` unless every account exists. Each is named once.
 pub(super) async fn check_accounts(connection: &mut SqliteConnection, accounts: &[AccountId]) -> Result<()> {
     let known: i64 = sqlx::query_scalar("SELECT count(*) FROM accounts WHERE id IN (SELECT unhex(value) FROM json_each(?))")
-        .bind(values::id_list(accounts.iter().map(AccountId::as_bytes)))
+        .bind(id_list(accounts.iter().map(AccountId::as_bytes)))
         .fetch_one(connection)
         .await?;
     if usize::try_from(known) == Ok(accounts.len()) {

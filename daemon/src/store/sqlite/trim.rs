@@ -1,7 +1,9 @@
 //! `trim`: a device forgets the beginning of its inbox.
 
-use super::values::{self, LogKind, bindable};
-use crate::store::{Denied, Result};
+use crate::store::{
+    Denied, Result,
+    values::{self, LogKind, bindable},
+};
 use fastchat_schema::Database;
 use fastchat_wire::{DeviceId, LogId};
 

@@ -71,8 +71,8 @@ pub struct ServerSpec {
     pub bus_listen: String,
     /// Where it serves `/metrics`, `/healthz`, `/readyz`.
     pub probe_listen: String,
-    /// `sqlite:PATH`.
-    pub database: String,
+    /// `sqlite:PATH` or `postgres://…`, which may hold a password.
+    pub database: Secret,
     /// Folder of the blobs.
     pub blobs: String,
     /// The fleet's key: tickets, link and bus tokens are derived from it.

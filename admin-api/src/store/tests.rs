@@ -1,13 +1,88 @@
+//! What the control plane's store does, on both kinds of database.
+
 use super::*;
+use crate::audit;
 use crate::desired::{Goal, Ordinals, Settings};
 use crate::operation::{Kind, Target};
 use crate::testing::{host, instance};
+use fastchat_schema_testing::TestDatabase;
+use fastchat_wire::Secret;
 use fastchat_wire::control::Role;
 
-async fn store(folder: &tempfile::TempDir) -> SqliteStore {
-    SqliteStore::open(&format!("sqlite:{}/fastchat.db", folder.path().display()))
-        .await
-        .unwrap()
+/// A database of either kind, empty.
+enum Place {
+    Sqlite(tempfile::TempDir),
+    Postgres(TestDatabase),
+}
+
+impl Place {
+    fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    async fn another(&self) -> Self {
+        match self {
+            Self::Sqlite(_) => Self::sqlite(),
+            Self::Postgres(_) => Self::Postgres(TestDatabase::empty().await),
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => format!("sqlite:{}/fastchat.db", folder.path().display()),
+            Self::Postgres(database) => database.url(),
+        }
+    }
+
+    /// Somebody writes past the control plane.
+    async fn tamper(&self, sql: &'static str) {
+        match self {
+            Self::Sqlite(_) => drop(
+                sqlx::query(sql)
+                    .execute(&sqlx::SqlitePool::connect(&self.url()).await.unwrap())
+                    .await
+                    .unwrap(),
+            ),
+            Self::Postgres(_) => drop(
+                sqlx::query(sql)
+                    .execute(&sqlx::PgPool::connect(&self.url()).await.unwrap())
+                    .await
+                    .unwrap(),
+            ),
+        }
+    }
+}
+
+async fn store(place: &Place) -> Arc<dyn ControlStore> {
+    open(&place.url()).await.unwrap()
+}
+
+/// Runs every test on both kinds of database.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Place::sqlite()).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Place::Postgres(fastchat_schema_testing::TestDatabase::empty().await)).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    a_new_fleet_has_its_own_key_for_ever
+    what_was_committed_is_read_again_whole
+    instances_that_are_gone_leave_their_number_behind
+    a_change_that_was_decided_on_an_older_generation_is_refused_whole
+    operations_move_without_a_new_generation
+    a_key_is_remembered_for_a_day
+    the_audit_log_is_one_chain_whose_pages_can_be_checked
 }
 
 fn change(based_on: u64, edits: Vec<Edit>) -> Change {
@@ -41,31 +116,27 @@ fn operation(state: OperationState) -> Operation {
     }
 }
 
-#[tokio::test]
-async fn a_new_fleet_has_its_own_key_for_ever() {
-    let folder = tempfile::tempdir().unwrap();
-    let first = store(&folder).await;
+async fn a_new_fleet_has_its_own_key_for_ever(place: Place) {
+    let first = store(&place).await;
     let fleet = first.fleet().await.unwrap();
     assert_eq!(
         (fleet.generation, fleet.balancing.strategy.as_str(), fleet.balancing.generation),
         (1, "least-load", 1)
     );
     first.close().await;
-    let again = store(&folder).await.fleet().await.unwrap();
+    let again = store(&place).await.fleet().await.unwrap();
     assert_eq!(again.cluster, fleet.cluster);
-    let other = tempfile::tempdir().unwrap();
+    let other = place.another().await;
     let other = store(&other).await.fleet().await.unwrap();
     assert_ne!(other.cluster.fleet_key, fleet.cluster.fleet_key);
     assert_ne!(other.cluster.store, fleet.cluster.store);
 }
 
-#[tokio::test]
-async fn what_was_committed_is_read_again_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = store(&folder).await;
+async fn what_was_committed_is_read_again_whole(place: Place) {
+    let store = store(&place).await;
     let settings = Settings {
         control: "http://127.0.0.1:7100".into(),
-        database: "sqlite:/a".into(),
+        database: Secret::new("sqlite:/a".into()),
         blobs: "/b".into(),
     };
     let edits = vec![
@@ -99,10 +170,8 @@ async fn what_was_committed_is_read_again_whole() {
     );
 }
 
-#[tokio::test]
-async fn instances_that_are_gone_leave_their_number_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = store(&folder).await;
+async fn instances_that_are_gone_leave_their_number_behind(place: Place) {
+    let store = store(&place).await;
     let edits = vec![Edit::PutHost(host("h1")), Edit::AddInstance(instance(Role::Server, 1))];
     store.commit(change(1, edits)).await.unwrap();
     store
@@ -120,10 +189,8 @@ async fn instances_that_are_gone_leave_their_number_behind() {
     assert_eq!(fleet.ordinals, Ordinals { server: 1, balancer: 0 });
 }
 
-#[tokio::test]
-async fn a_change_that_was_decided_on_an_older_generation_is_refused_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = store(&folder).await;
+async fn a_change_that_was_decided_on_an_older_generation_is_refused_whole(place: Place) {
+    let store = store(&place).await;
     store.commit(change(1, vec![Edit::PutHost(host("h1"))])).await.unwrap();
     let late = Change {
         receipt: Some(receipt("k", 1)),
@@ -134,10 +201,8 @@ async fn a_change_that_was_decided_on_an_older_generation_is_refused_whole() {
     assert_eq!(store.receipt("admin", "k", 1).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn operations_move_without_a_new_generation() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = store(&folder).await;
+async fn operations_move_without_a_new_generation(place: Place) {
+    let store = store(&place).await;
     let pending = operation(OperationState::Pending);
     assert_eq!(store.commit(change(1, vec![Edit::PutOperation(pending.clone())])).await.unwrap(), 1);
     assert_eq!(store.open_operations().await.unwrap(), std::slice::from_ref(&pending));
@@ -152,10 +217,8 @@ async fn operations_move_without_a_new_generation() {
     assert_eq!(store.operation_counts().await.unwrap(), [(OperationState::Succeeded, 1)]);
 }
 
-#[tokio::test]
-async fn a_key_is_remembered_for_a_day() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = store(&folder).await;
+async fn a_key_is_remembered_for_a_day(place: Place) {
+    let store = store(&place).await;
     let with = |receipt| Change {
         receipt: Some(receipt),
         ..change(1, vec![])
@@ -167,10 +230,8 @@ async fn a_key_is_remembered_for_a_day() {
     store.commit(with(receipt("k", RECEIPT_MS + 2_000))).await.unwrap();
 }
 
-#[tokio::test]
-async fn the_audit_log_is_one_chain_whose_pages_can_be_checked() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = store(&folder).await;
+async fn the_audit_log_is_one_chain_whose_pages_can_be_checked(place: Place) {
+    let store = store(&place).await;
     let record = |who: &str| crate::testing::record(who);
     store.append_audit(&[record("a"), record("b")]).await.unwrap();
     store
@@ -186,12 +247,9 @@ async fn the_audit_log_is_one_chain_whose_pages_can_be_checked() {
     let rest = store.audit(2, 10).await.unwrap();
     assert_eq!((rest.previous, rest.rows.as_slice()), (all.rows[1].hash, &all.rows[2..]));
     assert_eq!(audit::broken_at(&rest.previous, 2, &rest.rows), None);
-    let mut transaction = store.database.write().await.unwrap();
-    sqlx::query("UPDATE audit SET record = replace(record, '\"b\"', '\"x\"') WHERE seq = 2")
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-    transaction.commit().await.unwrap();
+    place
+        .tamper("UPDATE audit SET record = replace(record, '\"b\"', '\"x\"') WHERE seq = 2")
+        .await;
     let tampered = store.audit(0, 10).await.unwrap();
     assert_eq!(audit::broken_at(&tampered.previous, 0, &tampered.rows), Some(2));
 }

@@ -1,0 +1,80 @@
+//! The store on PostgreSQL: any number of servers on any number of hosts.
+//!
+//! ```text
+//!  a read     one statement, or one snapshot
+//!  a write    one transaction: lock (lock.rs), then read what stands now, decide by
+//!             super::rules, write; READ COMMITTED, so that each statement sees what
+//!             was committed while the lock was waited for
+//!  append     the same in one call of a function that the schema defines
+//! ```
+//!
+//! Nothing is written on the strength of a read from before its lock, and a
+//! conflict is an answer, never something to pass over.
+
+mod accounts;
+mod append;
+mod blobs;
+mod change;
+mod commit;
+mod conversations;
+mod create;
+mod fetch;
+mod grant;
+mod group_info;
+mod insert;
+mod keys;
+mod leave;
+mod lock;
+mod logs;
+mod mark;
+mod members;
+mod sessions;
+mod state;
+#[cfg(test)]
+mod tests;
+mod trim;
+mod values;
+
+use super::{Result, Store, StoreError};
+use async_trait::async_trait;
+use fastchat_schema::{DatabaseError, PostgresDatabase};
+
+/// The store on PostgreSQL.
+#[derive(Debug, Clone)]
+pub(crate) struct PostgresStore {
+    database: PostgresDatabase,
+}
+
+impl PostgresStore {
+    /// A store on an open database.
+    pub(crate) fn new(database: PostgresDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn store_id(&self) -> Result<String> {
+        Ok(self.database.store_id().to_owned())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT id FROM store").fetch_one(self.database.pool()).await?;
+        Ok(())
+    }
+}
+
+/// How often something is tried whose name or id somebody else takes at the same moment.
+const ATTEMPTS_MAX: usize = 3;
+
+/// Does something that looks whether a name or id is taken, then takes it. Where
+/// somebody else came between, nothing was written: it looks again.
+async fn again_if_taken<T, F: Future<Output = Result<T>>>(attempt: impl Fn() -> F) -> Result<T> {
+    for _ in 1..ATTEMPTS_MAX {
+        match attempt().await {
+            Err(StoreError::Internal(error)) if error.downcast_ref().is_some_and(DatabaseError::is_taken) => {}
+            outcome => return outcome,
+        }
+    }
+    attempt().await
+}

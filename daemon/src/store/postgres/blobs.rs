@@ -1,0 +1,124 @@
+//! Blobs' metadata.
+
+use super::{PostgresStore, again_if_taken, lock};
+use crate::store::{
+    BlobStore, Denied, Result,
+    blobs::{Blob, Chunk, DAY_MS, NO_BLOB, NewBlob, advanced, announced, chunk as read_chunk, decoded},
+    values::{bindable, number},
+};
+use async_trait::async_trait;
+use fastchat_schema::PostgresDatabase;
+use fastchat_wire::{AccountId, BlobId, limits::BLOB_CHUNKS_MAX};
+use sqlx::PgExecutor;
+
+#[async_trait]
+impl BlobStore for PostgresStore {
+    async fn blob_create(&self, new: NewBlob) -> Result<Blob> {
+        again_if_taken(|| create(&self.database, &new)).await
+    }
+
+    async fn blob(&self, blob: BlobId, account: AccountId) -> Result<Blob> {
+        readable(self.database.pool(), blob, account).await
+    }
+
+    async fn blob_advance(&self, blob: BlobId, account: AccountId, chunk: Chunk) -> Result<Blob> {
+        let mut tx = self.database.write().await?;
+        sqlx::query("SELECT 1 FROM blobs WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(blob.as_bytes().as_slice())
+            .execute(&mut *tx)
+            .await?;
+        let found = readable(&mut *tx, blob, account).await?;
+        let offset = advanced(&found, account, chunk)?;
+        let row = sqlx::query("SELECT count(*) AS chunks FROM blob_chunks WHERE blob_id = $1")
+            .bind(blob.as_bytes().as_slice())
+            .fetch_one(&mut *tx)
+            .await?;
+        if number(&row, "chunks")? >= BLOB_CHUNKS_MAX as u64 {
+            return Err(Denied::QuotaExceeded("the blob came in too many pieces: put larger ones").into());
+        }
+        sqlx::query("INSERT INTO blob_chunks (blob_id, \"offset\", length) VALUES ($1, $2, $3)")
+            .bind(blob.as_bytes().as_slice())
+            .bind(bindable(chunk.offset))
+            .bind(bindable(chunk.length))
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("UPDATE blobs SET \"offset\" = $1 WHERE id = $2")
+            .bind(bindable(offset))
+            .bind(blob.as_bytes().as_slice())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Blob { offset, ..found })
+    }
+
+    async fn blob_chunks(&self, blob: BlobId, offset: u64, length: u64) -> Result<Vec<Chunk>> {
+        let rows = sqlx::query(
+            r#"SELECT "offset", length FROM blob_chunks WHERE blob_id = $1 AND "offset" < $2 AND "offset" + length > $3 ORDER BY "offset""#,
+        )
+        .bind(blob.as_bytes().as_slice())
+        .bind(bindable(offset.saturating_add(length)))
+        .bind(bindable(offset))
+        .fetch_all(self.database.pool())
+        .await?;
+        rows.iter().map(read_chunk).collect()
+    }
+}
+
+/// A blob of a conversation that the account is a member of.
+async fn readable(executor: impl PgExecutor<'_>, blob: BlobId, account: AccountId) -> Result<Blob> {
+    let row = sqlx::query(
+        "SELECT b.log_id, b.account_id, b.size, b.\"offset\"
+         FROM blobs b JOIN members m ON m.log_id = b.log_id AND m.account_id = $1 AND m.through_seq IS NULL
+         WHERE b.id = $2",
+    )
+    .bind(account.as_bytes().as_slice())
+    .bind(blob.as_bytes().as_slice())
+    .fetch_optional(executor)
+    .await?;
+    decoded(&row.ok_or(Denied::NotFound(NO_BLOB))?)
+}
+
+/// Announces; where two announce one id at once, the second one's insert fails.
+async fn create(database: &PostgresDatabase, new: &NewBlob) -> Result<Blob> {
+    let mut tx = database.write().await?;
+    // The quota is the account's.
+    lock::account(&mut tx, new.account).await?;
+    let member = sqlx::query("SELECT 1 FROM members WHERE log_id = $1 AND account_id = $2 AND through_seq IS NULL")
+        .bind(new.conversation.as_bytes().as_slice())
+        .bind(new.account.as_bytes().as_slice())
+        .fetch_optional(&mut *tx)
+        .await?;
+    if member.is_none() {
+        return Err(Denied::NotMember.into());
+    }
+    let existing = sqlx::query("SELECT log_id, account_id, size, \"offset\" FROM blobs WHERE id = $1")
+        .bind(new.blob.as_bytes().as_slice())
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(row) = existing {
+        return announced(decoded(&row)?, new);
+    }
+    let row = sqlx::query("SELECT coalesce(sum(size), 0)::bigint AS bytes FROM blobs WHERE account_id = $1 AND created_at > $2")
+        .bind(new.account.as_bytes().as_slice())
+        .bind(bindable(new.at.saturating_sub(DAY_MS)))
+        .fetch_one(&mut *tx)
+        .await?;
+    if number(&row, "bytes")?.saturating_add(new.size) > new.bytes_per_day_max {
+        return Err(Denied::QuotaExceeded("the account has announced too many bytes of blobs today: try again tomorrow").into());
+    }
+    sqlx::query("INSERT INTO blobs (id, log_id, account_id, size, created_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(new.blob.as_bytes().as_slice())
+        .bind(new.conversation.as_bytes().as_slice())
+        .bind(new.account.as_bytes().as_slice())
+        .bind(bindable(new.size))
+        .bind(bindable(new.at))
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(Blob {
+        conversation: new.conversation,
+        account: new.account,
+        size: new.size,
+        offset: 0,
+    })
+}

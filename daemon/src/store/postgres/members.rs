@@ -1,0 +1,52 @@
+//! `members`: who belongs to a conversation; and its roster, for pushing.
+
+use crate::store::{
+    Denied, Result, listing,
+    logs::{MembersPage, Roster},
+};
+use fastchat_schema::PostgresDatabase;
+use fastchat_wire::{AccountId, LogId};
+
+/// A page of present members, ordered by account, for one of them.
+pub(super) async fn members(
+    database: &PostgresDatabase,
+    conversation: LogId,
+    account: AccountId,
+    after: Option<AccountId>,
+    limit: u32,
+) -> Result<MembersPage> {
+    let mut snapshot = database.snapshot().await?;
+    sqlx::query("SELECT 1 FROM members WHERE log_id = $1 AND account_id = $2 AND through_seq IS NULL")
+        .bind(conversation.0.as_slice())
+        .bind(account.0.as_slice())
+        .fetch_optional(&mut *snapshot)
+        .await?
+        .ok_or(Denied::NotMember)?;
+    let rows = sqlx::query(
+        "SELECT member.account_id, account.username, member.role, member.read, member.delivered,
+                (SELECT string_agg(encode(id, 'hex'), '' ORDER BY id) FROM devices WHERE account_id = member.account_id) AS devices
+         FROM members AS member JOIN accounts AS account ON account.id = member.account_id
+         WHERE member.log_id = $1 AND member.through_seq IS NULL AND member.account_id > $2
+         ORDER BY member.account_id LIMIT $3",
+    )
+    .bind(conversation.0.as_slice())
+    .bind(after.as_ref().map_or(&[][..], |after| after.0.as_slice()))
+    // One more than asked for, to know whether there are more.
+    .bind(i64::from(limit) + 1)
+    .fetch_all(&mut *snapshot)
+    .await?;
+    listing::members(&rows, limit)
+}
+
+/// Who gets a log's pushes.
+pub(super) async fn roster(database: &PostgresDatabase, log: LogId) -> Result<Roster> {
+    let rows = sqlx::query(
+        "SELECT log.kind, log.account_id AS owner, log.members_seq, member.account_id, member.from_seq, member.through_seq
+         FROM logs AS log LEFT JOIN members AS member ON member.log_id = log.id
+         WHERE log.id = $1",
+    )
+    .bind(log.0.as_slice())
+    .fetch_all(database.pool())
+    .await?;
+    listing::roster(log, &rows)
+}

@@ -1,0 +1,45 @@
+//! A conversation as it stands under its log's lock, which the caller holds.
+
+use super::values::id_list;
+use crate::store::{Denied, Result, standing::Standing, values};
+use fastchat_wire::{AccountId, DeviceId, EntryId, LogId};
+use sqlx::PgConnection;
+
+/// Reads a conversation. Denied: `not-member` where there is none.
+pub(super) async fn read(connection: &mut PgConnection, conversation: LogId) -> Result<Standing> {
+    let log = sqlx::query("SELECT kind, last_seq, members_seq, epoch FROM logs WHERE id = $1")
+        .bind(conversation.0.as_slice())
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or(Denied::NotMember)?;
+    let members = sqlx::query("SELECT account_id, role, from_seq FROM members WHERE log_id = $1 AND through_seq IS NULL")
+        .bind(conversation.0.as_slice())
+        .fetch_all(connection)
+        .await?;
+    Standing::read(&log, &members)
+}
+
+/// Where an entry stands already, and when it came.
+pub(super) async fn find_entry(connection: &mut PgConnection, log: LogId, entry: EntryId, device: DeviceId) -> Result<Option<(u64, u64)>> {
+    let row = sqlx::query("SELECT seq, at FROM entries WHERE log_id = $1 AND entry_id = $2 AND device_id = $3")
+        .bind(log.0.as_slice())
+        .bind(entry.0.as_slice())
+        .bind(device.0.as_slice())
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| Ok((values::number(&row, "seq")?, values::number(&row, "at")?)))
+        .transpose()
+}
+
+/// Denied: `not-found` unless every account exists. Each is named once.
+pub(super) async fn check_accounts(connection: &mut PgConnection, accounts: &[AccountId]) -> Result<()> {
+    let known: i64 = sqlx::query_scalar("SELECT count(*) FROM accounts WHERE id = ANY ($1)")
+        .bind(id_list(accounts.iter().map(AccountId::as_bytes)))
+        .fetch_one(connection)
+        .await?;
+    if usize::try_from(known) == Ok(accounts.len()) {
+        Ok(())
+    } else {
+        Err(Denied::NotFound("there is no such account").into())
+    }
+}

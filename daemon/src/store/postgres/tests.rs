@@ -1,0 +1,77 @@
+//! The conformance suite on PostgreSQL.
+
+use super::PostgresStore;
+use crate::store::{
+    Store, StoreError,
+    conformance::{
+        drafts::{append, append_one},
+        people::{converse, register},
+    },
+};
+use fastchat_schema::Opened;
+use fastchat_schema_testing::{Server, TestDatabase};
+use fastchat_wire::chat::create::ConversationKind;
+use std::sync::Arc;
+
+/// A store with connections of its own, as a process has.
+async fn store(database: &TestDatabase) -> Arc<dyn Store> {
+    match fastchat_schema::open(&database.url()).await.unwrap() {
+        Opened::Postgres(database) => Arc::new(PostgresStore::new(database)),
+        Opened::Sqlite(_) => panic!("PostgreSQL was asked for"),
+    }
+}
+
+/// An empty store, and its database.
+async fn open() -> (Arc<dyn Store>, TestDatabase) {
+    let database = TestDatabase::migrated().await;
+    (store(&database).await, database)
+}
+
+/// Two of them on the same database.
+async fn open_two() -> ([Arc<dyn Store>; 2], TestDatabase) {
+    let (one, database) = open().await;
+    ([one, store(&database).await], database)
+}
+
+crate::store::conformance::conformance!(crate::store::postgres::tests::open, crate::store::postgres::tests::open_two);
+
+/// The server of this test is its own: it is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_killed_is_unavailable_and_what_it_acknowledged_is_there_when_it_is_back() {
+    let server = tokio::task::spawn_blocking(Server::start).await.unwrap();
+    let url = server.url("postgres");
+    fastchat_schema::migrate(&url).await.unwrap();
+    let Opened::Postgres(database) = fastchat_schema::open(&url).await.unwrap() else {
+        panic!("PostgreSQL was asked for")
+    };
+    let store: Arc<dyn Store> = Arc::new(PostgresStore::new(database));
+    let alice = register(&store, "alice").await;
+    let log = converse(&store, &alice, ConversationKind::Group, &[]).await;
+    let sent = append(&alice, log, "kept");
+    let first = append_one(&store, sent.clone()).await.unwrap();
+
+    server.kill();
+    let lost = append(&alice, log, "in doubt");
+    let error = store.append(std::slice::from_ref(&lost)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+
+    let server = tokio::task::spawn_blocking(move || {
+        server.start_again();
+        server
+    })
+    .await
+    .unwrap();
+    // The first call after it may still meet a dead connection; none fails for good.
+    let mut again = store.append(std::slice::from_ref(&lost)).await;
+    for _ in 0..8 {
+        if again.is_ok() {
+            break;
+        }
+        again = store.append(std::slice::from_ref(&lost)).await;
+    }
+    assert_eq!(again.unwrap()[0].as_ref().unwrap().seq, first.seq + 1);
+    let duplicate = append_one(&store, sent).await.unwrap();
+    assert_eq!((duplicate.seq, duplicate.duplicate), (first.seq, true));
+    drop(server);
+}

@@ -1,0 +1,39 @@
+//! `trim`: a device forgets the beginning of its inbox.
+
+use crate::store::{
+    Denied, Result,
+    values::{self, LogKind, bindable},
+};
+use fastchat_schema::PostgresDatabase;
+use fastchat_wire::{DeviceId, LogId};
+
+/// Trims an inbox through a number, at most all of it.
+pub(super) async fn trim(database: &PostgresDatabase, log: LogId, device: DeviceId, through: u64) -> Result<()> {
+    if log != LogId::inbox_of(device) {
+        return Err(Denied::NotMember.into());
+    }
+    let mut transaction = database.write().await?;
+    let row = sqlx::query("SELECT kind, first_seq, last_seq FROM logs WHERE id = $1 FOR NO KEY UPDATE")
+        .bind(log.0.as_slice())
+        .fetch_optional(&mut *transaction)
+        .await?
+        .ok_or(Denied::NotMember)?;
+    if values::log_kind(&row, "kind")? != LogKind::Inbox {
+        return Err(Denied::NotMember.into());
+    }
+    let first_seq = through.min(values::number(&row, "last_seq")?) + 1;
+    if first_seq <= values::number(&row, "first_seq")? {
+        return Ok(());
+    }
+    sqlx::query("DELETE FROM entries WHERE log_id = $1 AND seq < $2")
+        .bind(log.0.as_slice())
+        .bind(bindable(first_seq))
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query("UPDATE logs SET first_seq = $2 WHERE id = $1")
+        .bind(log.0.as_slice())
+        .bind(bindable(first_seq))
+        .execute(&mut *transaction)
+        .await?;
+    Ok(transaction.commit().await?)
+}
