@@ -6,7 +6,7 @@ use crate::{
     ids::{Expose, Seal, new_entry},
     problem::Problem,
     profile::{
-        Withdrawn,
+        Profile, Withdrawn,
         contacts::{self, Met},
         rooms, take,
         tasks::{self, Outcome, Wanted, Wish},
@@ -34,7 +34,7 @@ impl Messenger {
     }
 
     async fn group(&self, to: &Recipient) -> Result<ConversationId, Problem> {
-        let rooms = self.shared.profile.run(super::super::profile::Profile::rooms).await?;
+        let rooms = self.shared.profile.run(Profile::rooms).await?;
         let room = record::find(&rooms, to)?;
         let conversation = room.conversation;
         if room.out {

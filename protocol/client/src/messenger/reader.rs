@@ -6,6 +6,7 @@ use crate::{
     ids::Seal,
     problem::Problem,
     profile::{
+        Profile,
         history::Event,
         take::{self, Next},
     },
@@ -138,7 +139,7 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
 
 /// Conversations that this device is in and the server's list is without: it was removed meanwhile.
 async fn verify_unlisted(shared: &Arc<Shared>, listed: HashSet<LogId>) -> Result<(), Ended> {
-    let rooms = shared.profile.run(super::super::profile::Profile::rooms).await.map_err(unkept)?;
+    let rooms = shared.profile.run(Profile::rooms).await.map_err(unkept)?;
     let missing: Vec<_> = rooms
         .iter()
         .filter(|room| !room.out && !listed.contains(&crate::ids::Expose::wire(room.conversation)))

@@ -124,12 +124,7 @@ fn settle_all(
         };
         match settlement {
             Settlement::Appended(appended) => {
-                let outcome = Outcome::Sent {
-                    conversation: row.conversation,
-                    seq: appended.seq,
-                    at_ms: appended.at,
-                };
-                tasks::settle(tx, row.entry, &outcome)?;
+                tasks::settle(tx, row.entry, &outcome(&row, settlement))?;
                 let heard = groups.acknowledged(tx, row.conversation, row.entry, appended.seq)?;
                 take::note_all(groups, tx, row.conversation, heard, &Heard::Acknowledged)?;
             }
@@ -159,22 +154,26 @@ fn find(groups: &Groups, tx: &Writer<'_>, settled: &[(EntryId, Settlement)]) -> 
 }
 
 /// An entry whose conversation is damaged: told, and not sent again.
-fn give_up(groups: &mut Groups, tx: &Writer<'_>, (entry, settlement): &(EntryId, Settlement)) -> Result<(), Problem> {
-    let entry = entry.sealed();
-    let Some(row) = groups.pending(tx)?.into_iter().find(|row| row.entry == entry) else {
+fn give_up(groups: &mut Groups, tx: &Writer<'_>, one: &(EntryId, Settlement)) -> Result<(), Problem> {
+    let (entry, settlement) = one;
+    let Some(row) = find(groups, tx, std::slice::from_ref(one))?.remove(&entry.sealed()) else {
         return Ok(());
     };
-    let outcome = match settlement {
+    tasks::settle(tx, row.entry, &outcome(&row, settlement))?;
+    groups.discard(tx, row.conversation, row.entry)?;
+    Ok(())
+}
+
+/// What whoever waits for it is told.
+fn outcome(row: &groups::Outgoing, settlement: &Settlement) -> Outcome {
+    match settlement {
         Settlement::Appended(appended) => Outcome::Sent {
             conversation: row.conversation,
             seq: appended.seq,
             at_ms: appended.at,
         },
         Settlement::Refused(refused) => refused.into(),
-    };
-    tasks::settle(tx, entry, &outcome)?;
-    groups.discard(tx, row.conversation, entry)?;
-    Ok(())
+    }
 }
 
 fn settle_refused(

@@ -29,21 +29,28 @@ struct Row {
     renew_at: u64,
 }
 
+fn find(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<Row>, Problem> {
+    rows::get(tx, ROOMS, conversation.as_bytes())
+}
+
+fn update(tx: &Writer<'_>, conversation: ConversationId, change: impl FnOnce(&mut Row)) -> Result<(), Problem> {
+    let mut row = find(tx, conversation)?.unwrap_or_default();
+    change(&mut row);
+    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+}
+
 /// Makes it known, or in again; `peer` is the other account of a direct chat, by the group's own word.
 pub(crate) fn enter(tx: &Writer<'_>, conversation: ConversationId, peer: Option<AccountId>) -> Result<(), Problem> {
-    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
-    if let Some(other) = row.peer.filter(|other| Some(*other) != peer) {
+    if let Some(other) = self::peer(tx, conversation)?.filter(|other| Some(*other) != peer) {
         // What is said to that account must not end up here.
         if direct(tx, other)? == Some(conversation) {
             tx.delete(DIRECT, other.as_bytes())?;
         }
     }
-    row.out = false;
-    row.peer = peer;
     if let Some(peer) = peer {
         tx.put(DIRECT, peer.as_bytes(), conversation.as_bytes())?;
     }
-    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+    update(tx, conversation, |row| (row.out, row.peer) = (false, peer))
 }
 
 /// It never came to be.
@@ -59,36 +66,27 @@ pub(crate) fn forget(tx: &Writer<'_>, conversation: ConversationId) -> Result<()
 
 /// This account is out.
 pub(crate) fn leave(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
-    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
-    row.out = true;
-    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+    update(tx, conversation, |row| row.out = true)
 }
 
 /// A group's name.
 pub(crate) fn rename(tx: &Writer<'_>, conversation: ConversationId, name: &str) -> Result<(), Problem> {
-    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
-    row.name = Some(name.to_owned());
-    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+    update(tx, conversation, |row| row.name = Some(name.to_owned()))
 }
 
 /// A group's admins when it was last looked at.
 pub(crate) fn admins(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<BTreeSet<AccountId>>, Problem> {
-    let row: Option<Row> = rows::get(tx, ROOMS, conversation.as_bytes())?;
-    Ok(row.and_then(|row| row.admins))
+    Ok(find(tx, conversation)?.and_then(|row| row.admins))
 }
 
 /// A group's admins now.
 pub(crate) fn save_admins(tx: &Writer<'_>, conversation: ConversationId, admins: &[AccountId]) -> Result<(), Problem> {
-    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
-    row.admins = Some(admins.iter().copied().collect());
-    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+    update(tx, conversation, |row| row.admins = Some(admins.iter().copied().collect()))
 }
 
 /// When this device is to renew its keys in a conversation: ms since 1970.
 pub(crate) fn save_renew_at(tx: &Writer<'_>, conversation: ConversationId, at_ms: u64) -> Result<(), Problem> {
-    let mut row: Row = rows::get(tx, ROOMS, conversation.as_bytes())?.unwrap_or_default();
-    row.renew_at = at_ms;
-    rows::put(tx, ROOMS, conversation.as_bytes(), &row)
+    update(tx, conversation, |row| row.renew_at = at_ms)
 }
 
 /// Where it is to renew its keys now.
@@ -111,28 +109,23 @@ pub(crate) fn direct(tx: &Reader<'_>, peer: AccountId) -> Result<Option<Conversa
 
 /// The other account of a direct chat.
 pub(crate) fn peer(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<AccountId>, Problem> {
-    let row: Option<Row> = rows::get(tx, ROOMS, conversation.as_bytes())?;
-    Ok(row.and_then(|row| row.peer))
+    Ok(find(tx, conversation)?.and_then(|row| row.peer))
 }
 
 /// A group's name, where it has one.
 pub(crate) fn name(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<String>, Problem> {
-    let row: Option<Row> = rows::get(tx, ROOMS, conversation.as_bytes())?;
-    Ok(row.and_then(|row| row.name))
+    Ok(find(tx, conversation)?.and_then(|row| row.name))
 }
 
 /// Whether this account is out of a conversation that it was in.
 pub(crate) fn is_out(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
-    let row: Option<Row> = rows::get(tx, ROOMS, conversation.as_bytes())?;
-    Ok(row.is_some_and(|row| row.out))
+    Ok(find(tx, conversation)?.is_some_and(|row| row.out))
 }
 
 /// One of them.
 pub(crate) fn room(tx: &Reader<'_>, groups: &Groups, conversation: ConversationId) -> Result<Option<Room>, Problem> {
-    let Some(row) = rows::get::<Row>(tx, ROOMS, conversation.as_bytes())? else {
-        return Ok(None);
-    };
-    read(tx, groups, conversation, row).map(Some)
+    let row = find(tx, conversation)?;
+    row.map(|row| read(tx, groups, conversation, row)).transpose()
 }
 
 /// All of them, in the order of their ids: the oldest first.
