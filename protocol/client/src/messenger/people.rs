@@ -265,6 +265,7 @@ impl Messenger {
     }
 
     async fn wish(&self, wish: Wish) -> Result<(), Problem> {
+        let conversation = wish.conversation;
         let id = self
             .shared
             .profile
@@ -272,7 +273,12 @@ impl Messenger {
             .await?;
         self.shared.ask(|errands| errands.wishes = true);
         if self.outcome(id).await?.is_some() {
-            return Ok(());
+            // Newcomers are told what the group is called: a program that ends now would keep that to itself.
+            let told = self.until(Some(PATIENCE), move |profile| {
+                let waiting = profile.look(|groups, tx| Ok(groups.conversations_to_send_to(tx)?))?;
+                Ok((!waiting.contains(&conversation)).then_some(()))
+            });
+            return told.await.map(drop);
         }
         match self.shared.profile.run(move |profile| profile.withdraw(id)).await? {
             Withdrawn::Settled(Outcome::Refused { code, message }) => Err(Problem::declined(code, message)),
