@@ -81,6 +81,17 @@ impl DatabaseError {
         let Self::Internal(error) = self else { return false };
         matches!(error.downcast_ref(), Some(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+
+    /// True where all was undone for another transaction's sake: a deadlock, or a state that moved on.
+    #[must_use]
+    pub fn is_rolled_back(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        let Some(sqlx::Error::Database(error)) = error.downcast_ref() else {
+            return false;
+        };
+        let postgres = error.try_downcast_ref::<PgDatabaseError>();
+        postgres.is_some_and(|error| error.code().starts_with("40"))
+    }
 }
 
 impl From<io::Error> for DatabaseError {
@@ -91,6 +102,9 @@ impl From<io::Error> for DatabaseError {
 
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolClosed) {
+            return Self::Unavailable("the database is away, or was closed".into());
+        }
         if is_unavailable(&error) {
             Self::Unavailable(error.into())
         } else {
@@ -101,7 +115,7 @@ impl From<sqlx::Error> for DatabaseError {
 
 fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(postgres) => POSTGRES_UNAVAILABLE.iter().any(|class| postgres.code().starts_with(class)),
             None => sqlite_code(error.as_ref()).is_some_and(|code| UNAVAILABLE.contains(&code)),

@@ -1,6 +1,6 @@
 //! The conformance suite on PostgreSQL.
 
-use super::PostgresStore;
+use super::{AppendPaths, PostgresStore};
 use crate::store::{
     Store, StoreError,
     conformance::{
@@ -8,32 +8,63 @@ use crate::store::{
         people::{converse, register},
     },
 };
-use fastchat_schema::Opened;
+use fastchat_schema::{Opened, PostgresDatabase};
 use fastchat_schema_testing::{Server, TestDatabase};
 use fastchat_wire::chat::create::ConversationKind;
+use prometheus::{IntCounterVec, Opts};
 use std::sync::Arc;
 
-/// A store with connections of its own, as a process has.
-async fn store(database: &TestDatabase) -> Arc<dyn Store> {
-    match fastchat_schema::open(&database.url()).await.unwrap() {
-        Opened::Postgres(database) => Arc::new(PostgresStore::new(database)),
+/// Counters that nobody reads.
+fn paths() -> AppendPaths {
+    AppendPaths::new(&IntCounterVec::new(Opts::new("paths", "paths"), &["path"]).unwrap())
+}
+
+async fn connect(url: &str) -> PostgresDatabase {
+    match fastchat_schema::open(url).await.unwrap() {
+        Opened::Postgres(database) => database,
         Opened::Sqlite(_) => panic!("PostgreSQL was asked for"),
     }
 }
 
-/// An empty store, and its database.
-async fn open() -> (Arc<dyn Store>, TestDatabase) {
-    let database = TestDatabase::migrated().await;
-    (store(&database).await, database)
+/// Each store has connections of its own, as a process has.
+macro_rules! flavour {
+    ($(#[$what:meta])* $flavour:ident, $store:expr) => {
+        $(#[$what])*
+        mod $flavour {
+            use super::*;
+
+            async fn store(database: &TestDatabase) -> Arc<dyn Store> {
+                Arc::new($store(connect(&database.url()).await, paths()))
+            }
+
+            /// An empty store, and its database.
+            async fn open() -> (Arc<dyn Store>, TestDatabase) {
+                let database = TestDatabase::migrated().await;
+                (store(&database).await, database)
+            }
+
+            /// Two of them on the same database.
+            async fn open_two() -> ([Arc<dyn Store>; 2], TestDatabase) {
+                let (one, database) = open().await;
+                ([one, store(&database).await], database)
+            }
+
+            crate::store::conformance::conformance!(
+                crate::store::postgres::tests::$flavour::open,
+                crate::store::postgres::tests::$flavour::open_two
+            );
+        }
+    };
 }
 
-/// Two of them on the same database.
-async fn open_two() -> ([Arc<dyn Store>; 2], TestDatabase) {
-    let (one, database) = open().await;
-    ([one, store(&database).await], database)
-}
-
-crate::store::conformance::conformance!(crate::store::postgres::tests::open, crate::store::postgres::tests::open_two);
+flavour!(
+    /// As servers run.
+    remembering, PostgresStore::new
+);
+flavour!(
+    /// Each append by the locked path.
+    asking, PostgresStore::forgetful
+);
 
 /// The server of this test is its own: it is killed.
 #[tokio::test(flavor = "multi_thread")]
@@ -41,10 +72,7 @@ async fn a_server_that_was_killed_is_unavailable_and_what_it_acknowledged_is_the
     let server = tokio::task::spawn_blocking(Server::start).await.unwrap();
     let url = server.url("postgres");
     fastchat_schema::migrate(&url).await.unwrap();
-    let Opened::Postgres(database) = fastchat_schema::open(&url).await.unwrap() else {
-        panic!("PostgreSQL was asked for")
-    };
-    let store: Arc<dyn Store> = Arc::new(PostgresStore::new(database));
+    let store: Arc<dyn Store> = Arc::new(PostgresStore::new(connect(&url).await, paths()));
     let alice = register(&store, "alice").await;
     let log = converse(&store, &alice, ConversationKind::Group, &[]).await;
     let sent = append(&alice, log, "kept");
