@@ -12,6 +12,11 @@ pub enum OpenError {
     /// A PostgreSQL URL that can't be used. The URL is not shown: it may hold a password.
     #[error("the URL of the PostgreSQL database can't be used: {0}")]
     BadPostgresUrl(String),
+    /// No TLS, or a certificate that nobody vouches for.
+    #[error(
+        "no TLS to PostgreSQL: {0}; give its server a certificate and name who signed it by sslrootcert=FILE in the URL, or say sslmode=disable there where the network is trusted"
+    )]
+    NoTls(#[source] sqlx::Error),
     /// A server that does not keep what it acknowledges.
     #[error("PostgreSQL runs with fsync off, and would lose what it has acknowledged: set fsync = on in its configuration")]
     NotDurable,
@@ -54,6 +59,18 @@ pub enum OpenError {
     /// Busy, or worse.
     #[error("can't open the database: {0}")]
     Database(#[from] DatabaseError),
+}
+
+impl OpenError {
+    /// Why the first connection failed.
+    pub(crate) fn connecting(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Tls(_) => Self::NoTls(error),
+            // How a certificate that was refused is told.
+            sqlx::Error::Io(ref io) if io.kind() == io::ErrorKind::InvalidData => Self::NoTls(error),
+            error => DatabaseError::from(error).into(),
+        }
+    }
 }
 
 /// Why a statement or a transaction failed.
@@ -115,7 +132,7 @@ impl From<sqlx::Error> for DatabaseError {
 
 fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(postgres) => POSTGRES_UNAVAILABLE.iter().any(|class| postgres.code().starts_with(class)),
             None => sqlite_code(error.as_ref()).is_some_and(|code| UNAVAILABLE.contains(&code)),

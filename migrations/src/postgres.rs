@@ -4,6 +4,7 @@ mod circuit;
 mod held;
 mod migrate;
 mod place;
+mod tls;
 
 pub use held::{HeldConnection, HeldConnections};
 pub(crate) use migrate::migrate;
@@ -161,7 +162,7 @@ async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// Checks the server and the schema; answers the store's id.
 async fn check(pool: &PgPool, place: &PostgresPlace) -> Result<String, OpenError> {
     // Not by the pool: it would try again until its time is over, and not say why.
-    let mut connection = connect(&place.options).await.map_err(DatabaseError::from)?;
+    let mut connection = connect(&place.options).await.map_err(OpenError::connecting)?;
     let outcome = check_on(&mut connection, place).await;
     drop(connection.close().await);
     let store_id = outcome?;

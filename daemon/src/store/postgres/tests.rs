@@ -12,7 +12,8 @@ use fastchat_schema::{Opened, PostgresDatabase};
 use fastchat_schema_testing::{Server, TestDatabase};
 use fastchat_wire::chat::create::ConversationKind;
 use prometheus::{IntCounterVec, Opts};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{sleep, timeout};
 
 /// Counters that nobody reads.
 fn paths() -> AppendPaths {
@@ -68,7 +69,7 @@ flavour!(
 
 /// The server of this test is its own: it is killed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_was_killed_is_unavailable_and_what_it_acknowledged_is_there_when_it_is_back() {
+async fn a_server_that_was_killed_is_unavailable_at_once_and_what_it_acknowledged_is_there_when_it_is_back() {
     let server = tokio::task::spawn_blocking(Server::start).await.unwrap();
     let url = server.url("postgres");
     fastchat_schema::migrate(&url).await.unwrap();
@@ -82,7 +83,17 @@ async fn a_server_that_was_killed_is_unavailable_and_what_it_acknowledged_is_the
     let lost = append(&alice, log, "in doubt");
     let error = store.append(std::slice::from_ref(&lost)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    // Each of these would wait for seconds by itself.
+    let refused = async {
+        for _ in 0..500 {
+            let again = store.append(std::slice::from_ref(&lost)).await;
+            assert!(matches!(again, Err(StoreError::Unavailable(_))), "{again:?}");
+            assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+            let page = store.fetch(log, alice.actor(), 0, 1, 1).await;
+            assert!(matches!(page, Err(StoreError::Unavailable(_))), "{page:?}");
+        }
+    };
+    timeout(Duration::from_secs(60), refused).await.expect("refused at once");
 
     let server = tokio::task::spawn_blocking(move || {
         server.start_again();
@@ -90,15 +101,16 @@ async fn a_server_that_was_killed_is_unavailable_and_what_it_acknowledged_is_the
     })
     .await
     .unwrap();
-    // The first call after it may still meet a dead connection; none fails for good.
-    let mut again = store.append(std::slice::from_ref(&lost)).await;
-    for _ in 0..8 {
-        if again.is_ok() {
-            break;
+    let answered = async {
+        loop {
+            if let Ok(answers) = store.append(std::slice::from_ref(&lost)).await {
+                return answers;
+            }
+            sleep(Duration::from_millis(20)).await;
         }
-        again = store.append(std::slice::from_ref(&lost)).await;
-    }
-    assert_eq!(again.unwrap()[0].as_ref().unwrap().seq, first.seq + 1);
+    };
+    let again = timeout(Duration::from_secs(60), answered).await.expect("it is found again");
+    assert_eq!(again[0].as_ref().unwrap().seq, first.seq + 1);
     let duplicate = append_one(&store, sent).await.unwrap();
     assert_eq!((duplicate.seq, duplicate.duplicate), (first.seq, true));
     drop(server);
