@@ -3,7 +3,7 @@
 //! ```text
 //!  connection ──> session (pure) ──> handlers ──> store
 //!      │  ^                             │
-//!      │  └──── outbox <── hub <── delivery <── appender (group commit)
+//!      │  └──── outbox <── hub <── delivery <── appender (group commit, in lanes)
 //!      │                              │ ^
 //!      └─> load ──> link ──> balancer │ └── peers <── bus <── other servers
 //!                                     └──> peers ──> bus ──> other servers

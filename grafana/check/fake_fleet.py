@@ -95,6 +95,7 @@ class Fleet:
                 ("fastchat_server_errors_total", {"code": "not-member"}, 0),
                 ("fastchat_server_errors_total", {"code": "bad-request"}, 0),
                 ("fastchat_server_bus_link_up", {"peer": "s2"}, 1),
+                *(("fastchat_server_append_paths_total", {"path": path}, count) for path in ("memory", "locked", "again")),
                 ("fastchat_server_sign_ins_total", {"method": "password", "outcome": "ok"}, 1),
                 *((f"fastchat_server_{name}_total", {}, count) for name in plain),
             )

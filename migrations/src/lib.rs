@@ -13,6 +13,8 @@
 //!                        PostgreSQL
 //!  migrate(url)          in one transaction, under an advisory lock
 //!  PostgresDatabase      a bounded pool; each connection asserts synchronous_commit and bounds its waits
+//!     ├─ hold()          connections held open beside it, without the pool's question on each return
+//!     └─ circuit         while the database is away, calls are refused at once
 //! ```
 //!
 //! SQLite lets one writer at a time in, and its own way of waiting is to sleep
@@ -41,6 +43,6 @@ pub use error::{DatabaseError, OpenError};
 pub use migrate::{Migrated, migrate};
 pub use migrations::{MIGRATIONS, Migration, known_version};
 pub use opened::{Opened, open};
-pub use postgres::PostgresDatabase;
+pub use postgres::{HeldConnection, HeldConnections, PostgresDatabase};
 pub use url::shown;
 pub use write::WriteTransaction;

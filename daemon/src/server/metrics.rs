@@ -1,5 +1,6 @@
 //! What a chat server counts.
 
+use crate::store::postgres::AppendPaths;
 use fastchat_wire::{Code, Op};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
 
@@ -19,6 +20,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) append_duplicates: IntCounter,
     pub(crate) append_latency: Histogram,
     pub(crate) append_batch: Histogram,
+    pub(crate) append_paths: IntCounterVec,
     pub(crate) pushes: IntCounter,
     pub(crate) pushes_dropped: IntCounter,
     pub(crate) holes_read: IntCounter,
@@ -106,6 +108,11 @@ impl ServerMetrics {
             append_duplicates: counter("append_duplicates_total", "Appends of entries that stood there already")?,
             append_latency: histogram("append_latency_seconds", "From an append's arrival to its commit", &LATENCY_SECONDS)?,
             append_batch: histogram("append_batch_entries", "Entries of one transaction", &BATCH_ENTRIES)?,
+            append_paths: counters(
+                "append_paths_total",
+                "Entries by the path that they took into PostgreSQL: numbered from memory, locked; again where memory was wrong",
+                &["path"],
+            )?,
             pushes: counter("pushes_total", "Entries queued for connections")?,
             pushes_dropped: counter("pushes_dropped_total", "Entries not queued because a connection reads too slowly")?,
             holes_read: counter(
@@ -131,6 +138,9 @@ impl ServerMetrics {
         metrics.requests.with_label_values(&[UNKNOWN_OP]);
         for code in Code::ALL {
             metrics.errors.with_label_values(&[code.as_str()]);
+        }
+        for path in AppendPaths::ALL {
+            metrics.append_paths.with_label_values(&[path]);
         }
         for reason in Closed::ALL {
             metrics.closed.with_label_values(&[reason.as_str()]);

@@ -18,7 +18,11 @@ use super::{
 use crate::{
     bus::mesh::{Mesh, MeshMetrics},
     fleet_key::FleetKey,
-    store::{Store, postgres::PostgresStore, sqlite::SqliteStore},
+    store::{
+        Store,
+        postgres::{AppendPaths, PostgresStore},
+        sqlite::SqliteStore,
+    },
 };
 use anyhow::Context as _;
 use fastchat_schema::Opened;
@@ -51,7 +55,7 @@ pub(super) async fn start(
     metrics: ServerMetrics,
     limits: Limits,
 ) -> anyhow::Result<Started> {
-    let store: Arc<dyn Store> = open_store(part.database.expose()).await?;
+    let store: Arc<dyn Store> = open_store(part.database.expose(), &metrics).await?;
     let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
     anyhow::ensure!(
         store_id == spec.store,
@@ -76,7 +80,7 @@ pub(super) async fn start(
     let hub = Arc::new(Hub::new());
     let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&mesh)));
     let delivery = Delivery::start(Arc::clone(&store), Arc::clone(&hub), Arc::clone(&peers), metrics.clone(), &tasks);
-    let appender = Appender::start(Arc::clone(&store), delivery.clone(), metrics.clone(), &tasks);
+    let appender = Appender::start(&store, &delivery, &metrics, &tasks);
     let (announcer, announced) = Announcer::new();
     tasks.spawn(news::run(announced, Arc::clone(&hub), Arc::clone(&peers), delivery.clone()));
     let listening = quit.clone();
@@ -145,9 +149,9 @@ pub(super) async fn bind(address: &str, whom: &str) -> anyhow::Result<TcpListene
         .with_context(|| format!("can't listen for {whom} on {address}: is the port in use? `ss -ltnp` says by whom"))
 }
 
-async fn open_store(url: &str) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(url: &str, metrics: &ServerMetrics) -> anyhow::Result<Arc<dyn Store>> {
     Ok(match fastchat_schema::open(url).await? {
         Opened::Sqlite(database) => Arc::new(SqliteStore::new(database)),
-        Opened::Postgres(database) => Arc::new(PostgresStore::new(database)),
+        Opened::Postgres(database) => Arc::new(PostgresStore::new(database, AppendPaths::new(&metrics.append_paths))),
     })
 }

@@ -4,6 +4,7 @@
 //!  TestDatabase::empty()      a new database of the run's server
 //!  TestDatabase::migrated()   the same with the schema, from a template
 //!  Server::start()            a server of its own, to be killed and started again
+//!  Server::start_with_certificate()   the same with TLS
 //! ```
 //!
 //! A run's tests are many processes; all share one server, for `initdb` takes
