@@ -20,6 +20,8 @@ pub enum Roots {
     System,
     /// Those of this PEM file and no others: a fleet's own CA.
     File(PathBuf),
+    /// None: for libraries that want to be told though nothing is dialled with TLS.
+    Nobody,
 }
 
 /// Dials with TLS. Clones share what was read.
@@ -68,6 +70,7 @@ impl Connector {
             .with_protocol_versions(&[&TLS13])
             .map_err(system)?;
         let mut config = match roots {
+            Roots::Nobody => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
             Roots::System => builder.with_platform_verifier().map_err(system)?.with_no_client_auth(),
             Roots::File(path) => {
                 let mut store = RootCertStore::empty();

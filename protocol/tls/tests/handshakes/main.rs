@@ -1,5 +1,7 @@
 //! Both sides on real sockets: who gets a connection, who does not, and what each is told.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod authority;
 
 use authority::Authority;
