@@ -48,7 +48,7 @@ impl Transport {
     /// The port is taken, or the connections would be plain and come from elsewhere.
     pub(crate) async fn listen(&self, address: &str, whom: &str) -> anyhow::Result<TcpListener> {
         let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("can't listen for {whom} on {address}: end what uses that port (`ss -ltnp` says what), or choose another address for this process")
+            format!("can't listen on {address} for {whom}: end what uses that port (`ss -ltnp` says what), or choose another address for this process")
         })?;
         if !self.acceptor.is_tls() && !may_be_plain(listener.local_addr()?, self.allow_plaintext) {
             bail!(
