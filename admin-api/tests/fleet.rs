@@ -29,4 +29,5 @@ mod fleet {
     mod restarts;
     mod start;
     mod strategy;
+    mod tls;
 }

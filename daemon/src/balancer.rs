@@ -24,8 +24,10 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
-use crate::shell::{Report, Shell};
-use anyhow::Context;
+use crate::{
+    net::door::Door,
+    shell::{Report, Shell},
+};
 use clients::Clients;
 use dispatcher::Dispatcher;
 use fastchat_wire::control::{BalancerSpec, BalancerStatus, Part, ProcessState, Spec, StatusPart};
@@ -61,16 +63,10 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
     };
     let Part::Balancer(spec) = &first.part else { return Ok(()) };
     let listeners = Listeners {
-        clients: listen(&spec.listen, "clients").await?,
-        links: listen(&spec.link_listen, "servers").await?,
+        clients: shell.transport.listen(&spec.listen, "clients").await?,
+        links: shell.transport.listen(&spec.link_listen, "servers").await?,
     };
     serve(shell, first.generation, spec, listeners, Limits::default()).await
-}
-
-async fn listen(address: &str, whom: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("can't listen on {address} for {whom}: end what uses that port, or choose another address for this balancer")
-    })
 }
 
 /// The role on sockets that are open.
@@ -81,6 +77,7 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
         shutdown,
         registry,
         readiness,
+        transport,
         ..
     } = shell;
     let address = listeners.clients.local_addr()?.to_string();
@@ -95,11 +92,13 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
     let clients = Clients {
         dispatcher: Arc::clone(&dispatcher),
         metrics: metrics.clone(),
+        door: Door::new(transport.acceptor(), &metrics.doors, metrics::CLIENTS),
         limits,
         shutdown: shutdown.clone(),
     };
     let links = Links {
         dispatcher: Arc::clone(&dispatcher),
+        door: Door::new(transport.acceptor(), &metrics.doors, metrics::LINKS),
         limits,
         shutdown: shutdown.clone(),
     };
@@ -124,12 +123,20 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
         ),
         follow(&mut spec, first, &dispatcher, &shutdown),
         report(&reports, &address, &dispatcher, &metrics, limits, &shutdown),
+        look(&clients.door, limits, &shutdown),
         async {
             shutdown.cancelled().await;
             readiness.set(false);
         },
     );
     Ok(())
+}
+
+/// Keeps the certificate fresh, and shows until when it is good.
+async fn look(door: &Door, limits: Limits, shutdown: &CancellationToken) {
+    while shutdown.run_until_cancelled(sleep(limits.look)).await.is_some() {
+        door.look();
+    }
 }
 
 /// Applies each new spec as it comes.

@@ -1,5 +1,7 @@
 //! Sockets: reading frames under deadlines, and queues of what to send.
 
+pub(crate) mod door;
 pub(crate) mod farewell;
 pub(crate) mod outbox;
 pub(crate) mod reader;
+pub(crate) mod transport;

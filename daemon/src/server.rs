@@ -35,7 +35,10 @@ mod start;
 mod tests;
 mod token;
 
-use crate::shell::{Report, Shell};
+use crate::{
+    net::door::Door,
+    shell::{Report, Shell},
+};
 use context::Context;
 use fastchat_wire::{
     control::{Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
@@ -70,6 +73,8 @@ pub(crate) struct Server {
     peers: Arc<Peers>,
     load: Arc<LoadMeter>,
     metrics: ServerMetrics,
+    /// How clients come in.
+    door: Door,
     limits: Limits,
     /// KiB of partial blocks that all connections may hold together.
     partial_blocks: Arc<Semaphore>,
@@ -129,8 +134,8 @@ pub(crate) async fn run(shell: Shell) -> anyhow::Result<()> {
     let spec = shell.spec.borrow().clone();
     let part = server_part(&spec)?;
     let listeners = Listeners {
-        clients: start::bind(&part.listen, "clients").await?,
-        bus: start::bind(&part.bus_listen, "other servers").await?,
+        clients: shell.transport.listen(&part.listen, "clients").await?,
+        bus: shell.transport.listen(&part.bus_listen, "other servers").await?,
     };
     serve(shell, listeners, Limits::default()).await
 }
@@ -141,11 +146,11 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
     let part = server_part(&spec)?.clone();
     let metrics = ServerMetrics::register(&shell.registry)?;
     anyhow::ensure!(!shell.shutdown.is_cancelled(), "stopped before it had started");
-    let start::Started { server, mesh, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, limits).await?;
+    let start::Started { server, mesh, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, limits, &shell.transport).await?;
     // However this ends, connections and links end with it.
     let _quit_on_drop = quit.clone().drop_guard();
 
-    let mut links = Links::new(start::introduction(&part));
+    let mut links = Links::new(start::introduction(&part), shell.transport.clone());
     let connections = TaskTracker::new();
     let mut accepting = JoinSet::new();
     accepting.spawn(accept(
@@ -188,6 +193,7 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
             }
             _ = changes.changed() => sleep(REPORT_COALESCE).await,
             _ = look.tick() => {
+                server.door.look();
                 anyhow::ensure!(
                     !server.appender.has_ended() && !server.delivery.has_ended(),
                     "a task that all depends on has failed (its panic stands above): this server must be started again"

@@ -11,6 +11,7 @@ use super::{
     limits::Limits,
     metrics::Metrics,
 };
+use crate::net::door::Door;
 use bytes::BytesMut;
 use fastchat_wire::{EncodeError, FrameLimits};
 use std::{io, sync::Arc};
@@ -36,6 +37,7 @@ enum Next {
 pub(super) struct Clients {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) metrics: Metrics,
+    pub(super) door: Door,
     pub(super) limits: Limits,
     pub(super) shutdown: CancellationToken,
 }
@@ -53,15 +55,22 @@ impl Clients {
 
     /// Tells a client that there is no place for it.
     pub(super) fn refuse(&self, stream: &TcpStream) {
-        if let Ok(bytes) = assign::no_place(&self.metrics) {
+        // Counted in any case; who speaks TLS sees its connection end, since a handshake would be a place.
+        if let Ok(bytes) = assign::no_place(&self.metrics)
+            && !self.door.is_tls()
+        {
             // A fresh socket's buffer takes it at once; there is no waiting for one that doesn't.
             let _ = stream.try_write(&bytes);
         }
     }
 
     async fn run(&self, stream: TcpStream) -> io::Result<()> {
-        let mut connection = Connection::new(stream, FrameLimits::UNAUTHENTICATED)?;
         let mut quiet_since = Instant::now();
+        let entering = self.door.open(stream, self.limits.quiet);
+        let Some(stream) = self.shutdown.run_until_cancelled(entering).await.flatten() else {
+            return Ok(());
+        };
+        let mut connection = Connection::new(stream, FrameLimits::UNAUTHENTICATED);
         let mut frame_since = None;
         loop {
             let deadline = frame_since.map_or(quiet_since + self.limits.quiet, |since| since + self.limits.frame);

@@ -1,10 +1,10 @@
 //! One connection: frames in, bytes out, and the end after a fault of framing.
 
+use fastchat_tls::Stream;
 use fastchat_wire::{Deframer, Frame, FrameError, FrameLimits};
 use std::{io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::timeout,
 };
 
@@ -14,21 +14,17 @@ const READ_BYTES: usize = 8 << 10;
 /// A socket with its deframer.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     deframer: Deframer,
 }
 
 impl Connection {
-    /// Takes over an accepted socket.
-    ///
-    /// # Errors
-    /// The socket is gone already.
-    pub(super) fn new(stream: TcpStream, limits: FrameLimits) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        Ok(Self {
+    /// Takes over a connection.
+    pub(super) fn new(stream: Stream, limits: FrameLimits) -> Self {
+        Self {
             stream,
             deframer: Deframer::new(limits),
-        })
+        }
     }
 
     /// Reads what is there; 0 is the peer's end. Dropped half-way it loses nothing.
@@ -59,7 +55,11 @@ impl Connection {
     /// # Errors
     /// The socket failed, or the peer did not read for `within`.
     pub(super) async fn write(&mut self, bytes: &[u8], within: Duration) -> io::Result<()> {
-        timeout(within, self.stream.write_all(bytes)).await?
+        timeout(within, async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        })
+        .await?
     }
 
     /// Says why, shuts the sending half down, discards input for at most

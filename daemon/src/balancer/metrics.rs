@@ -1,5 +1,6 @@
 //! What the balancer counts.
 
+use crate::net::door::DoorMetrics;
 use fastchat_wire::{
     Code,
     control::{BalancerServer, strategies::STRATEGIES},
@@ -15,6 +16,11 @@ const FAILURES: &[Code] = &[
     Code::Overloaded,
     Code::NoServer,
 ];
+
+/// Name of the clients' listener.
+pub(super) const CLIENTS: &str = "clients";
+/// Name of the servers' listener.
+pub(super) const LINKS: &str = "links";
 
 /// From 10 µs to 0.65 s.
 const LATENCY_BUCKETS_S: &[f64] = &[1e-5, 2e-5, 4e-5, 8e-5, 1.6e-4, 6.4e-4, 2.5e-3, 1e-2, 4e-2, 0.16, 0.65];
@@ -33,6 +39,7 @@ pub(super) struct Metrics {
     pub(super) tickets_redeemed: IntCounter,
     pub(super) tickets_expired: IntCounter,
     pub(super) generation: IntGauge,
+    pub(super) doors: DoorMetrics,
     strategy_info: IntGaugeVec,
     balancing_generation: IntGauge,
     servers: IntGauge,
@@ -97,6 +104,7 @@ impl Metrics {
             tickets_redeemed: counter("fastchat_balancer_tickets_redeemed_total", "Tickets that became connections")?,
             tickets_expired: counter("fastchat_balancer_tickets_expired_total", "Tickets that nobody used")?,
             generation: gauge("fastchat_balancer_generation", "Generation of the spec in force")?,
+            doors: DoorMetrics::register(registry, "balancer", &[CLIENTS, LINKS])?,
         };
         for code in FAILURES {
             metrics.assign_failures.with_label_values(&[code.as_str()]);

@@ -7,7 +7,7 @@ mod peer;
 mod specs;
 
 use super::*;
-use crate::{fleet_key::FleetKey, probes::Readiness};
+use crate::{fleet_key::FleetKey, net::transport::Transport, probes::Readiness};
 use fastchat_wire::{
     Secret32,
     control::{BalancerServer, Balancing},
@@ -76,6 +76,7 @@ fn shell(first: Arc<Spec>) -> (Shell, watch::Sender<Arc<Spec>>, watch::Receiver<
         shutdown: CancellationToken::new(),
         registry: prometheus::Registry::new(),
         readiness: Readiness::default(),
+        transport: Transport::default(),
     };
     (shell, specs, reports)
 }

@@ -13,7 +13,10 @@ mod incoming;
 mod outgoing;
 
 use super::{Bus, BusEvent, Message};
-use crate::{fleet_key::FleetKey, net::outbox::Outbox};
+use crate::{
+    fleet_key::FleetKey,
+    net::{door::Door, outbox::Outbox, transport::Transport},
+};
 use fastchat_wire::control::Peer;
 use prometheus::{IntCounter, IntGaugeVec};
 use serde::{Deserialize, Serialize};
@@ -55,6 +58,8 @@ pub(crate) struct MeshMetrics {
 pub(crate) struct Mesh {
     name: String,
     key: FleetKey,
+    door: Door,
+    transport: Transport,
     metrics: MeshMetrics,
     events: mpsc::Sender<BusEvent>,
     links: Mutex<HashMap<String, Link>>,
@@ -101,7 +106,8 @@ impl Mesh {
     pub(crate) fn start(
         name: String,
         key: FleetKey,
-        listener: TcpListener,
+        (listener, door): (TcpListener, Door),
+        transport: Transport,
         metrics: MeshMetrics,
         shutdown: CancellationToken,
     ) -> (Arc<Self>, mpsc::Receiver<BusEvent>) {
@@ -109,6 +115,8 @@ impl Mesh {
         let mesh = Arc::new(Self {
             name,
             key,
+            door,
+            transport,
             metrics,
             events,
             links: Mutex::default(),

@@ -27,14 +27,12 @@ use crate::{
     },
     store::Denied,
 };
+use fastchat_tls::{ReadHalf, WriteHalf};
 use fastchat_wire::{Block, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout, timeout_at},
 };
@@ -57,7 +55,7 @@ const COUNTED_BYTES_MIN: usize = 8 << 10;
 pub(super) struct Connection {
     server: Arc<Server>,
     id: ConnectionId,
-    reader: FrameReader<OwnedReadHalf>,
+    reader: FrameReader<ReadHalf>,
     outbox: Arc<Outbox>,
     place: Place,
     source: Arc<Source>,
@@ -96,10 +94,13 @@ impl Drop for Place {
 /// Serves a connection until its end.
 pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: ConnectionId, end: CancellationToken) {
     server.metrics.accepted.inc();
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "a socket without TCP_NODELAY");
-    }
-    let (read_half, write_half) = socket.into_split();
+    let opened = Instant::now();
+    let entering = server.door.open(socket, server.limits.sign_in);
+    let Some(stream) = end.run_until_cancelled(entering).await.flatten() else {
+        server.metrics.closed.with_label_values(&[Closed::Handshake.as_str()]).inc();
+        return;
+    };
+    let (read_half, write_half) = stream.into_split();
     let outbox = Arc::new(Outbox::default());
     let reader = FrameReader::new(
         read_half,
@@ -124,7 +125,7 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
         source,
         appending: Arc::new(Semaphore::new(APPENDING_KIB_MAX as usize)),
         end: end.clone(),
-        opened: Instant::now(),
+        opened,
         unknown_presence: None,
         outbox: Arc::clone(&outbox),
         server: Arc::clone(&server),
@@ -174,7 +175,7 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
 }
 
 /// Writes what the outbox gives until it is closed; then shuts the sending half.
-async fn write(server: &Server, outbox: &Outbox, mut socket: OwnedWriteHalf) -> Closed {
+async fn write(server: &Server, outbox: &Outbox, mut socket: WriteHalf) -> Closed {
     loop {
         let frames = match outbox.take(WRITE_BYTES).await {
             Outgoing::Frames(frames) => frames,
@@ -189,7 +190,11 @@ async fn write(server: &Server, outbox: &Outbox, mut socket: OwnedWriteHalf) -> 
             }
         };
         for slice in frames.concat().chunks(WRITE_BYTES) {
-            match timeout(WRITE_STALL, socket.write_all(slice)).await {
+            let written = async {
+                socket.write_all(slice).await?;
+                socket.flush().await
+            };
+            match timeout(WRITE_STALL, written).await {
                 Ok(Ok(())) => server.metrics.bytes_out.inc_by(slice.len() as u64),
                 Ok(Err(_)) => return Closed::Error,
                 Err(_) => return Closed::Slow,

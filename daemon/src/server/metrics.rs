@@ -1,5 +1,6 @@
 //! What a chat server counts.
 
+use crate::net::door::DoorMetrics;
 use crate::store::postgres::AppendPaths;
 use fastchat_wire::{Code, Op};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
@@ -30,6 +31,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) bus_link_up: IntGaugeVec,
     pub(crate) sign_ins: IntCounterVec,
     pub(crate) generation: IntGauge,
+    pub(crate) doors: DoorMetrics,
 }
 
 /// Why a connection ended: the label `reason`.
@@ -39,6 +41,8 @@ pub(crate) enum Closed {
     Peer,
     /// The peer broke the framing.
     BadFrame,
+    /// It did not become TLS.
+    Handshake,
     /// It said nothing for two ping intervals, or did not sign in in time.
     Silent,
     /// A frame took too long to arrive, or nothing could be written for too long.
@@ -50,13 +54,22 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    const ALL: [Self; 6] = [Self::Peer, Self::BadFrame, Self::Silent, Self::Slow, Self::Ended, Self::Error];
+    const ALL: [Self; 7] = [
+        Self::Peer,
+        Self::BadFrame,
+        Self::Handshake,
+        Self::Silent,
+        Self::Slow,
+        Self::Ended,
+        Self::Error,
+    ];
 
     /// The label's value.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Peer => "peer",
             Self::BadFrame => "bad-frame",
+            Self::Handshake => "handshake",
             Self::Silent => "silent",
             Self::Slow => "slow",
             Self::Ended => "ended",
@@ -65,6 +78,10 @@ impl Closed {
     }
 }
 
+/// Name of the clients' listener.
+pub(crate) const CLIENTS: &str = "clients";
+/// Name of the other servers' listener.
+pub(crate) const OTHER_SERVERS: &str = "bus";
 /// Labels of `sign_ins`.
 pub(crate) const SIGN_IN_METHODS: [&str; 3] = ["register", "login", "resume"];
 /// Labels of `sign_ins`.
@@ -131,6 +148,7 @@ impl ServerMetrics {
             )?,
             sign_ins: counters("sign_ins_total", "Sign-ins, by method and outcome", &["method", "outcome"])?,
             generation: gauge("generation", "Generation of the spec in force")?,
+            doors: DoorMetrics::register(registry, "server", &[CLIENTS, OTHER_SERVERS])?,
         };
         for op in Op::ALL {
             metrics.requests.with_label_values(&[op.as_str()]);

@@ -10,7 +10,7 @@ use super::{
     link::Introduction,
     load::LoadMeter,
     mend,
-    metrics::ServerMetrics,
+    metrics::{CLIENTS, OTHER_SERVERS, ServerMetrics},
     news::{self, Announcer},
     password::Passwords,
     peers::Peers,
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     bus::mesh::{Mesh, MeshMetrics},
     fleet_key::FleetKey,
+    net::{door::Door, transport::Transport},
     store::{
         Store,
         postgres::{AppendPaths, PostgresStore},
@@ -54,6 +55,7 @@ pub(super) async fn start(
     bus: TcpListener,
     metrics: ServerMetrics,
     limits: Limits,
+    transport: &Transport,
 ) -> anyhow::Result<Started> {
     let store: Arc<dyn Store> = open_store(part.database.expose(), &metrics).await?;
     let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
@@ -74,7 +76,14 @@ pub(super) async fn start(
         messages_dropped: metrics.bus_dropped.clone(),
         link_up: metrics.bus_link_up.clone(),
     };
-    let (mesh, events) = Mesh::start(part.name.clone(), key.clone(), bus, mesh_metrics, quit.clone());
+    let (mesh, events) = Mesh::start(
+        part.name.clone(),
+        key.clone(),
+        (bus, Door::new(transport.acceptor(), &metrics.doors, OTHER_SERVERS)),
+        transport.clone(),
+        mesh_metrics,
+        quit.clone(),
+    );
 
     let tasks = TaskTracker::new();
     let hub = Arc::new(Hub::new());
@@ -116,6 +125,7 @@ pub(super) async fn start(
         hub,
         peers,
         load,
+        door: Door::new(transport.acceptor(), &metrics.doors, CLIENTS),
         metrics,
         limits,
         partial_blocks: Arc::new(Semaphore::new(limits.partial_blocks_kib)),
@@ -137,16 +147,6 @@ pub(super) fn introduction(part: &ServerSpec) -> Introduction {
         weight: part.weight,
         key: FleetKey::new(part.fleet_key.clone()),
     }
-}
-
-/// A listener.
-///
-/// # Errors
-/// Says what is in the way.
-pub(super) async fn bind(address: &str, whom: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("can't listen for {whom} on {address}: is the port in use? `ss -ltnp` says by whom"))
 }
 
 async fn open_store(url: &str, metrics: &ServerMetrics) -> anyhow::Result<Arc<dyn Store>> {

@@ -6,6 +6,7 @@ use crate::{
     fleet_key::same,
     net::reader::{FrameReader, ReadError},
 };
+use fastchat_tls::Stream;
 use fastchat_wire::FrameLimits;
 use prometheus::IntCounter;
 use std::{
@@ -37,9 +38,12 @@ pub(super) async fn accept(mesh: Arc<Mesh>, listener: TcpListener) {
 
 /// One incoming link, from its hello to its end.
 async fn hear(mesh: &Mesh, socket: TcpStream) {
+    let Some(stream) = mesh.door.open(socket, LINK_SILENCE).await else {
+        return;
+    };
     let bytes_in = IntCounter::new("bus_bytes_in", "not registered").ok();
     let Some(bytes_in) = bytes_in else { return };
-    let mut reader = FrameReader::new(socket, FrameLimits::DEFAULT, LINK_SILENCE, bytes_in);
+    let mut reader = FrameReader::new(stream, FrameLimits::DEFAULT, LINK_SILENCE, bytes_in);
     let peer = match hello(mesh, &mut reader).await {
         Ok(peer) => peer,
         Err(error) => {
@@ -72,12 +76,12 @@ async fn hear(mesh: &Mesh, socket: TcpStream) {
     }
 }
 
-async fn next(reader: &mut FrameReader<TcpStream>) -> Result<fastchat_wire::Frame, ReadError> {
+async fn next(reader: &mut FrameReader<Stream>) -> Result<fastchat_wire::Frame, ReadError> {
     let frame = timeout(LINK_SILENCE, reader.next(None)).await.map_err(|_| ReadError::TooSlow)??;
     frame.ok_or(ReadError::Closed)
 }
 
-async fn hello(mesh: &Mesh, reader: &mut FrameReader<TcpStream>) -> Result<String, ReadError> {
+async fn hello(mesh: &Mesh, reader: &mut FrameReader<Stream>) -> Result<String, ReadError> {
     let frame = next(reader).await?;
     match serde_json::from_slice(&frame.header) {
         Ok(Control::Hello { from, token }) if same(&token, &mesh.key.bus_token(&from)) => Ok(from),
@@ -85,7 +89,7 @@ async fn hello(mesh: &Mesh, reader: &mut FrameReader<TcpStream>) -> Result<Strin
     }
 }
 
-async fn messages(mesh: &Mesh, peer: &str, reader: &mut FrameReader<TcpStream>, end: &CancellationToken) -> Result<(), ReadError> {
+async fn messages(mesh: &Mesh, peer: &str, reader: &mut FrameReader<Stream>, end: &CancellationToken) -> Result<(), ReadError> {
     let mut received = 0u64;
     // A link that another one took the place of tells nothing more.
     let tell = async |event| end.run_until_cancelled(mesh.tell(event)).await;

@@ -14,7 +14,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::{Instant, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -26,7 +25,7 @@ const WRITE_BYTES: usize = 256 << 10;
 
 /// Keeps the link to one peer until `stop`.
 pub(super) async fn run(mesh: Arc<Mesh>, peer: Peer, shared: Arc<Shared>, stop: CancellationToken) {
-    let mut wait = DIAL_WAIT.0;
+    let (mut wait, mut failing) = (DIAL_WAIT.0, false);
     loop {
         let began = Instant::now();
         let number = mesh.next_link.fetch_add(1, Ordering::Relaxed);
@@ -38,7 +37,10 @@ pub(super) async fn run(mesh: Arc<Mesh>, peer: Peer, shared: Arc<Shared>, stop: 
         let Some(Err(error)) = ended else { return };
         if was_up {
             tracing::info!(peer = peer.name, %error, "bus link ended");
+        } else if !failing {
+            tracing::info!(peer = peer.name, %error, "no bus link yet: dialling again");
         }
+        failing = !was_up;
         wait = if began.elapsed() > DIAL_WAIT.1 {
             DIAL_WAIT.0
         } else {
@@ -56,17 +58,17 @@ fn control(control: &Control) -> io::Result<Bytes> {
 
 /// One life of the link; it ends with an error only.
 async fn link(mesh: &Mesh, peer: &Peer, shared: &Shared, number: u64) -> io::Result<()> {
-    let socket = timeout(LINK_SILENCE, TcpStream::connect(&peer.address))
+    let stream = timeout(LINK_SILENCE, mesh.transport.dial(&peer.address))
         .await
         .map_err(|_| io::ErrorKind::TimedOut)??;
-    socket.set_nodelay(true)?;
-    let (mut reader, mut writer) = socket.into_split();
+    let (mut reader, mut writer) = stream.into_split();
     writer
         .write_all(&control(&Control::Hello {
             from: mesh.name.clone(),
             token: mesh.key.bus_token(&mesh.name),
         })?)
         .await?;
+    writer.flush().await?;
 
     let outbox = Arc::new(Outbox::with_bounds(LINK_BYTES_MAX, LINK_MESSAGES_MAX));
     let dropped_before = shared.dropped.load(Ordering::Relaxed);
@@ -95,8 +97,10 @@ async fn link(mesh: &Mesh, peer: &Peer, shared: &Shared, number: u64) -> io::Res
             },
         };
         let bytes = frames.concat();
-        timeout(LINK_SILENCE, writer.write_all(&bytes))
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)??;
+        let written = async {
+            writer.write_all(&bytes).await?;
+            writer.flush().await
+        };
+        timeout(LINK_SILENCE, written).await.map_err(|_| io::ErrorKind::TimedOut)??;
     }
 }

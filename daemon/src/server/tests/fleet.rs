@@ -2,6 +2,7 @@
 
 use super::{Client, PATIENCE, proxy::Proxy};
 use crate::{
+    net::transport::Transport,
     probes::Readiness,
     server::{self, Limits, Listeners},
     shell::{Report, Shell},
@@ -210,6 +211,7 @@ impl Server {
             shutdown: CancellationToken::new(),
             registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
+            transport: Transport::default(),
         };
         Self {
             clients: listeners.clients.local_addr().unwrap(),

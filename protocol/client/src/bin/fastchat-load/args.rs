@@ -58,10 +58,18 @@ pub(crate) struct Common {
     /// Go to this server without asking the balancer; several take turns
     #[arg(long, global = true, value_name = "HOST:PORT", value_delimiter = ',')]
     pub(crate) server: Vec<Address>,
-    /// Connect without TLS to addresses that are not this machine's
+    /// Use TLS, also to this machine; to others it is used anyway
+    ///
+    /// All servers must have a certificate for the host of --balancer (without it: of the first --server).
+    #[arg(long, global = true)]
+    pub(crate) tls: bool,
+    /// Trust the CA in this PEM file and no other; implies --tls
+    #[arg(long, global = true, env = "FASTCHAT_CA", hide_env = true, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Connect without TLS, also to addresses that are not this machine's
     ///
     /// Whoever is on the way can then read along, and take over the sessions.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, conflicts_with_all = ["tls", "ca"])]
     pub(crate) allow_plaintext: bool,
     /// Keep accounts here, and use those of earlier runs
     ///

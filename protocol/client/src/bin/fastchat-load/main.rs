@@ -39,6 +39,7 @@ mod stamp;
 mod talk;
 mod tally;
 mod trouble;
+mod way;
 
 use args::Cli;
 use clap::Parser;

@@ -8,12 +8,12 @@ use crate::{
     enter::{Door, Entrance},
     fleet::Fleet,
     interrupt::Interrupt,
-    line::resolve,
     processes::{CpuSeconds, Role, Watched, named},
     progress::Progress,
     report::{Measured, Report},
     tally::Tally,
     trouble::Trouble,
+    way::Way,
 };
 use std::{
     rc::Rc,
@@ -56,20 +56,21 @@ impl Stage {
     /// Something of it is not there.
     pub(crate) async fn set(common: &Common, connections: usize) -> Result<Self, Trouble> {
         descriptors::make_room(connections)?;
+        let way = Way::to(common.server.first().unwrap_or(&common.balancer), common)?;
         let door = if common.server.is_empty() {
-            Door::Balancer(resolve(&common.balancer, common.allow_plaintext).await?)
+            Door::Balancer(way.resolve(&common.balancer).await?)
         } else {
             let mut servers = Vec::new();
             for server in &common.server {
-                servers.push(resolve(server, common.allow_plaintext).await?);
+                servers.push(way.resolve(server).await?);
             }
             Door::Servers(servers)
         };
-        let entrance = Entrance::new(door, common.allow_plaintext);
+        let entrance = Entrance::new(door, way);
         let store = entrance.welcome().await?.store;
         let mut processes = common.pid.clone();
         let fleet = match (&common.admin_url, &common.token_file) {
-            (Some(url), Some(file)) => Some(Fleet::new(url, file, common.allow_plaintext)?),
+            (Some(url), Some(file)) => Some(Fleet::new(url, file, common)?),
             _ => None,
         };
         if let Some(fleet) = &fleet {
