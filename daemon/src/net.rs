@@ -3,3 +3,4 @@
 pub(crate) mod farewell;
 pub(crate) mod outbox;
 pub(crate) mod reader;
+pub(crate) mod scratch;

@@ -128,6 +128,13 @@ impl Deframer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Between frames: gives the buffer's memory back; frames that lie in it keep theirs.
+    pub fn release(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
     /// True where a frame has begun and isn't complete: its 30 s are running.
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
