@@ -7,6 +7,7 @@ mod balancers;
 mod balancing;
 pub(crate) mod client;
 mod hosts;
+mod limits;
 pub(crate) mod operations;
 pub(crate) mod output;
 mod servers;
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     /// The balancing strategy
     #[command(subcommand)]
     Balancing(balancing::Verb),
+    /// What clients may take
+    #[command(subcommand)]
+    Limits(limits::Verb),
     /// Long work
     #[command(subcommand)]
     Operations(operations::Verb),
@@ -91,6 +95,7 @@ pub(crate) async fn call(command: Command) -> Result<(), CallError> {
         Command::Balancers(verb) => balancers::run(verb).await,
         Command::Hosts(verb) => hosts::run(verb).await,
         Command::Balancing(verb) => balancing::run(verb).await,
+        Command::Limits(verb) => limits::run(verb).await,
         Command::Operations(verb) => operations::run(verb).await,
         Command::Audit(verb) => audit::run(verb).await,
         Command::Up(_) | Command::Serve(_) => Err(CallError::Usage("this verb does not call REST".to_owned())),

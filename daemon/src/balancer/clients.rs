@@ -5,12 +5,14 @@
 //! loop here.
 
 use super::{
+    admission::{Admission, Visit},
     assign::{self, Answer},
     connection::Connection,
     dispatcher::Dispatcher,
     limits::Limits,
     metrics::Metrics,
 };
+use crate::net::farewell;
 use bytes::BytesMut;
 use fastchat_wire::{EncodeError, FrameLimits};
 use std::{io, sync::Arc};
@@ -35,6 +37,7 @@ enum Next {
 #[derive(Clone)]
 pub(super) struct Clients {
     pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) admission: Arc<Admission>,
     pub(super) metrics: Metrics,
     pub(super) limits: Limits,
     pub(super) shutdown: CancellationToken,
@@ -43,9 +46,20 @@ pub(super) struct Clients {
 impl Clients {
     /// One connection's life.
     pub(super) async fn serve(self, stream: TcpStream) {
+        // Without an address it is gone already.
+        let Ok(peer) = stream.peer_addr() else { return };
+        let visit = match Arc::clone(&self.admission).enter(peer.ip(), &self.metrics) {
+            Ok(visit) => visit,
+            Err(error) => {
+                if let Ok(bytes) = assign::failure(&self.metrics, None, error) {
+                    farewell::refuse(stream, &bytes);
+                }
+                return;
+            }
+        };
         self.metrics.connections.inc();
         // The peer's faults are answered on the wire; how its socket ends is nobody's business but its own.
-        if let Err(error) = self.run(stream).await {
+        if let Err(error) = self.run(stream, &visit).await {
             tracing::debug!(%error, "a client's connection ended");
         }
         self.metrics.connections.dec();
@@ -59,7 +73,7 @@ impl Clients {
         }
     }
 
-    async fn run(&self, stream: TcpStream) -> io::Result<()> {
+    async fn run(&self, stream: TcpStream, visit: &Visit) -> io::Result<()> {
         let mut connection = Connection::new(stream, FrameLimits::UNAUTHENTICATED)?;
         let mut quiet_since = Instant::now();
         let mut frame_since = None;
@@ -74,7 +88,7 @@ impl Clients {
                 return Ok(());
             }
             self.metrics.bytes_in.inc_by(read as u64);
-            match self.answer_all(&mut connection).await? {
+            match self.answer_all(&mut connection, visit).await? {
                 Next::Refuse(bytes) => {
                     self.metrics.bytes_out.inc_by(bytes.len() as u64);
                     connection.refuse(&bytes, self.limits.discard).await;
@@ -94,7 +108,7 @@ impl Clients {
     }
 
     /// Answers every complete frame that was read.
-    async fn answer_all(&self, connection: &mut Connection) -> io::Result<Next> {
+    async fn answer_all(&self, connection: &mut Connection, visit: &Visit) -> io::Result<Next> {
         let mut out = BytesMut::new();
         let mut any = false;
         let refusal = loop {
@@ -106,7 +120,7 @@ impl Clients {
                 Ok(Some(frame)) => {
                     any = true;
                     self.metrics.frames_in.inc();
-                    match assign::answer(&self.dispatcher, &self.metrics, &frame).map_err(ours)? {
+                    match assign::answer(&self.dispatcher, &self.metrics, visit, &frame).map_err(ours)? {
                         Answer::None => {}
                         Answer::Reply(bytes) => {
                             self.metrics.frames_out.inc();

@@ -1,5 +1,6 @@
 //! What a chat server counts.
 
+use crate::limits::Limit;
 use fastchat_wire::{Code, Op};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
 
@@ -15,6 +16,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) bytes_out: IntCounter,
     pub(crate) requests: IntCounterVec,
     pub(crate) errors: IntCounterVec,
+    pub(crate) limited: IntCounterVec,
     pub(crate) appends: IntCounter,
     pub(crate) append_duplicates: IntCounter,
     pub(crate) append_latency: Histogram,
@@ -41,6 +43,8 @@ pub(crate) enum Closed {
     Silent,
     /// A frame took too long to arrive, or nothing could be written for too long.
     Slow,
+    /// It went on asking for more than it was given.
+    Limited,
     /// Its session ended, or its move's time was over.
     Ended,
     /// The socket failed.
@@ -48,7 +52,15 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    const ALL: [Self; 6] = [Self::Peer, Self::BadFrame, Self::Silent, Self::Slow, Self::Ended, Self::Error];
+    const ALL: [Self; 7] = [
+        Self::Peer,
+        Self::BadFrame,
+        Self::Silent,
+        Self::Slow,
+        Self::Limited,
+        Self::Ended,
+        Self::Error,
+    ];
 
     /// The label's value.
     pub(crate) fn as_str(self) -> &'static str {
@@ -57,6 +69,7 @@ impl Closed {
             Self::BadFrame => "bad-frame",
             Self::Silent => "silent",
             Self::Slow => "slow",
+            Self::Limited => "limited",
             Self::Ended => "ended",
             Self::Error => "error",
         }
@@ -102,6 +115,7 @@ impl ServerMetrics {
             bytes_out: counter("bytes_out_total", "Bytes sent to clients")?,
             requests: counters("requests_total", "Requests received, by verb", &["op"])?,
             errors: counters("errors_total", "Requests refused, by code", &["code"])?,
+            limited: counters("limited_total", "What clients were not given, or later, by limit", &["limit"])?,
             appends: counter("appends_total", "Entries appended by clients")?,
             append_duplicates: counter("append_duplicates_total", "Appends of entries that stood there already")?,
             append_latency: histogram("append_latency_seconds", "From an append's arrival to its commit", &LATENCY_SECONDS)?,
@@ -131,6 +145,9 @@ impl ServerMetrics {
         metrics.requests.with_label_values(&[UNKNOWN_OP]);
         for code in Code::ALL {
             metrics.errors.with_label_values(&[code.as_str()]);
+        }
+        for limit in Limit::SERVER {
+            metrics.limited.with_label_values(&[limit.as_str()]);
         }
         for reason in Closed::ALL {
             metrics.closed.with_label_values(&[reason.as_str()]);
