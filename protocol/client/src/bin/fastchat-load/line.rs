@@ -133,6 +133,11 @@ impl Line {
         set.map_err(|error| Trouble::Failed(format!("can't reset a connection: {error}")))
     }
 
+    /// The socket alone, for a client that has no use for anything else.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+
     /// Writes what waits, then reads and hands over every whole frame. Ready
     /// after a read, or once what was held up is written. May be dropped at any time.
     ///
