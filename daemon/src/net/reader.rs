@@ -103,12 +103,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// A block that is longer than a read is read where it belongs; everything
-    /// else without a buffer that would have to be kept while nothing comes.
+    /// What follows of a block that is longer than a read is read where it
+    /// belongs; everything else without a buffer that would have to be kept while
+    /// nothing comes.
     async fn read(&mut self) -> io::Result<usize> {
-        let awaited = self.deframer.awaited_block_bytes();
+        let is_long = self.deframer.awaited_block_bytes().is_some_and(|bytes| bytes > READ_BYTES);
         let buffer = self.deframer.buffer_mut();
-        if awaited.is_some_and(|bytes| bytes > READ_BYTES) {
+        if is_long && buffer.len() >= READ_BYTES {
             buffer.reserve(READ_BYTES);
             self.socket.read_buf(buffer).await
         } else {

@@ -218,7 +218,8 @@ impl Line {
             let mut answer = None;
             while answer.is_none() {
                 let taken = |arrived: &Arrived<'_>| {
-                    if arrived.glance.event.is_none() && arrived.glance.re == Some(id) {
+                    let whole_connection = arrived.glance.failed && arrived.glance.re.is_none();
+                    if arrived.glance.event.is_none() && (arrived.glance.re == Some(id) || whole_connection) {
                         answer = Some(read_answer::<R>(arrived));
                     }
                 };
