@@ -8,6 +8,7 @@ mod balancing;
 pub(crate) mod certificates;
 pub(crate) mod client;
 mod hosts;
+mod limits;
 pub(crate) mod operations;
 pub(crate) mod output;
 mod servers;
@@ -45,6 +46,9 @@ pub(crate) enum Command {
     /// The balancing strategy
     #[command(subcommand)]
     Balancing(balancing::Verb),
+    /// What clients may take
+    #[command(subcommand)]
+    Limits(limits::Verb),
     /// Long work
     #[command(subcommand)]
     Operations(operations::Verb),
@@ -106,6 +110,7 @@ pub(crate) async fn call(command: Command) -> Result<(), CallError> {
         Command::Balancers(verb) => balancers::run(verb).await,
         Command::Hosts(verb) => hosts::run(verb).await,
         Command::Balancing(verb) => balancing::run(verb).await,
+        Command::Limits(verb) => limits::run(verb).await,
         Command::Operations(verb) => operations::run(verb).await,
         Command::Audit(verb) => audit::run(verb).await,
         Command::Up(_) | Command::Serve(_) | Command::Certificates(_) => Err(CallError::Usage("this verb does not call REST".to_owned())),

@@ -11,6 +11,7 @@
 //! strategy from the spec, the counts from the servers' `attach`.
 
 mod accept;
+mod admission;
 mod assign;
 mod clients;
 mod connection;
@@ -28,6 +29,8 @@ use crate::{
     net::door::Door,
     shell::{Report, Shell},
 };
+use admission::Admission;
+use anyhow::Context;
 use clients::Clients;
 use dispatcher::Dispatcher;
 use fastchat_wire::control::{BalancerSpec, BalancerStatus, Part, ProcessState, Spec, StatusPart};
@@ -89,8 +92,10 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
         metrics.clone(),
         rand::make_rng(),
     ));
+    let admission = Arc::new(Admission::new(&first.limits));
     let clients = Clients {
         dispatcher: Arc::clone(&dispatcher),
+        admission: Arc::clone(&admission),
         metrics: metrics.clone(),
         door: Door::new(transport.acceptor(), &metrics.doors, metrics::CLIENTS),
         limits,
@@ -121,7 +126,8 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
             |stream| links.clone().serve(stream),
             |_| tracing::warn!("a link is refused: there are {} already", limits.links_max),
         ),
-        follow(&mut spec, first, &dispatcher, &shutdown),
+        follow(&mut spec, first, &dispatcher, &admission, &shutdown),
+        admission.sweep(&shutdown),
         report(&reports, &address, &dispatcher, &metrics, limits, &shutdown),
         look(&clients.door, limits, &shutdown),
         async {
@@ -140,7 +146,13 @@ async fn look(door: &Door, limits: Limits, shutdown: &CancellationToken) {
 }
 
 /// Applies each new spec as it comes.
-async fn follow(specs: &mut watch::Receiver<Arc<Spec>>, first: &BalancerSpec, dispatcher: &Dispatcher, shutdown: &CancellationToken) {
+async fn follow(
+    specs: &mut watch::Receiver<Arc<Spec>>,
+    first: &BalancerSpec,
+    dispatcher: &Dispatcher,
+    admission: &Admission,
+    shutdown: &CancellationToken,
+) {
     loop {
         tokio::select! {
             biased;
@@ -152,6 +164,7 @@ async fn follow(specs: &mut watch::Receiver<Arc<Spec>>, first: &BalancerSpec, di
         }
         let newest = Arc::clone(&specs.borrow_and_update());
         if let Part::Balancer(spec) = &newest.part {
+            admission.apply(&spec.limits);
             dispatcher.apply(newest.generation, spec, needs_restart(first, spec));
         }
     }

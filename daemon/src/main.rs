@@ -16,6 +16,7 @@ mod bus;
 mod config;
 mod descriptors;
 mod fleet_key;
+mod limits;
 mod logging;
 mod metrics;
 mod migrate;

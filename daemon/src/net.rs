@@ -4,4 +4,5 @@ pub(crate) mod door;
 pub(crate) mod farewell;
 pub(crate) mod outbox;
 pub(crate) mod reader;
+pub(crate) mod scratch;
 pub(crate) mod transport;

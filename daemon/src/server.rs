@@ -10,6 +10,7 @@
 //!                                           └──> mend: what was missed while messages were lost
 //! ```
 
+mod admission;
 mod appender;
 mod blobs;
 mod connection;
@@ -42,8 +43,9 @@ use crate::{
 use context::Context;
 use fastchat_wire::{
     control::{Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
-    limits::{BLOCK_BYTES_MAX, FRAME_MS_MAX, PARTIAL_BLOCKS_BYTES_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
+    limits::{FRAME_MS_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
 };
+use handlers::Refusal;
 use hub::{ConnectionId, Hub};
 use links::Links;
 use load::LoadMeter;
@@ -58,7 +60,6 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    sync::Semaphore,
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -76,13 +77,12 @@ pub(crate) struct Server {
     /// How clients come in.
     door: Door,
     limits: Limits,
-    /// KiB of partial blocks that all connections may hold together.
-    partial_blocks: Arc<Semaphore>,
+    admission: Arc<admission::Admission>,
     /// From the spec; 0 is no limit.
     connections_max: AtomicU64,
 }
 
-/// What clients may take.
+/// Times that clients have.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     /// From opening to sign-in.
@@ -93,8 +93,6 @@ struct Limits {
     ping_interval: Duration,
     /// From the `move` of a soft stop to the end of those that stay.
     soft_stop: Duration,
-    /// KiB of partial blocks that all connections may hold together; not less than one block.
-    partial_blocks_kib: usize,
 }
 
 impl Default for Limits {
@@ -104,14 +102,12 @@ impl Default for Limits {
             frame: Duration::from_millis(FRAME_MS_MAX),
             ping_interval: Duration::from_millis(PING_INTERVAL_MS),
             soft_stop: Duration::from_secs(3),
-            partial_blocks_kib: PARTIAL_BLOCKS_BYTES_MAX >> 10,
         }
     }
 }
 
 /// Clients asked per second at a soft stop: all of them at once, or nearly.
 const SOFT_STOP_CLIENTS_PER_S: u32 = 20_000;
-const _: () = assert!(PARTIAL_BLOCKS_BYTES_MAX >= BLOCK_BYTES_MAX);
 
 impl Server {
     /// Most connections past `hello`; 0 is no limit.
@@ -186,6 +182,7 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
                 mesh.set_peers(&part.peers);
                 links.follow(&part, &server.load);
                 server.connections_max.store(part.connections_max, Ordering::Relaxed);
+                server.admission.apply(&part.limits);
                 if part.drain != in_force.drain {
                     follow_drain(&server, &part, &mut draining).await;
                 }
@@ -290,15 +287,19 @@ async fn accept(server: Arc<Server>, listener: TcpListener, connections: TaskTra
     let mut next = 0;
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => {
-                next += 1;
-                connections.spawn(connection::serve(
-                    Arc::clone(&server),
-                    socket,
-                    ConnectionId(next),
-                    quit.child_token(),
-                ));
-            }
+            Ok((socket, peer)) => match server.admission.enter(peer.ip()) {
+                Ok(entry) => {
+                    next += 1;
+                    connections.spawn(connection::serve(
+                        Arc::clone(&server),
+                        socket,
+                        entry,
+                        ConnectionId(next),
+                        quit.child_token(),
+                    ));
+                }
+                Err(error) => server.door.refuse(socket, &Refusal::from(error).encode(None)),
+            },
             Err(error) => {
                 // Out of descriptors, mostly: those that end make room.
                 tracing::warn!(%error, "the client listener can't accept");

@@ -1,5 +1,6 @@
 //! One connection: frames in, bytes out, and the end after a fault of framing.
 
+use crate::net::scratch::read_into;
 use fastchat_tls::Stream;
 use fastchat_wire::{Deframer, Frame, FrameError, FrameLimits};
 use std::{io, time::Duration};
@@ -32,9 +33,8 @@ impl Connection {
     /// # Errors
     /// The socket failed.
     pub(super) async fn read(&mut self) -> io::Result<usize> {
-        let buffer = self.deframer.buffer_mut();
-        buffer.reserve(READ_BYTES);
-        (&mut self.stream).take(READ_BYTES as u64).read_buf(buffer).await
+        self.deframer.release();
+        read_into(&mut self.stream, self.deframer.buffer_mut(), READ_BYTES).await
     }
 
     /// The next frame of what was read.

@@ -1,5 +1,6 @@
 //! What the balancer counts.
 
+use crate::limits::Limit;
 use crate::net::door::DoorMetrics;
 use fastchat_wire::{
     Code,
@@ -13,6 +14,7 @@ const FAILURES: &[Code] = &[
     Code::TooLarge,
     Code::UnknownOp,
     Code::BadRequest,
+    Code::RateLimited,
     Code::Overloaded,
     Code::NoServer,
 ];
@@ -35,6 +37,7 @@ pub(super) struct Metrics {
     pub(super) bytes_out: IntCounter,
     pub(super) assigns: IntCounterVec,
     pub(super) assign_failures: IntCounterVec,
+    pub(super) limited: IntCounterVec,
     pub(super) assign_latency: Histogram,
     pub(super) tickets_redeemed: IntCounter,
     pub(super) tickets_expired: IntCounter,
@@ -84,6 +87,7 @@ impl Metrics {
             bytes_out: counter("fastchat_balancer_bytes_out_total", "Bytes written to clients")?,
             assigns: counters("fastchat_balancer_assigns_total", "Clients sent to each server", "server")?,
             assign_failures: counters("fastchat_balancer_assign_failures_total", "Clients answered with an error", "code")?,
+            limited: counters("fastchat_balancer_limited_total", "What clients were not given, by limit", "limit")?,
             assign_latency,
             strategy_info: gauges(
                 "fastchat_balancer_strategy_info",
@@ -108,6 +112,9 @@ impl Metrics {
         };
         for code in FAILURES {
             metrics.assign_failures.with_label_values(&[code.as_str()]);
+        }
+        for limit in Limit::BALANCER {
+            metrics.limited.with_label_values(&[limit.as_str()]);
         }
         Ok(metrics)
     }

@@ -2,6 +2,7 @@
 //! control plane notice.
 
 mod clients;
+mod limits;
 mod links;
 mod peer;
 mod specs;
@@ -38,6 +39,7 @@ fn balancer_spec(strategy: &str) -> BalancerSpec {
         ticket_ms: 10_000,
         excluded: Vec::new(),
         connections_max: BTreeMap::new(),
+        limits: fastchat_wire::control::Limits::default(),
     }
 }
 

@@ -60,9 +60,12 @@ impl Door {
         }
     }
 
-    /// True where what comes in is TLS.
-    pub(crate) fn is_tls(&self) -> bool {
-        self.acceptor.is_tls()
+    /// Tells somebody who is not let in why, and closes. Who speaks TLS sees its
+    /// connection end: a handshake would be a place.
+    pub(crate) fn refuse(&self, socket: TcpStream, answer: &[u8]) {
+        if !self.acceptor.is_tls() {
+            farewell::refuse(socket, answer);
+        }
     }
 
     /// Has the certificate's files looked at, and shows until when it is good.

@@ -11,6 +11,7 @@
 
 use super::{
     Server,
+    admission::{Entry, Meter},
     appender::Source,
     context::Identity,
     dispatch,
@@ -20,6 +21,7 @@ use super::{
     session::{Admitted, Session},
 };
 use crate::{
+    limits::Limit,
     net::{
         farewell,
         outbox::{Outbox, Outgoing},
@@ -28,7 +30,7 @@ use crate::{
     store::Denied,
 };
 use fastchat_tls::{ReadHalf, WriteHalf};
-use fastchat_wire::{Block, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event};
+use fastchat_wire::{Block, Code, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
@@ -59,6 +61,7 @@ pub(super) struct Connection {
     outbox: Arc<Outbox>,
     place: Place,
     source: Arc<Source>,
+    meter: Meter,
     /// Room for blocks that wait for their commit.
     appending: Arc<Semaphore>,
     /// Ends this connection.
@@ -92,7 +95,7 @@ impl Drop for Place {
 }
 
 /// Serves a connection until its end.
-pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: ConnectionId, end: CancellationToken) {
+pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, entry: Entry, id: ConnectionId, end: CancellationToken) {
     server.metrics.accepted.inc();
     let opened = Instant::now();
     let entering = server.door.open(socket, server.limits.sign_in);
@@ -123,6 +126,7 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
             closed: Closed::Error,
         },
         source,
+        meter: Meter::new(Arc::clone(&server.admission), entry),
         appending: Arc::new(Semaphore::new(APPENDING_KIB_MAX as usize)),
         end: end.clone(),
         opened,
@@ -169,7 +173,7 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
     let flushed = timeout(FLUSH, rest).await.is_ok();
     outbox.close();
     // Unread input would reset the connection, and with it what was just written.
-    if flushed && matches!(closed, Closed::BadFrame | Closed::Ended) {
+    if flushed && matches!(closed, Closed::BadFrame | Closed::Limited | Closed::Ended) {
         farewell::discard(reader.into_socket()).await;
     }
 }
@@ -189,7 +193,16 @@ async fn write(server: &Server, outbox: &Outbox, mut socket: WriteHalf) -> Close
                 return Closed::Peer;
             }
         };
-        for slice in frames.concat().chunks(WRITE_BYTES) {
+        // One frame is written where it lies; several go out together.
+        let together;
+        let bytes = match frames.as_slice() {
+            [alone] => alone,
+            several => {
+                together = several.concat();
+                &together[..]
+            }
+        };
+        for slice in bytes.chunks(WRITE_BYTES) {
             let written = async {
                 socket.write_all(slice).await?;
                 socket.flush().await
@@ -211,7 +224,10 @@ impl Connection {
         loop {
             let next = async {
                 self.outbox.has_room().await;
-                self.next_frame().await
+                let (frame, room) = self.next_frame().await?;
+                let account = self.place.session.account();
+                self.meter.frame(2 + frame.header.len() + frame.block.len(), account).await;
+                Ok((frame, room))
             };
             let (frame, room) = match end.run_until_cancelled(next).await {
                 None => return Closed::Ended,
@@ -228,10 +244,11 @@ impl Connection {
                     .inc();
                 if let Err(refusal) = self.serve_request(op, Call { id, frame }, room).await {
                     self.server.metrics.errors.with_label_values(&[refusal.error.code.as_str()]).inc();
-                    let broken = refusal.error.code == fastchat_wire::Code::BadFrame;
                     self.outbox.answer(refusal.encode(Some(id)));
-                    if broken {
-                        return Closed::BadFrame;
+                    match refusal.error.code {
+                        Code::BadFrame => return Closed::BadFrame,
+                        Code::RateLimited if self.meter.is_abused() => return Closed::Limited,
+                        _ => {}
                     }
                 }
             }
@@ -250,10 +267,14 @@ impl Connection {
             Ok(Some(frame)) => Ok(Some(frame)),
             Ok(None) => {
                 // First come, first served: the oldest partial frames have their room and go on.
-                let kib = self.reader.awaited_block_bytes().unwrap_or(0).div_ceil(1_024);
-                let wanted = u32::try_from(kib).unwrap_or(u32::MAX);
+                let bytes = self.reader.awaited_block_bytes().unwrap_or(0);
                 let pause = Instant::now();
-                room = Arc::clone(&self.server.partial_blocks).acquire_many_owned(wanted).await.ok();
+                let blocks = &self.server.admission.blocks;
+                room = blocks.try_take(bytes);
+                if room.is_none() {
+                    self.server.admission.count(Limit::ServerBlocks);
+                    room = blocks.take(bytes).await;
+                }
                 self.reader.paused(pause.elapsed());
                 if signing_in {
                     let rest = timeout_at(sign_in + pause.elapsed(), self.reader.next(None)).await;
@@ -280,7 +301,12 @@ impl Connection {
 
     async fn serve_request(&mut self, op: Option<Op>, call: Call, room: Option<OwnedSemaphorePermit>) -> Result<(), Refusal> {
         let server = Arc::clone(&self.server);
-        let answer = match self.place.session.admit(op)? {
+        let admitted = self.place.session.admit(op)?;
+        let allowed = self.meter.request(&admitted);
+        if !matches!(admitted, Admitted::Serve(Op::Append, _)) {
+            allowed.clone()?;
+        }
+        let answer = match admitted {
             Admitted::Hello => {
                 let answer = super::handlers::hello::handle(&server, &call)?;
                 self.place.session = Session::SigningIn;
@@ -296,6 +322,10 @@ impl Connection {
                 let kib = u32::try_from(call.frame.block.len() / 1_024 + 1)
                     .unwrap_or(u32::MAX)
                     .min(APPENDING_KIB_MAX);
+                // A refusal of it holds up the later ones to its log.
+                if let Err(refusal) = allowed {
+                    return Err(super::handlers::append::refuse(&call, &self.source, refusal));
+                }
                 let waiting = Arc::clone(&self.appending)
                     .acquire_many_owned(kib)
                     .await
@@ -331,8 +361,10 @@ impl Connection {
             outbox: Arc::clone(&self.outbox),
             end: self.end.clone(),
         };
+        self.meter.signed_in();
         let server = &self.server;
-        server.hub.attach(Arc::new(online));
+        let ended = server.hub.attach(Arc::new(online), server.admission.account_connections_max());
+        (0..ended).for_each(|_| server.admission.count(Limit::AccountConnections));
         // Also where the account was online already: whether that was told yet, nobody here knows.
         self.unknown_presence = Some(server.peers.changed(identity.account));
         // A session that ended before the hub had it was not told its end.

@@ -68,10 +68,19 @@ impl Hub {
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection signed in.
-    pub(crate) fn attach(&self, online: Arc<Online>) {
+    /// A connection signed in. Beyond `most` of one account (0 is no limit) the
+    /// oldest are ended: how many.
+    pub(crate) fn attach(&self, online: Arc<Online>, most: u32) -> usize {
         let mut shard = self.shard(online.identity.account);
-        shard.entry(online.identity.account).or_default().push(online);
+        let connections = shard.entry(online.identity.account).or_default();
+        connections.push(online);
+        let living = || connections.iter().filter(|online| !online.end.is_cancelled());
+        let surplus = match usize::try_from(most) {
+            Ok(most) if most > 0 => living().count().saturating_sub(most),
+            _ => 0,
+        };
+        living().take(surplus).for_each(|oldest| oldest.end.cancel());
+        surplus
     }
 
     /// A connection ended or logged out; true where it was the last of its account.

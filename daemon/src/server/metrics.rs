@@ -1,7 +1,6 @@
 //! What a chat server counts.
 
-use crate::net::door::DoorMetrics;
-use crate::store::postgres::AppendPaths;
+use crate::{limits::Limit, net::door::DoorMetrics, store::postgres::AppendPaths};
 use fastchat_wire::{Code, Op};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
 
@@ -17,6 +16,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) bytes_out: IntCounter,
     pub(crate) requests: IntCounterVec,
     pub(crate) errors: IntCounterVec,
+    pub(crate) limited: IntCounterVec,
     pub(crate) appends: IntCounter,
     pub(crate) append_duplicates: IntCounter,
     pub(crate) append_latency: Histogram,
@@ -47,6 +47,8 @@ pub(crate) enum Closed {
     Silent,
     /// A frame took too long to arrive, or nothing could be written for too long.
     Slow,
+    /// It went on asking for more than it was given.
+    Limited,
     /// Its session ended, or its move's time was over.
     Ended,
     /// The socket failed.
@@ -54,12 +56,13 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Peer,
         Self::BadFrame,
         Self::Handshake,
         Self::Silent,
         Self::Slow,
+        Self::Limited,
         Self::Ended,
         Self::Error,
     ];
@@ -72,6 +75,7 @@ impl Closed {
             Self::Handshake => "handshake",
             Self::Silent => "silent",
             Self::Slow => "slow",
+            Self::Limited => "limited",
             Self::Ended => "ended",
             Self::Error => "error",
         }
@@ -121,6 +125,7 @@ impl ServerMetrics {
             bytes_out: counter("bytes_out_total", "Bytes sent to clients")?,
             requests: counters("requests_total", "Requests received, by verb", &["op"])?,
             errors: counters("errors_total", "Requests refused, by code", &["code"])?,
+            limited: counters("limited_total", "What clients were not given, or later, by limit", &["limit"])?,
             appends: counter("appends_total", "Entries appended by clients")?,
             append_duplicates: counter("append_duplicates_total", "Appends of entries that stood there already")?,
             append_latency: histogram("append_latency_seconds", "From an append's arrival to its commit", &LATENCY_SECONDS)?,
@@ -159,6 +164,9 @@ impl ServerMetrics {
         }
         for path in AppendPaths::ALL {
             metrics.append_paths.with_label_values(&[path]);
+        }
+        for limit in Limit::SERVER {
+            metrics.limited.with_label_values(&[limit.as_str()]);
         }
         for reason in Closed::ALL {
             metrics.closed.with_label_values(&[reason.as_str()]);

@@ -2,6 +2,7 @@
 
 use super::{
     Limits, Server,
+    admission::Admission,
     appender::Appender,
     blobs,
     context::Context,
@@ -32,7 +33,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicU64},
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A server that is ready to accept.
@@ -109,6 +110,11 @@ pub(super) async fn start(
         metrics.bytes_in.clone(),
         metrics.bytes_out.clone(),
     ));
+    let admission = Arc::new(Admission::new(part.limits.clone(), metrics.limited.clone()));
+    let (sweeping, swept) = (quit.clone(), Arc::clone(&admission));
+    tasks.spawn(async move {
+        sweeping.run_until_cancelled(swept.sweep()).await;
+    });
     let context = Context {
         name: part.name.clone(),
         store_id,
@@ -128,7 +134,7 @@ pub(super) async fn start(
         door: Door::new(transport.acceptor(), &metrics.doors, CLIENTS),
         metrics,
         limits,
-        partial_blocks: Arc::new(Semaphore::new(limits.partial_blocks_kib)),
+        admission,
         connections_max: AtomicU64::new(part.connections_max),
     };
     Ok(Started {

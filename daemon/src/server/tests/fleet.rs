@@ -50,7 +50,6 @@ pub(super) fn limits() -> Limits {
         frame: PATIENCE,
         ping_interval: PATIENCE,
         soft_stop: Duration::from_millis(500),
-        ..Limits::default()
     }
 }
 
@@ -120,6 +119,7 @@ impl Fleet {
                 balancers: Vec::new(),
                 peers: peers.collect(),
                 drain: None,
+                limits: fastchat_wire::control::Limits::default(),
             };
             let spec = Spec {
                 store: database.store_id().to_owned(),
@@ -231,6 +231,13 @@ impl Server {
             change(part);
         }
         self.specs.send_replace(Arc::new(self.spec.clone()));
+    }
+
+    /// Other limits of clients, in force when it returns.
+    pub(super) async fn limit(&mut self, change: impl FnOnce(&mut fastchat_wire::control::Limits)) {
+        self.respec(|part| change(&mut part.limits));
+        let generation = self.spec.generation as f64;
+        self.until("generation", "", |applied| applied == generation).await;
     }
 
     /// The sum of a metric's values, of those with this label where one is given.

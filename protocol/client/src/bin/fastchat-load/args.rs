@@ -2,7 +2,7 @@
 
 use crate::{
     interrupt::Interrupt,
-    mode::{assign, check, group, idle, pairs, reconnect, signin},
+    mode::{assign, check, group, hostile, idle, pairs, reconnect, signin},
     processes::Process,
     stamp::STAMP_BYTES,
 };
@@ -119,6 +119,7 @@ pub(crate) enum Mode {
     Reconnect(reconnect::Args),
     Assign(assign::Args),
     Signin(signin::Args),
+    Hostile(hostile::Args),
     Check(check::Args),
 }
 

@@ -129,6 +129,16 @@ impl Entrance {
         self.greet(place).await.map(|(_, welcome)| welcome)
     }
 
+    /// Where a seat's server listens.
+    ///
+    /// # Errors
+    /// The balancer refuses.
+    pub(crate) async fn address(&self, seat: usize) -> Result<SocketAddr, Trouble> {
+        self.patiently(async || self.place(seat, false, None).await)
+            .await
+            .map(|place| place.address)
+    }
+
     /// A signed-in connection; keeps the account's new token. A dead token is replaced by logging in.
     ///
     /// # Errors

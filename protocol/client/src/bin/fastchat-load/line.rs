@@ -124,6 +124,11 @@ impl Line {
         set.map_err(|error| Trouble::Failed(format!("can't reset a connection: {error}")))
     }
 
+    /// The socket alone, for a client that has no use for anything else.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+
     /// Writes what waits, then reads and hands over every whole frame. Ready
     /// after a read, or once what was held up is written. May be dropped at any time.
     ///
@@ -208,7 +213,8 @@ impl Line {
             let mut answer = None;
             while answer.is_none() {
                 let taken = |arrived: &Arrived<'_>| {
-                    if arrived.glance.event.is_none() && arrived.glance.re == Some(id) {
+                    let whole_connection = arrived.glance.failed && arrived.glance.re.is_none();
+                    if arrived.glance.event.is_none() && (arrived.glance.re == Some(id) || whole_connection) {
                         answer = Some(read_answer::<R>(arrived));
                     }
                 };

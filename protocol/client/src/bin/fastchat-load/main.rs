@@ -21,6 +21,7 @@ mod args;
 mod book;
 mod check;
 mod clock;
+mod crowd;
 mod descriptors;
 mod enter;
 mod fleet;

@@ -77,6 +77,28 @@ pub(crate) struct Report {
     /// What `check` did and found.
     #[serde(flatten)]
     pub(crate) check: Option<Checked>,
+    /// The crowd of `hostile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hostile: Option<Hostile>,
+}
+
+/// The crowd of `hostile`, and what it did to the others.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Hostile {
+    /// Clients that never read.
+    pub(crate) readers: usize,
+    /// Clients that never finish a frame.
+    pub(crate) unfinished: usize,
+    /// Connections of them at the end.
+    pub(crate) held: usize,
+    /// Connections of them that a server ended.
+    pub(crate) closed: u64,
+    /// Connections of them that a server did not take.
+    pub(crate) refused: u64,
+    /// The 99th percentile of send to deliver beside them, to that without.
+    pub(crate) p99_ratio: Option<f64>,
+    /// The load's figures before they came.
+    pub(crate) without: Option<Messages>,
 }
 
 /// Figures of modes that send.
@@ -247,6 +269,16 @@ impl Report {
         }
         for (code, count) in &self.errors {
             line("errors", format!("{count} {code}"));
+        }
+        if let Some(hostile) = &self.hostile {
+            let Hostile { held, closed, refused, .. } = hostile;
+            line("crowd", format!("{held} held, {closed} closed, {refused} not taken"));
+            if let Some(quantiles) = hostile.without.as_ref().and_then(|without| without.send_to_deliver_us) {
+                line("without it", quantiles.to_string());
+            }
+            if let Some(ratio) = hostile.p99_ratio {
+                line("p99 beside it", format!("{ratio:.2} times as long"));
+            }
         }
         if let Some(checked) = &self.check {
             line("reconnects", checked.reconnects.to_string());
