@@ -34,6 +34,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod token;
+mod watch;
 
 use crate::shell::{Report, Shell};
 use context::Context;

@@ -1,6 +1,7 @@
 //! What a chat server counts.
 
-use fastchat_wire::{Code, Op};
+use super::hub::Pushed;
+use fastchat_wire::{Code, EventName, Op};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
 
 /// What a chat server counts. Never a label of an account, device, conversation or client.
@@ -21,6 +22,9 @@ pub(crate) struct ServerMetrics {
     pub(crate) append_batch: Histogram,
     pub(crate) pushes: IntCounter,
     pub(crate) pushes_dropped: IntCounter,
+    pub(crate) hints: IntCounterVec,
+    pub(crate) hints_dropped: IntCounterVec,
+    pub(crate) presence_watched: IntGauge,
     pub(crate) holes_read: IntCounter,
     pub(crate) bus_in: IntCounter,
     pub(crate) bus_out: IntCounter,
@@ -108,6 +112,17 @@ impl ServerMetrics {
             append_batch: histogram("append_batch_entries", "Entries of one transaction", &BATCH_ENTRIES)?,
             pushes: counter("pushes_total", "Entries queued for connections")?,
             pushes_dropped: counter("pushes_dropped_total", "Entries not queued because a connection reads too slowly")?,
+            hints: counters(
+                "hints_total",
+                "Events that no log keeps, queued for connections, by event",
+                &["event"],
+            )?,
+            hints_dropped: counters(
+                "hints_dropped_total",
+                "Events that no log keeps, not queued because a connection reads too slowly, by event",
+                &["event"],
+            )?,
+            presence_watched: gauge("presence_watched", "Accounts of whose presence somebody here is told")?,
             holes_read: counter(
                 "holes_read_total",
                 "Times that entries were read from a log because doorbells were late or lost",
@@ -132,6 +147,10 @@ impl ServerMetrics {
         for code in Code::ALL {
             metrics.errors.with_label_values(&[code.as_str()]);
         }
+        for event in HINTS {
+            metrics.hints.with_label_values(&[event.as_str()]);
+            metrics.hints_dropped.with_label_values(&[event.as_str()]);
+        }
         for reason in Closed::ALL {
             metrics.closed.with_label_values(&[reason.as_str()]);
         }
@@ -142,7 +161,16 @@ impl ServerMetrics {
         }
         Ok(metrics)
     }
+
+    /// Counts what became of an event that no log keeps.
+    pub(crate) fn hints(&self, event: EventName, pushed: Pushed) {
+        self.hints.with_label_values(&[event.as_str()]).inc_by(pushed.queued);
+        self.hints_dropped.with_label_values(&[event.as_str()]).inc_by(pushed.dropped);
+    }
 }
+
+/// Events that no log keeps: labels of `hints_total` and `hints_dropped_total`.
+const HINTS: [EventName; 4] = [EventName::Mark, EventName::Signal, EventName::Device, EventName::Presence];
 
 /// Label of verbs that the protocol doesn't have.
 pub(crate) const UNKNOWN_OP: &str = "unknown";

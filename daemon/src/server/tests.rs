@@ -5,6 +5,8 @@ mod bus;
 mod client;
 mod connections;
 mod fleet;
+mod hints;
+mod presence;
 mod proxy;
 mod pushes;
 mod stop;

@@ -11,11 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use fastchat_wire::{
-    AccountId, Block, DeviceId, EncodeError, LogId,
-    chat::{entry::EntryEvent, mark::MarkEvent},
-    encode_event,
-    encoding::Bytes64,
-    limits::{BLOCK_BYTES_MAX, MARK_EVENT_MEMBERS_MAX},
+    AccountId, Block, DeviceId, EncodeError, LogId, chat::entry::EntryEvent, encode_event, encoding::Bytes64, limits::BLOCK_BYTES_MAX,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -52,7 +48,7 @@ struct Active {
 }
 
 pub(super) struct Shard {
-    parts: Parts,
+    pub(super) parts: Parts,
     logs: HashMap<LogId, Active>,
     /// Set while a `Verify` waits.
     verifying: Arc<AtomicBool>,
@@ -115,8 +111,8 @@ impl Shard {
                 due.fold(None, earliest)
             }
             Command::Verify => self.verify().await,
-            Command::Mark { mark, origin } => {
-                self.mark(&mark, origin).await;
+            Command::Hint { hint, members_seq, origin } => {
+                self.hint(&hint, members_seq, origin).await;
                 None
             }
         }
@@ -189,7 +185,7 @@ impl Shard {
     }
 
     /// The log's roster of that version or a later one; of now, where the version isn't known.
-    async fn roster(&mut self, log: LogId, members_seq: Option<u64>) -> Option<Arc<Roster>> {
+    pub(super) async fn roster(&mut self, log: LogId, members_seq: Option<u64>) -> Option<Arc<Roster>> {
         let active = self.logs.get(&log);
         if let (Some(roster), Some(needed)) = (active.and_then(|active| active.roster.as_ref()), members_seq)
             && roster.members_seq >= needed
@@ -234,14 +230,15 @@ impl Shard {
             }
         };
         let mut pushed = Pushed::default();
+        if let (true, 1, [one, other]) = (roster.is_direct, ready.entry.seq, &roster.members[..]) {
+            self.parts.peers.began([one.account, other.account]);
+        }
         for member in roster.members.iter().filter(|member| member.reads(ready.entry.seq)) {
-            let to = self.parts.hub.push(member.account, |online| {
+            pushed += self.parts.hub.push(member.account, |online| {
                 let appended_it = ready.appender == Some(online.connection);
                 let is_for_it = roster.only_device.is_none_or(|device| device == online.identity.device);
                 (is_for_it && !appended_it).then(|| encoded.for_device(online.identity.device))
             });
-            pushed.queued += to.queued;
-            pushed.dropped += to.dropped;
         }
         self.parts.metrics.pushes.inc_by(pushed.queued);
         self.parts.metrics.pushes_dropped.inc_by(pushed.dropped);
@@ -322,31 +319,6 @@ impl Shard {
             return None;
         }
         active.look(last_seq, Instant::now())
-    }
-
-    async fn mark(&mut self, mark: &MarkEvent, origin: Origin) {
-        let Some(roster) = self.roster(mark.conversation, Some(0)).await else {
-            return;
-        };
-        let members: Vec<AccountId> = roster
-            .members
-            .iter()
-            .filter(|m| m.through_seq.is_none())
-            .map(|m| m.account)
-            .collect();
-        if members.len() > MARK_EVENT_MEMBERS_MAX || !members.contains(&mark.account) {
-            return;
-        }
-        let others = members.iter().copied().filter(|account| *account != mark.account);
-        if origin == Origin::Here {
-            self.parts.peers.forward(&others, &Message::Mark(mark.clone()));
-        }
-        let Ok(frame) = encode_event(None, mark, &Block::none()) else {
-            return;
-        };
-        for account in others {
-            self.parts.hub.push(account, |_| Some(frame.clone()));
-        }
     }
 
     /// Forgets the logs that nobody here reads.
