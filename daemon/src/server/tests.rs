@@ -4,6 +4,7 @@
 mod bus;
 mod client;
 mod connections;
+mod delivery;
 mod fleet;
 mod hints;
 mod presence;

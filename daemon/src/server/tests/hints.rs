@@ -84,7 +84,7 @@ async fn a_signal_is_a_members_of_the_current_epoch_and_small() {
     let mut bob = fleet.register(0, "bob").await;
     let mut eve = fleet.register(0, "eve").await;
     let log = alice.create(ConversationKind::Group, &[&bob]).await;
-    let mut refused = async |client: &mut Client, epoch, bytes| {
+    let refused = async |client: &mut Client, epoch, bytes| {
         let sent = signal(client, log, epoch, vec![b'x'; bytes]).await;
         sent.err().map(|error| error.code)
     };
