@@ -14,7 +14,10 @@ use fastchat_wire::{
     chat::{mark::MarkEvent, remove_device::DeviceEvent},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::interval};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
 
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,8 @@ impl Announcer {
 pub(crate) async fn run(mut news: mpsc::Receiver<News>, store: Arc<dyn Store>, hub: Arc<Hub>, peers: Arc<Peers>, delivery: Delivery) {
     let mut marks: HashMap<(LogId, AccountId), MarkEvent> = HashMap::new();
     let mut flush = interval(MARKS_INTERVAL);
+    // It is not asked while there are none: what was missed is not made up for.
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             next = news.recv() => match next {

@@ -141,7 +141,9 @@ impl Shard {
 
     async fn ring(&mut self, log: LogId, bell: Doorbell, origin: Origin) -> Option<Instant> {
         let now = Instant::now();
-        self.logs.entry(log).or_insert_with(|| Active::new(bell.seq.saturating_sub(1)));
+        if !self.logs.contains_key(&log) {
+            self.begin(log, &bell).await;
+        }
         if origin == Origin::Here {
             self.tell_others(log, &bell).await;
         }
@@ -149,6 +151,25 @@ impl Shard {
         active.feed.ring(bell, now);
         let ready = active.feed.take_ready(now);
         self.push(log, ready).await
+    }
+
+    /// A log that nobody here was told of. Whoever reads it here became a member after it had signed in: pushes begin
+    /// where its part of the log does, also where another server's bell came first. Somebody whose sign-in is under way
+    /// may be pushed what it fetches as well; no more than one read of it.
+    async fn begin(&mut self, log: LogId, bell: &Doorbell) {
+        self.logs.insert(log, Active::new(bell.seq.saturating_sub(1)));
+        let Some(roster) = self.roster(log, bell.members_seq).await else {
+            return;
+        };
+        // Inboxes and archives have no members that change: theirs are known from the sign-in on.
+        let is_conversation = roster.members_seq > 0;
+        let here = roster.members.iter().filter(|member| self.parts.hub.is_online(member.account));
+        let first = here.map(|member| member.from_seq).min();
+        if let Some(first) = first.filter(|first| is_conversation && *first <= bell.seq && bell.seq - first < HOLE_CHUNK)
+            && let Some(active) = self.logs.get_mut(&log)
+        {
+            active.feed = Feed::new(first - 1);
+        }
     }
 
     /// Tells the servers on which somebody may read the entry.
