@@ -19,6 +19,7 @@ mod fleet {
     mod bad_frames;
     mod bad_sessions;
     mod bad_writes;
+    mod delivery;
     mod example;
     mod journey;
     mod library;

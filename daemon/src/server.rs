@@ -35,6 +35,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod token;
+mod watch;
 
 use crate::{
     net::door::Door,

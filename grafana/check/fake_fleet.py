@@ -99,6 +99,12 @@ class Fleet:
                 *(("fastchat_server_append_paths_total", {"path": path}, count) for path in ("memory", "locked", "again")),
                 ("fastchat_server_sign_ins_total", {"method": "password", "outcome": "ok"}, 1),
                 *((f"fastchat_server_{name}_total", {}, count) for name in plain),
+                *(
+                    (f"fastchat_server_{name}_total", {"event": event}, count)
+                    for name in ("hints", "hints_dropped")
+                    for event in ("mark", "signal", "device", "presence")
+                ),
+                ("fastchat_server_presence_watched", {}, 3),
             )
             + _histogram("fastchat_server_append_latency_seconds", count)
             + _histogram("fastchat_server_append_batch_entries", count)

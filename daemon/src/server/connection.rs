@@ -85,6 +85,7 @@ impl Drop for Place {
         if let Session::Ready(identity) = self.session
             && self.server.hub.detach(identity.account, self.id)
         {
+            self.server.peers.unwatch(identity.account);
             self.server.peers.changed(identity.account);
         }
         if self.session != Session::AwaitingHello {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use fastchat_wire::{AccountId, DeviceId};
 use std::{
     collections::HashMap,
+    ops::AddAssign,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,13 @@ pub(crate) struct Pushed {
     pub(crate) queued: u64,
     /// Dropped: that connection is behind.
     pub(crate) dropped: u64,
+}
+
+impl AddAssign for Pushed {
+    fn add_assign(&mut self, more: Self) {
+        self.queued += more.queued;
+        self.dropped += more.dropped;
+    }
 }
 
 /// Whose connections are to end.

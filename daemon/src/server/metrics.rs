@@ -1,7 +1,8 @@
 //! What a chat server counts.
 
+use super::hub::Pushed;
 use crate::{limits::Limit, net::door::DoorMetrics, store::postgres::AppendPaths};
-use fastchat_wire::{Code, Op};
+use fastchat_wire::{Code, EventName, Op};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
 
 /// What a chat server counts. Never a label of an account, device, conversation or client.
@@ -24,6 +25,9 @@ pub(crate) struct ServerMetrics {
     pub(crate) append_paths: IntCounterVec,
     pub(crate) pushes: IntCounter,
     pub(crate) pushes_dropped: IntCounter,
+    pub(crate) hints: IntCounterVec,
+    pub(crate) hints_dropped: IntCounterVec,
+    pub(crate) presence_watched: IntGauge,
     pub(crate) holes_read: IntCounter,
     pub(crate) bus_in: IntCounter,
     pub(crate) bus_out: IntCounter,
@@ -137,6 +141,17 @@ impl ServerMetrics {
             )?,
             pushes: counter("pushes_total", "Entries queued for connections")?,
             pushes_dropped: counter("pushes_dropped_total", "Entries not queued because a connection reads too slowly")?,
+            hints: counters(
+                "hints_total",
+                "Events that no log keeps, queued for connections, by event",
+                &["event"],
+            )?,
+            hints_dropped: counters(
+                "hints_dropped_total",
+                "Events that no log keeps, not queued because a connection reads too slowly, by event",
+                &["event"],
+            )?,
+            presence_watched: gauge("presence_watched", "Accounts of whose presence somebody here is told")?,
             holes_read: counter(
                 "holes_read_total",
                 "Times that entries were read from a log because doorbells were late or lost",
@@ -168,6 +183,10 @@ impl ServerMetrics {
         for limit in Limit::SERVER {
             metrics.limited.with_label_values(&[limit.as_str()]);
         }
+        for event in HINTS {
+            metrics.hints.with_label_values(&[event.as_str()]);
+            metrics.hints_dropped.with_label_values(&[event.as_str()]);
+        }
         for reason in Closed::ALL {
             metrics.closed.with_label_values(&[reason.as_str()]);
         }
@@ -178,7 +197,16 @@ impl ServerMetrics {
         }
         Ok(metrics)
     }
+
+    /// Counts what became of an event that no log keeps.
+    pub(crate) fn hints(&self, event: EventName, pushed: Pushed) {
+        self.hints.with_label_values(&[event.as_str()]).inc_by(pushed.queued);
+        self.hints_dropped.with_label_values(&[event.as_str()]).inc_by(pushed.dropped);
+    }
 }
+
+/// Events that no log keeps: labels of `hints_total` and `hints_dropped_total`.
+const HINTS: [EventName; 4] = [EventName::Mark, EventName::Signal, EventName::Device, EventName::Presence];
 
 /// Label of verbs that the protocol doesn't have.
 pub(crate) const UNKNOWN_OP: &str = "unknown";

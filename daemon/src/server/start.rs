@@ -88,15 +88,26 @@ pub(super) async fn start(
 
     let tasks = TaskTracker::new();
     let hub = Arc::new(Hub::new());
-    let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&mesh)));
+    let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&mesh), metrics.clone()));
     let delivery = Delivery::start(Arc::clone(&store), Arc::clone(&hub), Arc::clone(&peers), metrics.clone(), &tasks);
     let appender = Appender::start(&store, &delivery, &metrics, &tasks);
     let (announcer, announced) = Announcer::new();
-    tasks.spawn(news::run(announced, Arc::clone(&hub), Arc::clone(&peers), delivery.clone()));
+    tasks.spawn(news::run(
+        announced,
+        Arc::clone(&store),
+        Arc::clone(&hub),
+        Arc::clone(&peers),
+        delivery.clone(),
+    ));
     let listening = quit.clone();
     let (peers_of_bus, delivery_of_bus) = (Arc::clone(&peers), delivery.clone());
     tasks.spawn(async move {
         listening.run_until_cancelled(peers_of_bus.run(events, delivery_of_bus)).await;
+    });
+
+    let (telling, watching) = (quit.clone(), Arc::clone(&peers));
+    tasks.spawn(async move {
+        telling.run_until_cancelled(watching.tell_presence()).await;
     });
 
     let mending = quit.clone();

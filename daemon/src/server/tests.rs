@@ -4,9 +4,12 @@
 mod bus;
 mod client;
 mod connections;
+mod delivery;
 mod fleet;
 mod hostile;
 mod limits;
+mod hints;
+mod presence;
 mod proxy;
 mod pushes;
 mod stop;

@@ -81,6 +81,8 @@ macro_rules! conformance {
                 members_come_in_pages_by_account
                 marks_never_move_back_nor_beyond_the_last_entry
                 a_roster_knows_who_reads_which_entry
+                what_is_not_stored_goes_by_the_conversation_of_now
+                a_page_names_the_others_of_direct_conversations
             }
         );
         $crate::store::conformance::conformance!(@ $open_two;

@@ -46,6 +46,8 @@ pub struct Timing {
     pub farewell: Duration,
     /// A hole in a log that is being sent to is fetched after so long: the answer may fill it.
     pub hole_patience: Duration,
+    /// What was processed is told to the fleet after so long, together.
+    pub marks: Duration,
 }
 
 impl Default for Timing {
@@ -60,6 +62,7 @@ impl Default for Timing {
             settled: Duration::from_secs(10),
             farewell: Duration::from_secs(5),
             hole_patience: Duration::from_millis(100),
+            marks: Duration::from_secs(2),
         }
     }
 }
