@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn what_a_process_starts_counts_as_its_own_while_it_lives_and_once_it_ended() {
         // The first child ends and is waited for, the second one lives until its input ends.
-        let script = "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; echo waited;
-            sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo spun; read line'; :";
+        let script = "sh -c 'i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done'; echo waited;
+            sh -c 'i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done; echo spun; read line'; :";
         let mut parent = Command::new("sh")
             .args(["-c", script])
             .stdin(Stdio::piped())

@@ -1,0 +1,204 @@
+//! The rows of the table: what is measured, how, and what it is to reach.
+
+use crate::lab::{Lab, Setting, number, quantile};
+use anyhow::Result;
+use serde_json::Value;
+
+/// What a figure is to reach.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Aim {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// One figure of a row.
+#[derive(Debug)]
+pub(crate) struct Figure {
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) aim: Aim,
+}
+
+/// One or more figures that are measured together, in their order.
+pub(crate) struct Row {
+    /// Its name for `--only`.
+    pub(crate) id: &'static str,
+    pub(crate) figures: &'static [Figure],
+    pub(crate) measure: fn(&mut Lab) -> Result<Vec<f64>>,
+}
+
+const ONE: Setting = Setting {
+    postgres: true,
+    servers: 1,
+};
+const THREE: Setting = Setting {
+    postgres: true,
+    servers: 3,
+};
+const SQLITE: Setting = Setting {
+    postgres: false,
+    servers: 1,
+};
+
+/// 200-byte blocks, as `fastchat-load` sends them where it is not told otherwise.
+const PAIRS: &str = "pairs --pairs 100 --window 32";
+
+/// Connections of the idle row; of an account at most as many as it may have devices.
+const IDLE: &str = "idle --connections 5000 --per-account 8";
+
+/// All of them. Rows of one setting stand together: they share its fleet.
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        id: "pairs-postgres",
+        figures: &[
+            Figure {
+                what: "100 pairs × window 32, PostgreSQL with fsync, one server: delivered",
+                unit: "/s",
+                aim: Aim::AtLeast(40_000.0),
+            },
+            Figure {
+                what: "CPU of server and database per 1,000 messages of that",
+                unit: "s",
+                aim: Aim::AtMost(0.035),
+            },
+        ],
+        measure: |lab| {
+            let report = lab.one_server(pairs_of_one_server)?;
+            Ok(vec![number(&report, "delivered_per_s")?, cpu(&report)?])
+        },
+    },
+    Row {
+        id: "many-pairs-postgres",
+        figures: &[Figure {
+            what: "1,000 pairs × window 4, the same: delivered",
+            unit: "/s",
+            aim: Aim::AtLeast(35_000.0),
+        }],
+        measure: |lab| {
+            let report = lab.run(ONE, "pairs --pairs 1000 --window 4", 10)?;
+            Ok(vec![number(&report, "delivered_per_s")?])
+        },
+    },
+    Row {
+        id: "latency-postgres",
+        figures: &[
+            Figure {
+                what: "1,000 messages/s offered, PostgreSQL, one server: send to deliver, p50",
+                unit: "ms",
+                aim: Aim::AtMost(0.9),
+            },
+            Figure {
+                what: "the same, p99",
+                unit: "ms",
+                aim: Aim::AtMost(4.0),
+            },
+        ],
+        measure: |lab| {
+            let report = lab.run(ONE, "pairs --pairs 100 --rate 1000", 20)?;
+            Ok(vec![
+                quantile(&report, "send_to_deliver_us", "p50")? / 1_000.0,
+                quantile(&report, "send_to_deliver_us", "p99")? / 1_000.0,
+            ])
+        },
+    },
+    Row {
+        id: "group",
+        figures: &[Figure {
+            what: "one group of 100 members, one of whom sends, PostgreSQL, one server: deliveries",
+            unit: "/s",
+            aim: Aim::AtLeast(300_000.0),
+        }],
+        measure: |lab| {
+            let report = lab.run(ONE, "group --members 100 --senders 1 --window 32", 10)?;
+            Ok(vec![number(&report, "delivered_per_s")?])
+        },
+    },
+    Row {
+        id: "resumes",
+        figures: &[Figure {
+            what: "resumes on new connections, PostgreSQL, one server",
+            unit: "/s",
+            aim: Aim::AtLeast(5_000.0),
+        }],
+        measure: |lab| {
+            let server = lab.server(ONE)?;
+            let report = lab.run(ONE, &format!("reconnect --concurrency 64 --server {server}"), 10)?;
+            Ok(vec![number(&report, "operations_per_s")?])
+        },
+    },
+    Row {
+        id: "assigns",
+        figures: &[Figure {
+            what: "assigns on new connections",
+            unit: "/s",
+            aim: Aim::AtLeast(8_000.0),
+        }],
+        measure: |lab| {
+            let report = lab.run(ONE, "assign --concurrency 64", 10)?;
+            Ok(vec![number(&report, "operations_per_s")?])
+        },
+    },
+    Row {
+        id: "spread-mesh",
+        figures: &[
+            Figure {
+                what: "100 pairs × window 32 spread over 3 servers, PostgreSQL, mesh: delivered, of the one-server figure",
+                unit: "%",
+                aim: Aim::AtLeast(60.0),
+            },
+            Figure {
+                what: "CPU per 1,000 messages beyond the one-server figure",
+                unit: "s",
+                aim: Aim::AtMost(0.03),
+            },
+        ],
+        measure: |lab| spread(lab, THREE),
+    },
+    Row {
+        id: "pairs-sqlite",
+        figures: &[Figure {
+            what: "100 pairs × window 32, SQLite, one server: delivered",
+            unit: "/s",
+            aim: Aim::AtLeast(18_000.0),
+        }],
+        measure: |lab| {
+            let report = lab.run(SQLITE, PAIRS, 10)?;
+            Ok(vec![number(&report, "delivered_per_s")?])
+        },
+    },
+    Row {
+        id: "idle",
+        figures: &[Figure {
+            what: "memory of the server per idle signed-in connection, plain",
+            unit: "KiB",
+            aim: Aim::AtMost(6.0),
+        }],
+        measure: |lab| {
+            // Memory that a server once had is used again: accounts are registered by one, connections held by the next.
+            lab.run(SQLITE, IDLE, 0)?;
+            lab.restart(SQLITE)?;
+            let report = lab.run(SQLITE, IDLE, 5)?;
+            Ok(vec![number(&report, "bytes_per_connection")? / 1_024.0])
+        },
+    },
+];
+
+fn pairs_of_one_server(lab: &mut Lab) -> Result<Value> {
+    lab.run(ONE, PAIRS, 10)
+}
+
+/// Both ends of each pair on different servers, against all on one server in the same run.
+fn spread(lab: &mut Lab, setting: Setting) -> Result<Vec<f64>> {
+    let one = lab.one_server(pairs_of_one_server)?;
+    let spread = lab.run(setting, &format!("{PAIRS} --spread"), 10)?;
+    let share = number(&spread, "delivered_per_s")? / number(&one, "delivered_per_s")?;
+    Ok(vec![share * 100.0, cpu(&spread)? - cpu(&one)?])
+}
+
+/// What 1,000 messages cost all servers, the database and a broker.
+fn cpu(report: &Value) -> Result<f64> {
+    let cpu = &report["cpu_s_per_1000"];
+    let parts = ["servers", "database", "bus"].map(|part| cpu[part].as_f64().unwrap_or(0.0));
+    number(cpu, "servers")?;
+    Ok(parts.iter().sum())
+}
