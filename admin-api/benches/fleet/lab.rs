@@ -14,6 +14,8 @@ pub(crate) struct Setting {
     /// PostgreSQL with fsync; else SQLite.
     pub(crate) postgres: bool,
     pub(crate) servers: usize,
+    /// With a CA and a certificate of the fleet's own.
+    pub(crate) tls: bool,
 }
 
 /// A fleet that runs, with what it stands on.
@@ -58,6 +60,9 @@ impl Lab {
         load.args(["--seconds", &seconds.to_string(), "--warmup", &warmup.to_string()]);
         if let Some(database) = &stand.database {
             load.args(["--pid", &format!("database={}", database.pid())]);
+        }
+        if setting.tls {
+            load.arg("--ca").arg(stand.fleet.data().join("tls/ca.pem"));
         }
         let output = load.output().context("fastchat-load runs")?;
         ensure!(!output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -132,6 +137,7 @@ fn start(folder: tempfile::TempDir, ports: Ports, setting: Setting, database: Op
     let url = database.map(|database| database.url("postgres"));
     let mut flags = vec!["--servers", &servers];
     flags.extend(url.iter().flat_map(|url| ["--database", url]));
+    flags.extend(setting.tls.then_some("--tls"));
     Fleet::start_in(folder, ports, &flags)
 }
 

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub(crate) enum Aim {
     AtLeast(f64),
     AtMost(f64),
+    /// It is only told.
+    None,
 }
 
 /// One figure of a row.
@@ -27,18 +29,14 @@ pub(crate) struct Row {
     pub(crate) measure: fn(&mut Lab) -> Result<Vec<f64>>,
 }
 
+/// PostgreSQL, one server.
 const ONE: Setting = Setting {
     postgres: true,
     servers: 1,
+    tls: false,
 };
-const THREE: Setting = Setting {
-    postgres: true,
-    servers: 3,
-};
-const SQLITE: Setting = Setting {
-    postgres: false,
-    servers: 1,
-};
+const THREE: Setting = Setting { servers: 3, ..ONE };
+const SQLITE: Setting = Setting { postgres: false, ..ONE };
 
 /// 200-byte blocks, as `fastchat-load` sends them where it is not told otherwise.
 const PAIRS: &str = "pairs --pairs 100 --window 32";
@@ -127,6 +125,34 @@ pub(crate) const ROWS: &[Row] = &[
         },
     },
     Row {
+        id: "hostile",
+        figures: &[
+            Figure {
+                what: "half of the first figure offered, PostgreSQL, one server: send to deliver, p99",
+                unit: "ms",
+                aim: Aim::None,
+            },
+            Figure {
+                what: "the same beside 500 clients that never read and 5,000 that never finish a frame",
+                unit: "ms",
+                aim: Aim::None,
+            },
+            Figure {
+                what: "how much longer that is",
+                unit: "%",
+                aim: Aim::AtMost(10.0),
+            },
+        ],
+        measure: |lab| {
+            let rate = number(&lab.one_server(pairs_of_one_server)?, "delivered_per_s")? / 2.0;
+            let report = lab.run(ONE, &format!("hostile --rate {rate:.0} --readers 500 --unfinished 5000"), 20)?;
+            let p99 = |report| Ok::<_, anyhow::Error>(quantile(report, "send_to_deliver_us", "p99")? / 1_000.0);
+            let (alone, beside) = (p99(&report["hostile"]["without"])?, p99(&report)?);
+            Ok(vec![alone, beside, (beside / alone - 1.0) * 100.0])
+        },
+    },
+    // The last of its fleet: its places stay reserved for a while.
+    Row {
         id: "assigns",
         figures: &[Figure {
             what: "assigns on new connections",
@@ -173,13 +199,16 @@ pub(crate) const ROWS: &[Row] = &[
             unit: "KiB",
             aim: Aim::AtMost(6.0),
         }],
-        measure: |lab| {
-            // Memory that a server once had is used again: accounts are registered by one, connections held by the next.
-            lab.run(SQLITE, IDLE, 0)?;
-            lab.restart(SQLITE)?;
-            let report = lab.run(SQLITE, IDLE, 5)?;
-            Ok(vec![number(&report, "bytes_per_connection")? / 1_024.0])
-        },
+        measure: |lab| idle(lab, SQLITE),
+    },
+    Row {
+        id: "idle-tls",
+        figures: &[Figure {
+            what: "the same with TLS",
+            unit: "KiB",
+            aim: Aim::AtMost(20.0),
+        }],
+        measure: |lab| idle(lab, Setting { tls: true, ..SQLITE }),
     },
 ];
 
@@ -193,6 +222,14 @@ fn spread(lab: &mut Lab, setting: Setting) -> Result<Vec<f64>> {
     let spread = lab.run(setting, &format!("{PAIRS} --spread"), 10)?;
     let share = number(&spread, "delivered_per_s")? / number(&one, "delivered_per_s")?;
     Ok(vec![share * 100.0, cpu(&spread)? - cpu(&one)?])
+}
+
+/// Memory that a server once had is used again: accounts are registered by one, connections held by the next.
+fn idle(lab: &mut Lab, setting: Setting) -> Result<Vec<f64>> {
+    lab.run(setting, IDLE, 0)?;
+    lab.restart(setting)?;
+    let report = lab.run(setting, IDLE, 5)?;
+    Ok(vec![number(&report, "bytes_per_connection")? / 1_024.0])
 }
 
 /// What 1,000 messages cost all servers, the database and a broker.

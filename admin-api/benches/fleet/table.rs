@@ -62,8 +62,9 @@ impl Measured {
             sorted.sort_by(f64::total_cmp);
             let median = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
             let (aim, reached) = match figure.aim {
-                Aim::AtLeast(least) => (format!("≥ {}", shown(least)), median >= least),
-                Aim::AtMost(most) => (format!("≤ {}", shown(most)), median <= most),
+                Aim::AtLeast(least) => (format!("≥ {} {}", shown(least), figure.unit), yes(median >= least)),
+                Aim::AtMost(most) => (format!("≤ {} {}", shown(most), figure.unit), yes(median <= most)),
+                Aim::None => (String::new(), ""),
             };
             let spread = match (sorted.first(), sorted.last()) {
                 (Some(least), Some(most)) if sorted.len() > 1 => format!("{} – {}", shown(*least), shown(*most)),
@@ -71,13 +72,17 @@ impl Measured {
             };
             Line {
                 what: figure.what,
-                aim: format!("{aim} {}", figure.unit),
+                aim,
                 ours: format!("{} {}", shown(median), figure.unit),
                 spread,
-                reached: if reached { "yes" } else { "no" },
+                reached,
             }
         })
     }
+}
+
+fn yes(reached: bool) -> &'static str {
+    if reached { "yes" } else { "no" }
 }
 
 struct Line {
