@@ -28,6 +28,7 @@ mod fleet {
 
 use clap::Parser;
 use fastchat_schema_testing::Server;
+use fastchatd_testing::NatsServer;
 use fleet::{
     chaos::{plan::Victim, storm::Storm, victims::Service},
     harness::Fleet,
@@ -35,7 +36,10 @@ use fleet::{
 use std::{
     collections::BTreeMap,
     process::ExitCode,
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -76,11 +80,13 @@ const KINDS: [Kind; 2] = [
         torment: |soak| soak.torment(&Fleet::start(), BTreeMap::new()),
     },
     Kind {
-        name: "postgresql, mesh",
+        name: "postgresql, nats",
         torment: |soak| {
-            let database = Server::start();
-            let fleet = Fleet::start_with(&["--database", &database.url("postgres")]);
-            soak.torment(&fleet, BTreeMap::from([(Victim::Database, &database as &dyn Service)]))
+            let (database, broker) = (Server::start(), NatsServer::start());
+            let fleet = Fleet::start_with(&["--database", &database.url("postgres"), "--bus", &broker.url()]);
+            let broker = Mutex::new(broker);
+            let services: [(Victim, &dyn Service); 2] = [(Victim::Database, &database), (Victim::Bus, &broker)];
+            soak.torment(&fleet, services.into())
         },
     },
 ];

@@ -6,6 +6,7 @@ use crate::fleet::{
 };
 use anyhow::{Context, Result, ensure};
 use fastchat_schema_testing::Server;
+use fastchatd_testing::NatsServer;
 use serde_json::Value;
 
 /// What a fleet is made of.
@@ -16,13 +17,21 @@ pub(crate) struct Setting {
     pub(crate) servers: usize,
     /// With a CA and a certificate of the fleet's own.
     pub(crate) tls: bool,
+    /// Servers reach each other through a NATS server; else each every other.
+    pub(crate) nats: bool,
 }
 
 /// A fleet that runs, with what it stands on.
 struct Stand {
     setting: Setting,
     fleet: Fleet,
+    services: Services,
+}
+
+/// Servers that are not the fleet's own.
+struct Services {
     database: Option<Server>,
+    broker: Option<NatsServer>,
 }
 
 /// One run's fleets, accounts and figures that several rows need.
@@ -58,8 +67,11 @@ impl Lab {
         let stand = self.stand(setting);
         let mut load = load(&stand.fleet, &accounts, arguments);
         load.args(["--seconds", &seconds.to_string(), "--warmup", &warmup.to_string()]);
-        if let Some(database) = &stand.database {
+        if let Some(database) = &stand.services.database {
             load.args(["--pid", &format!("database={}", database.pid())]);
+        }
+        if let Some(broker) = &stand.services.broker {
+            load.args(["--pid", &format!("bus={}", broker.pid())]);
         }
         if setting.tls {
             load.arg("--ca").arg(stand.fleet.data().join("tls/ca.pem"));
@@ -100,7 +112,7 @@ impl Lab {
         let stand = self.stand.take().filter(|stand| stand.setting == setting);
         let stand = stand.context("there is no such fleet to start again")?;
         let (folder, ports, _) = stand.fleet.stop();
-        let fleet = start(folder, ports, setting, stand.database.as_ref());
+        let fleet = start(folder, ports, setting, &stand.services);
         self.stand = Some(Stand { fleet, ..stand });
         Ok(())
     }
@@ -109,19 +121,22 @@ impl Lab {
     fn stand(&mut self, setting: Setting) -> &mut Stand {
         if self.stand.as_ref().is_none_or(|stand| stand.setting != setting) {
             self.end();
-            let database = setting.postgres.then(Server::start);
+            let services = Services {
+                database: setting.postgres.then(Server::start),
+                broker: setting.nats.then(NatsServer::start),
+            };
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let fleet = start(folder, Ports::free(), setting, database.as_ref());
-            self.stand = Some(Stand { setting, fleet, database });
+            let fleet = start(folder, Ports::free(), setting, &services);
+            self.stand = Some(Stand { setting, fleet, services });
         }
         self.stand.as_mut().expect("it was just started")
     }
 
     fn end(&mut self) {
-        if let Some(Stand { fleet, database, .. }) = self.stand.take() {
+        if let Some(Stand { fleet, services, .. }) = self.stand.take() {
             fleet.stop();
             // Nobody needs what it has, and nothing else is to be measured while it runs.
-            database.iter().for_each(Server::kill);
+            services.database.iter().for_each(Server::kill);
         }
     }
 }
@@ -132,11 +147,13 @@ impl Drop for Lab {
     }
 }
 
-fn start(folder: tempfile::TempDir, ports: Ports, setting: Setting, database: Option<&Server>) -> Fleet {
+fn start(folder: tempfile::TempDir, ports: Ports, setting: Setting, services: &Services) -> Fleet {
     let servers = setting.servers.to_string();
-    let url = database.map(|database| database.url("postgres"));
+    let url = services.database.as_ref().map(|database| database.url("postgres"));
+    let bus = services.broker.as_ref().map(NatsServer::url);
     let mut flags = vec!["--servers", &servers];
     flags.extend(url.iter().flat_map(|url| ["--database", url]));
+    flags.extend(bus.iter().flat_map(|bus| ["--bus", bus]));
     flags.extend(setting.tls.then_some("--tls"));
     Fleet::start_in(folder, ports, &flags)
 }

@@ -34,6 +34,7 @@ const ONE: Setting = Setting {
     postgres: true,
     servers: 1,
     tls: false,
+    nats: false,
 };
 const THREE: Setting = Setting { servers: 3, ..ONE };
 const SQLITE: Setting = Setting { postgres: false, ..ONE };
@@ -179,6 +180,22 @@ pub(crate) const ROWS: &[Row] = &[
             },
         ],
         measure: |lab| spread(lab, THREE),
+    },
+    Row {
+        id: "spread-nats",
+        figures: &[
+            Figure {
+                what: "100 pairs × window 32 spread over 3 servers, PostgreSQL, NATS: delivered, of the one-server figure",
+                unit: "%",
+                aim: Aim::AtLeast(60.0),
+            },
+            Figure {
+                what: "CPU per 1,000 messages, the broker's too, beyond the one-server figure",
+                unit: "s",
+                aim: Aim::AtMost(0.03),
+            },
+        ],
+        measure: |lab| spread(lab, Setting { nats: true, ..THREE }),
     },
     Row {
         id: "pairs-sqlite",

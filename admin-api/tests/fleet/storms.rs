@@ -5,9 +5,10 @@ use super::{
     harness::{Fleet, until},
 };
 use fastchat_schema_testing::Server;
+use fastchatd_testing::NatsServer;
 use std::{
     collections::BTreeMap,
-    sync::mpsc::channel,
+    sync::{Mutex, mpsc::channel},
     time::{Duration, Instant},
 };
 
@@ -23,13 +24,16 @@ async fn nothing_is_lost_doubled_or_out_of_order_whoever_is_killed_sqlite_and_me
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_doubled_or_out_of_order_whoever_is_killed_postgresql_and_mesh() {
-    let database = tokio::task::spawn_blocking(Server::start).await.unwrap();
-    let fleet = Fleet::start_with(&["--database", &database.url("postgres")]);
-    survive(&fleet, BTreeMap::from([(Victim::Database, &database as &dyn Service)])).await;
+async fn nothing_is_lost_doubled_or_out_of_order_whoever_is_killed_postgresql_and_nats() {
+    let starting = tokio::task::spawn_blocking(|| (Server::start(), NatsServer::start()));
+    let (database, broker) = starting.await.unwrap();
+    let fleet = Fleet::start_with(&["--database", &database.url("postgres"), "--bus", &broker.url()]);
+    let broker = Mutex::new(broker);
+    let services: [(Victim, &dyn Service); 2] = [(Victim::Database, &database), (Victim::Bus, &broker)];
+    survive(&fleet, services.into()).await;
 }
 
-/// Two rounds, then everything is as it was.
+/// Some rounds, then everything is as it was.
 async fn survive(fleet: &Fleet, services: BTreeMap<Victim, &dyn Service>) {
     let seed = match std::env::var("FASTCHAT_CHAOS_SEED") {
         Ok(seed) => seed.parse().expect("FASTCHAT_CHAOS_SEED is a number"),

@@ -16,6 +16,8 @@ pub(crate) enum Victim {
     Control,
     /// The database's server, all of its processes.
     Database,
+    /// The broker of the bus.
+    Bus,
 }
 
 impl fmt::Display for Victim {
@@ -26,6 +28,7 @@ impl fmt::Display for Victim {
             Self::Agent => "agent",
             Self::Control => "control plane",
             Self::Database => "database",
+            Self::Bus => "broker",
         })
     }
 }

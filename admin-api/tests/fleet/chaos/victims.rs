@@ -1,8 +1,9 @@
 //! The processes of a fleet, found by their lock files: no control plane is needed for it, it may be dead.
 
 use super::plan::Victim;
+use fastchatd_testing::NatsServer;
 use rustix::process::{Pid, Signal, kill_process};
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Mutex};
 
 /// Something beside the fleet that is killed too, and that the fleet does not start again by itself.
 pub(crate) trait Service: Sync {
@@ -19,6 +20,16 @@ impl Service for fastchat_schema_testing::Server {
 
     fn start_again(&self) {
         self.start_again();
+    }
+}
+
+impl Service for Mutex<NatsServer> {
+    fn kill(&self) {
+        self.lock().expect("whoever had it did not panic").kill();
+    }
+
+    fn start_again(&self) {
+        self.lock().expect("whoever had it did not panic").restart();
     }
 }
 
