@@ -79,6 +79,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     })?;
     let listener = bind(args.listen).await?;
     let database = data.database(args.database.as_ref().map(Secret::expose));
+    fastchat_schema::wait_for_server(database.expose()).await;
     let store = store::open(database.expose()).await?;
     let token = TokenDigest::of(data.create_admin_token()?.expose());
     let settings = Settings {

@@ -142,8 +142,10 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
     let spec = shell.spec.borrow_and_update().clone();
     let part = server_part(&spec)?.clone();
     let metrics = ServerMetrics::register(&shell.registry)?;
-    anyhow::ensure!(!shell.shutdown.is_cancelled(), "stopped before it had started");
-    let start::Started { server, mesh, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, limits, &shell.transport).await?;
+    // The database may be away: whoever stops the server needn't wait for it.
+    let starting = start::start(&spec, &part, listeners.bus, metrics, limits, &shell.transport);
+    let started = shell.shutdown.run_until_cancelled(starting).await;
+    let start::Started { server, mesh, tasks, quit } = started.ok_or_else(|| anyhow::anyhow!("stopped before it had started"))??;
     // However this ends, connections and links end with it.
     let _quit_on_drop = quit.clone().drop_guard();
 

@@ -23,6 +23,7 @@
 //! database free. A transaction whose future is dropped is rolled back before
 //! the next one begins.
 
+mod away;
 mod checkpoint;
 mod columns;
 mod connect;
@@ -37,6 +38,7 @@ mod url;
 mod version;
 mod write;
 
+pub use away::wait_for_server;
 pub use columns::Columns;
 pub use database::Database;
 pub use error::{DatabaseError, OpenError};

@@ -104,12 +104,22 @@ impl Server {
         format!("postgres://postgres@localhost/{database}?host={}", self.folder.display())
     }
 
+    /// The process that started all others of it.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        let pid = self.postmaster().expect("a running server");
+        pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
     /// Kills it, all of its processes at once: none gets to say or to finish anything.
     ///
     /// # Panics
     /// It does not run.
     pub fn kill(&self) {
-        let pid = self.pid().expect("a running server");
+        let pid = self.postmaster().expect("a running server");
         let number = pid.as_raw_nonzero();
         let children = std::fs::read_to_string(format!("/proc/{number}/task/{number}/children")).expect("a running server");
         let children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
@@ -186,13 +196,13 @@ impl Server {
         self.configure(&format!("unix_socket_directories = '{}'\n", self.folder.display()));
     }
 
-    fn pid(&self) -> Option<Pid> {
+    fn postmaster(&self) -> Option<Pid> {
         let file = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
         Pid::from_raw(file.lines().next()?.trim().parse().ok()?)
     }
 
     fn runs(&self) -> bool {
-        self.pid().is_some_and(|pid| test_kill_process(pid).is_ok())
+        self.postmaster().is_some_and(|pid| test_kill_process(pid).is_ok())
     }
 
     /// Starts the watchdog, which outlives this process.

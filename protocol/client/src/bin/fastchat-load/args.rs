@@ -85,7 +85,9 @@ pub(crate) struct Common {
     /// Show a line each second on stderr, also where that is no terminal
     #[arg(long, global = true)]
     pub(crate) progress: bool,
-    /// A process whose CPU time and memory to measure: server=4711, balancer=4712, database=4713
+    /// A process whose CPU time and memory to measure: server=4711, balancer=4712, database=4713, bus=4714
+    ///
+    /// What it starts counts as its own: of PostgreSQL, name the process that started all others.
     #[arg(long, global = true, value_name = "ROLE=PID", value_parser = |text: &str| text.parse::<Process>())]
     pub(crate) pid: Vec<Process>,
     /// Ask this control plane for the servers' and balancers' process ids
@@ -104,7 +106,7 @@ pub(crate) struct Common {
     /// Whether the run is to end early.
     #[arg(skip)]
     pub(crate) interrupt: Interrupt,
-    /// Count the CPU time of all processes called `postgres` as the database's
+    /// Count the CPU time of every PostgreSQL server of this machine as the database's
     #[arg(long, global = true)]
     pub(crate) database_pids: bool,
 }

@@ -8,7 +8,8 @@ use crate::{
     enter::{Door, Entrance},
     fleet::Fleet,
     interrupt::Interrupt,
-    processes::{CpuSeconds, Role, Watched, named},
+    line::resolve,
+    processes::{CpuSeconds, MemoryBytes, Role, Watched, named},
     progress::Progress,
     report::{Measured, Report},
     tally::Tally,
@@ -19,7 +20,7 @@ use std::{
     rc::Rc,
     time::{Duration, Instant},
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// What every mode has.
@@ -29,14 +30,20 @@ pub(crate) struct Stage {
     pub(crate) entrance: Rc<Entrance>,
     pub(crate) tally: Rc<Tally>,
     pub(crate) book: Book,
-    pub(crate) fleet: Option<Fleet>,
+    pub(crate) fleet: Option<Rc<Fleet>>,
     pub(crate) progress: Progress,
     /// A part of the run failed so that it makes no sense to go on.
     pub(crate) broken: CancellationToken,
     watched: Watched,
     interrupt: Interrupt,
     cpu: (CpuSeconds, CpuSeconds),
+    memory: MemoryBytes,
+    /// The fleet's processes come and go.
+    follows: bool,
 }
+
+/// A control plane that is asked while it is measured answers within this time, or is asked a second later.
+const ANSWER: Duration = Duration::from_millis(500);
 
 /// How long a mode runs.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -70,7 +77,7 @@ impl Stage {
         let store = entrance.welcome().await?.store;
         let mut processes = common.pid.clone();
         let fleet = match (&common.admin_url, &common.token_file) {
-            (Some(url), Some(file)) => Some(Fleet::new(url, file, common)?),
+            (Some(url), Some(file)) => Some(Rc::new(Fleet::new(url, file, common)?)),
             _ => None,
         };
         if let Some(fleet) = &fleet {
@@ -90,6 +97,8 @@ impl Stage {
             watched: Watched::new(processes)?,
             interrupt: common.interrupt.clone(),
             cpu: Default::default(),
+            memory: MemoryBytes::default(),
+            follows: false,
         })
     }
 
@@ -103,9 +112,14 @@ impl Stage {
         self.book.have(count, &self.entrance, told).await
     }
 
-    /// Private memory of the servers, in bytes.
+    /// Private memory of the servers, in bytes; `None` where none is watched.
     pub(crate) fn server_memory(&self) -> Option<u64> {
-        self.watched.server_memory()
+        self.watched.memory().get(&Role::Servers).copied()
+    }
+
+    /// Processes that the fleet starts while it is measured are measured too.
+    pub(crate) fn follow_processes(&mut self) {
+        self.follows = true;
     }
 
     /// Lets the warm-up pass, then the time that is measured; a signal or a broken run ends it early.
@@ -119,14 +133,26 @@ impl Stage {
         let interrupted = warm_up_ended_early || self.pass("measuring", timing.seconds).await;
         let time = start.elapsed();
         self.cpu.1 = self.watched.cpu();
+        self.memory = self.watched.memory();
         self.interrupt.can_end_early(false);
         self.progress.end();
         Measured { time, interrupted }
     }
 
     /// Adds what the processes used while it was measured.
-    pub(crate) fn with_cpu(&self, report: Report) -> Report {
-        report.with_cpu(&self.cpu.0, &self.cpu.1)
+    pub(crate) fn with_processes(&self, report: Report) -> Report {
+        report.with_cpu(&self.cpu.0, &self.cpu.1).with_memory(&self.memory)
+    }
+
+    /// Looks who is there, so that whoever is killed before the end is counted.
+    async fn look_at_processes(&mut self) {
+        let Some(fleet) = self.fleet.as_ref().filter(|_| self.follows) else {
+            return;
+        };
+        if let Ok(Ok(processes)) = timeout(ANSWER, fleet.processes()).await {
+            self.watched.follow(&processes);
+        }
+        self.watched.cpu();
     }
 
     /// True where it was ended early.
@@ -141,7 +167,10 @@ impl Stage {
                 () = tokio::time::sleep(whole.saturating_sub(start.elapsed())) => return false,
                 () = self.interrupt.asked() => return true,
                 () = self.broken.cancelled() => return true,
-                _ = ticks.tick() => self.progress.second(phase, start.elapsed().as_secs(), &self.tally),
+                _ = ticks.tick() => {
+                    self.look_at_processes().await;
+                    self.progress.second(phase, start.elapsed().as_secs(), &self.tally);
+                }
             }
         }
     }
