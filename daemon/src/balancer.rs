@@ -30,7 +30,6 @@ use crate::{
     shell::{Report, Shell},
 };
 use admission::Admission;
-use anyhow::Context;
 use clients::Clients;
 use dispatcher::Dispatcher;
 use fastchat_wire::control::{BalancerSpec, BalancerStatus, Part, ProcessState, Spec, StatusPart};

@@ -125,7 +125,7 @@ impl Line {
     }
 
     /// The socket alone, for a client that has no use for anything else.
-    pub(crate) fn into_socket(self) -> TcpStream {
+    pub(crate) fn into_socket(self) -> Stream {
         self.socket
     }
 

@@ -8,7 +8,6 @@ use crate::{
     enter::{Door, Entrance},
     fleet::Fleet,
     interrupt::Interrupt,
-    line::resolve,
     processes::{CpuSeconds, MemoryBytes, Role, Watched, named},
     progress::Progress,
     report::{Measured, Report},
