@@ -63,8 +63,7 @@ impl Appender {
     }
 
     fn lane(&self, log: LogId) -> &mpsc::Sender<Job> {
-        // The last bytes of a UUID are random, whatever its version.
-        &self.lanes[usize::from(log.0[14]) % self.lanes.len()]
+        &self.lanes[place(log, self.lanes.len())]
     }
 
     /// Queues an append; its answer goes to its connection's outbox.
@@ -131,6 +130,12 @@ impl Appender {
     }
 }
 
+/// Which of so many lanes a log is on.
+fn place(log: LogId, lanes: usize) -> usize {
+    // The last bytes of a UUID are random, whatever its version.
+    usize::from(log.0[14]) % lanes
+}
+
 fn stopping() -> Refusal {
     fastchat_wire::ErrorBody::retry_after(
         Code::Unavailable,
@@ -138,4 +143,21 @@ fn stopping() -> Refusal {
         250,
     )
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn every_lane_has_its_share_of_the_logs() {
+        for lanes in 1..=4 {
+            let mut logs = vec![0; lanes];
+            for _ in 0..4_000 {
+                logs[place(LogId::from(Uuid::now_v7()), lanes)] += 1;
+            }
+            assert!(logs.iter().all(|count| *count > 4_000 / lanes / 2), "{logs:?}");
+        }
+    }
 }

@@ -29,7 +29,7 @@ async fn connect(url: &str) -> PostgresDatabase {
 
 /// Each store has connections of its own, as a process has.
 macro_rules! flavour {
-    ($(#[$what:meta])* $flavour:ident, $store:expr) => {
+    ($(#[$what:meta])* $flavour:ident, $store:expr, $($part:ident)?) => {
         $(#[$what])*
         mod $flavour {
             use super::*;
@@ -51,7 +51,7 @@ macro_rules! flavour {
             }
 
             crate::store::conformance::conformance!(
-                crate::store::postgres::tests::$flavour::open,
+                $($part)? crate::store::postgres::tests::$flavour::open,
                 crate::store::postgres::tests::$flavour::open_two
             );
         }
@@ -60,11 +60,11 @@ macro_rules! flavour {
 
 flavour!(
     /// As servers run.
-    remembering, PostgresStore::new
+    remembering, PostgresStore::new,
 );
 flavour!(
     /// Each append by the locked path.
-    asking, PostgresStore::forgetful
+    asking, PostgresStore::forgetful, logs
 );
 
 /// The server of this test is its own: it is killed.
