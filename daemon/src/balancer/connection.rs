@@ -1,13 +1,11 @@
 //! One connection: frames in, bytes out, and the end after a fault of framing.
 
 use crate::net::scratch::read_into;
+use bytes::BytesMut;
 use fastchat_tls::Stream;
 use fastchat_wire::{Deframer, Frame, FrameError, FrameLimits};
 use std::{io, time::Duration};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 /// Read at a time, at most: what a peer pipelines beyond waits in its socket.
 const READ_BYTES: usize = 8 << 10;
@@ -69,8 +67,10 @@ impl Connection {
         let _ = timeout(discard, async {
             self.stream.write_all(answer).await?;
             self.stream.shutdown().await?;
-            let mut waste = [0; 4 << 10];
-            while self.stream.read(&mut waste).await? > 0 {}
+            let mut waste = BytesMut::new();
+            while read_into(&mut self.stream, &mut waste, READ_BYTES).await? > 0 {
+                waste.clear();
+            }
             io::Result::Ok(())
         })
         .await;

@@ -2,17 +2,21 @@
 //! half shut, and input discarded for a while, so that the peer reads the error
 //! instead of a reset.
 
+use super::scratch::{READ_BYTES, read_into};
+use bytes::BytesMut;
 use fastchat_wire::limits::DISCARD_MS_MAX;
 use std::{io::Write, time::Duration};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    net::TcpStream,
-};
+use tokio::{io::AsyncRead, net::TcpStream};
 
 /// Discards input until the peer closes, for at most [`DISCARD_MS_MAX`].
 pub(crate) async fn discard<R: AsyncRead + Unpin>(mut socket: R) {
-    let mut sink = [0u8; 4096];
-    let drain = async { while matches!(socket.read(&mut sink).await, Ok(n) if n > 0) {} };
+    // Not an array: it would be part of every connection's task from its begin.
+    let mut sink = BytesMut::new();
+    let drain = async {
+        while matches!(read_into(&mut socket, &mut sink, READ_BYTES).await, Ok(n) if n > 0) {
+            sink.clear();
+        }
+    };
     // The time is the bound; running into it is the usual end of a peer that goes on sending.
     let _ = tokio::time::timeout(Duration::from_millis(DISCARD_MS_MAX), drain).await;
 }

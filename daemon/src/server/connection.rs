@@ -307,6 +307,8 @@ impl Connection {
         if !matches!(admitted, Admitted::Serve(Op::Append, _)) {
             allowed.clone()?;
         }
+        // Boxed where it isn't the hot path: the largest of these would be a part of
+        // every connection's task, also while it waits.
         let answer = match admitted {
             Admitted::Hello => {
                 let answer = super::handlers::hello::handle(&server, &call)?;
@@ -314,11 +316,11 @@ impl Connection {
                 answer
             }
             Admitted::SignIn(op) => {
-                let (identity, answer) = dispatch::sign_in(&server, op, &call).await?;
-                self.sign_on(identity).await?;
+                let (identity, answer) = Box::pin(dispatch::sign_in(&server, op, &call)).await?;
+                Box::pin(self.sign_on(identity)).await?;
                 answer
             }
-            Admitted::Open(op) => dispatch::open(&server, op, &call).await?,
+            Admitted::Open(op) => Box::pin(dispatch::open(&server, op, &call)).await?,
             Admitted::Serve(Op::Append, identity) => {
                 let kib = u32::try_from(call.frame.block.len() / 1_024 + 1)
                     .unwrap_or(u32::MAX)
@@ -335,16 +337,16 @@ impl Connection {
             }
             Admitted::Serve(op @ (Op::Fetch | Op::Conversations), identity) => {
                 if let Some(change) = self.unknown_presence.take() {
-                    server.peers.known(change).await;
+                    Box::pin(server.peers.known(change)).await;
                 }
-                dispatch::serve(&server, op, &identity, &call, self.id).await?
+                Box::pin(dispatch::serve(&server, op, &identity, &call, self.id)).await?
             }
             Admitted::Serve(Op::Logout, identity) => {
-                let answer = dispatch::serve(&server, Op::Logout, &identity, &call, self.id).await?;
+                let answer = Box::pin(dispatch::serve(&server, Op::Logout, &identity, &call, self.id)).await?;
                 self.end.cancel();
                 answer
             }
-            Admitted::Serve(op, identity) => dispatch::serve(&server, op, &identity, &call, self.id).await?,
+            Admitted::Serve(op, identity) => Box::pin(dispatch::serve(&server, op, &identity, &call, self.id)).await?,
         };
         for frame in answer {
             self.outbox.answer(frame);
