@@ -1,6 +1,7 @@
 //! FastChat's database: which schema it has, and how its processes share it.
 //!
 //! ```text
+//!  wait_for_server(url)  until a PostgreSQL server that is away answers, for 30 s at most
 //!  open(url)             the one of these that the URL names
 //!
 //!                        SQLite

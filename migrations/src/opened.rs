@@ -1,6 +1,6 @@
 //! Opens whichever kind of database a URL names.
 
-use crate::{Database, OpenError, PostgresDatabase, url::Place, wait_for_server};
+use crate::{Database, OpenError, PostgresDatabase, url::Place};
 
 /// An open database of either kind.
 #[derive(Debug, Clone)]
@@ -11,15 +11,12 @@ pub enum Opened {
     Postgres(PostgresDatabase),
 }
 
-/// Opens a database that exists and whose schema this program knows. Needs a tokio runtime. A PostgreSQL server that is away is
-/// waited for, for 30 s at most.
+/// Opens a database that exists and whose schema this program knows. Needs a tokio runtime.
 ///
 /// # Errors
 /// There is none, it isn't ours, its schema isn't known to this program, or it can't be reached.
 pub async fn open(url: &str) -> Result<Opened, OpenError> {
-    let place = Place::parse(url)?;
-    wait_for_server(url).await;
-    Ok(match place {
+    Ok(match Place::parse(url)? {
         Place::Sqlite(_) => Opened::Sqlite(Database::open(url).await?),
         Place::Postgres(place) => Opened::Postgres(PostgresDatabase::open(&place).await?),
     })

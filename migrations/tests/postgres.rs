@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
-use fastchat_schema::{OpenError, Opened, PostgresDatabase, known_version, migrate, open};
+use fastchat_schema::{OpenError, Opened, PostgresDatabase, known_version, migrate, open, wait_for_server};
 use fastchat_schema_testing::{Server, TestDatabase};
 use sqlx::{Connection, PgConnection};
 
@@ -53,7 +53,10 @@ async fn a_server_that_was_killed_is_waited_for() {
     let url = server.url("postgres");
     migrate(&url).await.unwrap();
     server.kill();
-    let opening = tokio::spawn(async move { open(&url).await });
+    let opening = tokio::spawn(async move {
+        wait_for_server(&url).await;
+        open(&url).await
+    });
     tokio::task::yield_now().await;
     let starting = tokio::task::spawn_blocking(move || {
         server.start_again();
