@@ -4,4 +4,6 @@ pub(crate) mod door;
 pub(crate) mod farewell;
 pub(crate) mod outbox;
 pub(crate) mod reader;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod transport;

@@ -8,6 +8,7 @@ mod fleet;
 mod proxy;
 mod pushes;
 mod stop;
+mod tls;
 
 use client::Client;
 use fleet::Fleet;
