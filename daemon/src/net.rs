@@ -5,4 +5,6 @@ pub(crate) mod farewell;
 pub(crate) mod outbox;
 pub(crate) mod reader;
 pub(crate) mod scratch;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod transport;

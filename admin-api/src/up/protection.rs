@@ -19,16 +19,22 @@ pub(crate) struct TlsArgs {
     #[arg(long)]
     tls: bool,
     /// The fleet's name, which its certificate has: what people give as host of --balancer [default: localhost]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "FASTCHAT_TLS_NAME", value_name = "NAME")]
     tls_name: Option<String>,
     /// Speak TLS with the certificate in this PEM file; give its name by --tls-name
-    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "tls_name"], conflicts_with = "tls")]
+    #[arg(
+        long,
+        env = "FASTCHAT_TLS_CERTIFICATE",
+        value_name = "FILE",
+        requires_all = ["tls_key", "tls_name"],
+        conflicts_with = "tls"
+    )]
     tls_certificate: Option<PathBuf>,
     /// PEM file of its private key
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, env = "FASTCHAT_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
     /// PEM file of its CA, where this machine does not trust it
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, env = "FASTCHAT_TLS_CA", value_name = "FILE", requires = "tls_certificate")]
     tls_ca: Option<PathBuf>,
     /// Listen beyond this machine without TLS: on a network that you trust
     #[arg(long, conflicts_with_all = ["tls", "tls_certificate"])]

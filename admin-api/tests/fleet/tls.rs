@@ -175,7 +175,7 @@ fn whoever_speaks_in_the_clear_or_trusts_somebody_else_is_told_what_to_do() {
 }
 
 #[test]
-fn operators_and_the_load_generator_use_the_same_ca() {
+fn operators_the_load_generator_and_the_client_in_python_use_the_same_ca() {
     let fleet = Fleet::start_with(&["--servers", "1", "--tls"]);
     let ca = &fleet.line.tls.as_ref().unwrap().ca;
     assert!(fleet.line.admin.starts_with("https://127.0.0.1:"), "{}", fleet.line.admin);
@@ -190,6 +190,14 @@ fn operators_and_the_load_generator_use_the_same_ca() {
     assert!(ok(list(&["--ca", ca.to_str().unwrap()])).contains("\"s1\""));
     let stranger = list(&[]);
     assert_eq!(stranger.status.code(), Some(3), "{}", said(&stranger));
+
+    let python = Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/examples/raw_client.py"))
+        .args(["demo", "--balancer", fleet.balancer(), "--ca"])
+        .arg(ca)
+        .output()
+        .expect("python3 starts");
+    assert!(ok(python).contains("Hello, Bob!"));
 
     let load = Command::new(binary("fastchat-load"))
         .args(["pairs", "--pairs", "2", "--seconds", "1", "--warmup", "0", "--json"])

@@ -6,6 +6,7 @@ mod limits;
 mod links;
 mod peer;
 mod specs;
+mod tls;
 
 use super::*;
 use crate::{fleet_key::FleetKey, net::transport::Transport, probes::Readiness};
@@ -98,8 +99,13 @@ impl Balancer {
     }
 
     async fn start_with(strategy: &str, limits: Limits) -> Self {
+        Self::start_protected(strategy, limits, Transport::default()).await
+    }
+
+    async fn start_protected(strategy: &str, limits: Limits, transport: Transport) -> Self {
         let part = balancer_spec(strategy);
-        let (shell, specs, reports) = shell(spec(1, part.clone()));
+        let (mut shell, specs, reports) = shell(spec(1, part.clone()));
+        shell.transport = transport;
         let listeners = Listeners {
             clients: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             links: TcpListener::bind("127.0.0.1:0").await.unwrap(),

@@ -20,15 +20,16 @@ impl DoorMetrics {
     /// # Errors
     /// A metric is registered twice: a fault of ours.
     pub(crate) fn register(registry: &Registry, component: &str, listeners: &[&str]) -> prometheus::Result<Self> {
+        let name = |what: &str| format!("fastchat_{component}_{what}");
         let failures = IntCounterVec::new(
             Opts::new(
-                format!("fastchat_{component}_tls_handshake_failures_total"),
+                name("tls_handshake_failures_total"),
                 "Connections that did not become TLS, by listener and reason",
             ),
             &["listener", "reason"],
         )?;
         let expires = IntGauge::new(
-            format!("fastchat_{component}_tls_certificate_expires_timestamp_seconds"),
+            name("tls_certificate_expires_timestamp_seconds"),
             "When the certificate in use expires; 0 without TLS",
         )?;
         registry.register(Box::new(failures.clone()))?;

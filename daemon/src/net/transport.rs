@@ -82,3 +82,54 @@ impl Transport {
         connected.map_err(|error| io::Error::other(format!("{address}: {error}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::testing::Authority;
+    use std::time::Duration;
+
+    const NAME: &str = "chat.example.org";
+
+    fn transport(protection: &Protection) -> Transport {
+        Transport::new(protection).unwrap()
+    }
+
+    #[tokio::test]
+    async fn plain_stays_on_this_machine_unless_it_is_allowed() {
+        let plain = Transport::default();
+        plain.listen("127.0.0.1:0", "clients").await.unwrap();
+        let said = plain.listen("0.0.0.0:0", "clients").await.unwrap_err().to_string();
+        assert!(said.contains("--tls-certificate") && said.contains("--allow-plaintext"), "{said}");
+        let refused = plain.dial("192.0.2.7:7102").await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+        let allowed = Protection {
+            allow_plaintext: true,
+            ..Protection::default()
+        };
+        transport(&allowed).listen("0.0.0.0:0", "clients").await.unwrap();
+        let protected = transport(&Authority::new().member(NAME, NAME));
+        protected.listen("0.0.0.0:0", "clients").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn members_dial_each_other_by_address_and_verify_the_fleets_name_and_ca() {
+        let authority = Authority::new();
+        let member = transport(&authority.member(NAME, NAME));
+        let listener = member.listen("127.0.0.1:0", "servers").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let acceptor = member.acceptor().clone();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let _ = acceptor.accept(socket, Duration::from_secs(10)).await;
+            }
+        });
+        member.dial(&address).await.unwrap();
+        let said = transport(&authority.member("other.example.org", "other.example.org"))
+            .dial(&address)
+            .await;
+        assert!(said.unwrap_err().to_string().contains("not for the name other.example.org"));
+        let said = transport(&Authority::new().member(NAME, NAME)).dial(&address).await;
+        assert!(said.unwrap_err().to_string().contains("not from a CA that is trusted here"));
+    }
+}

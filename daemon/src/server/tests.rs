@@ -13,6 +13,7 @@ mod presence;
 mod proxy;
 mod pushes;
 mod stop;
+mod tls;
 
 use client::Client;
 use fleet::Fleet;

@@ -30,6 +30,7 @@ pub(super) struct Fleet {
     proxies: HashMap<(usize, usize), Proxy>,
     database: fastchat_schema::Database,
     limits: Limits,
+    transport: Transport,
     _folder: tempfile::TempDir,
 }
 
@@ -59,20 +60,25 @@ async fn listener(address: SocketAddr) -> TcpListener {
 
 impl Fleet {
     pub(super) async fn of(count: usize) -> Self {
-        Self::start(count, limits(), false).await
+        Self::start(count, limits(), false, Transport::default()).await
     }
 
     /// One server with other times.
     pub(super) async fn limited(limits: Limits) -> Self {
-        Self::start(1, limits, false).await
+        Self::start(1, limits, false, Transport::default()).await
     }
 
     /// With a proxy on each link of the mesh.
     pub(super) async fn proxied(count: usize) -> Self {
-        Self::start(count, limits(), true).await
+        Self::start(count, limits(), true, Transport::default()).await
     }
 
-    async fn start(count: usize, limits: Limits, proxied: bool) -> Self {
+    /// With this way to listen and dial.
+    pub(super) async fn protected(count: usize, limits: Limits, transport: Transport) -> Self {
+        Self::start(count, limits, false, transport).await
+    }
+
+    async fn start(count: usize, limits: Limits, proxied: bool, transport: Transport) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("fastchat.db").display());
         fastchat_schema::migrate(&url).await.unwrap();
@@ -126,13 +132,14 @@ impl Fleet {
                 generation: 1,
                 part: Part::Server(part),
             };
-            servers.push(Server::start(spec, listeners, limits));
+            servers.push(Server::start(spec, listeners, limits, transport.clone()));
         }
         let fleet = Self {
             servers,
             proxies,
             database,
             limits,
+            transport,
             _folder: folder,
         };
         for index in 0..count {
@@ -188,12 +195,12 @@ impl Fleet {
                 sleep(Duration::from_millis(5)).await;
             }
         });
-        self.servers[index] = Server::start(old.spec.clone(), listeners.await.unwrap(), self.limits);
+        self.servers[index] = Server::start(old.spec.clone(), listeners.await.unwrap(), self.limits, self.transport.clone());
     }
 }
 
 impl Server {
-    fn start(spec: Spec, listeners: Listeners, limits: Limits) -> Self {
+    fn start(spec: Spec, listeners: Listeners, limits: Limits, transport: Transport) -> Self {
         let (specs, followed) = watch::channel(Arc::new(spec.clone()));
         let (report, _) = watch::channel(Report {
             applied_generation: 0,
@@ -211,7 +218,7 @@ impl Server {
             shutdown: CancellationToken::new(),
             registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
-            transport: Transport::default(),
+            transport,
         };
         Self {
             clients: listeners.clients.local_addr().unwrap(),
