@@ -18,7 +18,7 @@ async fn clients_and_servers_are_answered_over_tls_and_told_so_otherwise() {
         let mut peer = transport.dial(&address.to_string()).await.unwrap();
         peer.write_all(&assign).await.unwrap();
         peer.flush().await.unwrap();
-        let mut answer = vec![0; 40];
+        let mut answer = vec![0; 48];
         timeout(PATIENCE, peer.read_exact(&mut answer)).await.unwrap().unwrap();
         assert!(
             String::from_utf8_lossy(&answer).contains(code),
