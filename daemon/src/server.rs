@@ -38,7 +38,7 @@ mod token;
 use crate::shell::{Report, Shell};
 use context::Context;
 use fastchat_wire::{
-    control::{Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
+    control::{BlobPolicy, Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
     limits::{BLOCK_BYTES_MAX, FRAME_MS_MAX, PARTIAL_BLOCKS_BYTES_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
 };
 use hub::{ConnectionId, Hub};
@@ -55,7 +55,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -75,6 +75,8 @@ pub(crate) struct Server {
     partial_blocks: Arc<Semaphore>,
     /// From the spec; 0 is no limit.
     connections_max: AtomicU64,
+    /// From the spec.
+    blob_policy: watch::Sender<BlobPolicy>,
 }
 
 /// What clients may take.
@@ -181,6 +183,7 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
                 mesh.set_peers(&part.peers);
                 links.follow(&part, &server.load);
                 server.connections_max.store(part.connections_max, Ordering::Relaxed);
+                server.blob_policy.send_if_modified(|policy| std::mem::replace(policy, part.blob_policy) != part.blob_policy);
                 if part.drain != in_force.drain {
                     follow_drain(&server, &part, &mut draining).await;
                 }

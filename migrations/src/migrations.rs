@@ -32,6 +32,13 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../sqlite/0002_control.sql"),
         postgres: include_str!("../postgres/0002_control.sql"),
     },
+    Migration {
+        version: 3,
+        name: "blob_sweep",
+        compatible_from: 1,
+        sqlite: include_str!("../sqlite/0003_blob_sweep.sql"),
+        postgres: include_str!("../postgres/0003_blob_sweep.sql"),
+    },
 ];
 
 /// The schema that this program knows.

@@ -12,6 +12,7 @@
 use super::{
     Server,
     appender::Source,
+    blobs,
     context::Identity,
     dispatch,
     handlers::{Call, Refusal},
@@ -27,7 +28,8 @@ use crate::{
     },
     store::Denied,
 };
-use fastchat_wire::{Block, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event};
+use bytes::Bytes;
+use fastchat_wire::{Block, Code, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
@@ -48,6 +50,8 @@ const WRITE_STALL: Duration = Duration::from_secs(30);
 const FLUSH: Duration = Duration::from_secs(1);
 /// KiB of blocks of one connection that may wait for their commit.
 const APPENDING_KIB_MAX: u32 = 1_024;
+/// Ranges of blobs that wait to be written to one connection: one is written while the next one is read.
+const RANGES_MAX: usize = 2;
 
 /// Blocks of at least this length are counted among the partial ones: others fit
 /// into what a read is given anyway.
@@ -63,6 +67,8 @@ pub(super) struct Connection {
     source: Arc<Source>,
     /// Room for blocks that wait for their commit.
     appending: Arc<Semaphore>,
+    /// Places for answers with a range of a blob, each taken until it is written.
+    ranges: Arc<Semaphore>,
     /// Ends this connection.
     end: CancellationToken,
     opened: Instant,
@@ -123,6 +129,7 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
         },
         source,
         appending: Arc::new(Semaphore::new(APPENDING_KIB_MAX as usize)),
+        ranges: Arc::new(Semaphore::new(RANGES_MAX)),
         end: end.clone(),
         opened: Instant::now(),
         unknown_presence: None,
@@ -188,7 +195,13 @@ async fn write(server: &Server, outbox: &Outbox, mut socket: OwnedWriteHalf) -> 
                 return Closed::Peer;
             }
         };
-        for slice in frames.concat().chunks(WRITE_BYTES) {
+        // A large frame comes alone, and is not copied.
+        let together = if let [frame] = &frames[..] {
+            frame.clone()
+        } else {
+            frames.concat().into()
+        };
+        for slice in together.chunks(WRITE_BYTES) {
             match timeout(WRITE_STALL, socket.write_all(slice)).await {
                 Ok(Ok(())) => server.metrics.bytes_out.inc_by(slice.len() as u64),
                 Ok(Err(_)) => return Closed::Error,
@@ -223,7 +236,7 @@ impl Connection {
                     .inc();
                 if let Err(refusal) = self.serve_request(op, Call { id, frame }, room).await {
                     self.server.metrics.errors.with_label_values(&[refusal.error.code.as_str()]).inc();
-                    let broken = refusal.error.code == fastchat_wire::Code::BadFrame;
+                    let broken = refusal.error.code == Code::BadFrame;
                     self.outbox.answer(refusal.encode(Some(id)));
                     if broken {
                         return Closed::BadFrame;
@@ -307,6 +320,20 @@ impl Connection {
                 let answer = dispatch::serve(&server, Op::Logout, &identity, &call, self.id).await?;
                 self.end.cancel();
                 answer
+            }
+            Admitted::Serve(Op::BlobGet, identity) => {
+                // A slow reader is not read from either.
+                let place = Arc::clone(&self.ranges).acquire_owned();
+                let Some(Ok(place)) = self.end.run_until_cancelled(place).await else {
+                    return Err(Refusal::new(Code::Unavailable, "this connection ends: ask again on another one"));
+                };
+                let range = dispatch::serve(&server, Op::BlobGet, &identity, &call, self.id).await?;
+                let held = server.context.blobs.hold(range.iter().map(Bytes::len).sum());
+                let place = Arc::new((held, place));
+                range
+                    .into_iter()
+                    .map(|frame| blobs::until_written(frame, Arc::clone(&place)))
+                    .collect()
             }
             Admitted::Serve(op, identity) => dispatch::serve(&server, op, &identity, &call, self.id).await?,
         };

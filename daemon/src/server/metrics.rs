@@ -1,5 +1,6 @@
 //! What a chat server counts.
 
+use super::blobs::BlobMeasures;
 use fastchat_wire::{Code, Op};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
 
@@ -28,6 +29,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) bus_link_up: IntGaugeVec,
     pub(crate) sign_ins: IntCounterVec,
     pub(crate) generation: IntGauge,
+    pub(crate) blobs: BlobMeasures,
 }
 
 /// Why a connection ended: the label `reason`.
@@ -124,6 +126,7 @@ impl ServerMetrics {
             )?,
             sign_ins: counters("sign_ins_total", "Sign-ins, by method and outcome", &["method", "outcome"])?,
             generation: gauge("generation", "Generation of the spec in force")?,
+            blobs: BlobMeasures::register(registry)?,
         };
         for op in Op::ALL {
             metrics.requests.with_label_values(&[op.as_str()]);

@@ -3,8 +3,8 @@
 use super::{
     Limits, Server,
     appender::Appender,
-    blobs,
-    context::Context,
+    blobs::{Blobs, Objects, Sweeper},
+    context::{Context, now_ms},
     delivery::Delivery,
     hub::Hub,
     link::Introduction,
@@ -27,7 +27,10 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicU64},
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A server that is ready to accept.
@@ -58,7 +61,7 @@ pub(super) async fn start(
         "the database is store {store_id}, the spec is for store {}: check --database of the control plane",
         spec.store
     );
-    let objects = blobs::open(&part.blobs)?;
+    let objects = Objects::open(&part.blobs)?;
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let passwords = Passwords::new(cores).context("Argon2 does not start")?;
 
@@ -91,6 +94,20 @@ pub(super) async fn start(
         mending.run_until_cancelled(mend).await;
     });
 
+    let (blob_policy, policy) = watch::channel(part.blob_policy);
+    let sweeper = Sweeper {
+        server: part.name.clone(),
+        store: Arc::clone(&store),
+        objects: objects.clone(),
+        policy: policy.clone(),
+        measures: metrics.blobs.clone(),
+        clock: Box::new(now_ms),
+    };
+    let sweeping = quit.clone();
+    tasks.spawn(async move {
+        sweeping.run_until_cancelled(sweeper.run()).await;
+    });
+
     let load = Arc::new(LoadMeter::new(
         metrics.connections.clone(),
         metrics.bytes_in.clone(),
@@ -100,7 +117,11 @@ pub(super) async fn start(
         name: part.name.clone(),
         store_id,
         store,
-        objects,
+        blobs: Blobs {
+            objects,
+            policy,
+            measures: metrics.blobs.clone(),
+        },
         passwords,
         fleet_key: key,
         announcer,
@@ -116,6 +137,7 @@ pub(super) async fn start(
         limits,
         partial_blocks: Arc::new(Semaphore::new(limits.partial_blocks_kib)),
         connections_max: AtomicU64::new(part.connections_max),
+        blob_policy,
     };
     Ok(Started {
         server: Arc::new(server),
