@@ -5,7 +5,7 @@
 
 use crate::desired::{Fleet, Goal, Instance};
 use crate::tokens;
-use fastchat_wire::control::{AgentSpec, BalancerSpec, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
+use fastchat_wire::control::{AgentSpec, BalancerSpec, BlobPolicy, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
 
 /// How many clients a draining server asks to move per second.
 const DRAIN_CLIENTS_PER_S: u32 = 200;
@@ -68,6 +68,7 @@ fn server(fleet: &Fleet, server: &Instance) -> ServerSpec {
         probe_listen: server.probe_listen.clone(),
         database: settings.database.clone(),
         blobs: settings.blobs.clone(),
+        blob_policy: BlobPolicy::default(),
         fleet_key: fleet.cluster.fleet_key.clone(),
         weight: server.weight,
         connections_max: server.connections_max,

@@ -147,6 +147,17 @@ pub(crate) struct Migrate {
     pub(crate) log: Log,
 }
 
+/// What `pause-sweep` is told.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PauseSweep {
+    /// The database's URL, which may hold a password.
+    pub(crate) database: Secret,
+    /// From now; 0 ends the pause.
+    pub(crate) minutes: u64,
+    /// How it logs.
+    pub(crate) log: Log,
+}
+
 /// A subcommand with all that it needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Config {
@@ -158,6 +169,8 @@ pub(crate) enum Config {
     Agent(Process, Agent),
     /// Create or migrate a database.
     Migrate(Migrate),
+    /// Let no server remove blobs for a while.
+    PauseSweep(PauseSweep),
 }
 
 impl Config {
@@ -188,6 +201,10 @@ impl Config {
             cli::Kind::Migrate => {
                 let database = layer.database.ok_or(ConfigError::Missing("--database"))?;
                 return Ok(Self::Migrate(Migrate { database, log }));
+            }
+            cli::Kind::PauseSweep(minutes) => {
+                let database = layer.database.ok_or(ConfigError::Missing("--database"))?;
+                return Ok(Self::PauseSweep(PauseSweep { database, minutes, log }));
             }
             cli::Kind::Run(role) => role,
         };
@@ -230,6 +247,7 @@ impl Config {
         match self {
             Self::Server(process) | Self::Balancer(process) | Self::Agent(process, _) => &process.log,
             Self::Migrate(migrate) => &migrate.log,
+            Self::PauseSweep(pause) => &pause.log,
         }
     }
 }

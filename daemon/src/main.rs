@@ -21,6 +21,7 @@ mod logging;
 mod metrics;
 mod migrate;
 mod net;
+mod pause_sweep;
 mod probes;
 mod server;
 mod shell;
@@ -61,6 +62,7 @@ fn start(config: Config) -> anyhow::Result<()> {
 async fn run(config: Config) -> anyhow::Result<()> {
     match config {
         Config::Migrate(migrate) => migrate::run(&migrate).await,
+        Config::PauseSweep(pause) => pause_sweep::run(&pause).await,
         Config::Server(process) => shell::run(&process, server::run).await,
         Config::Balancer(process) => shell::run(&process, balancer::run).await,
         Config::Agent(process, agent) => {

@@ -43,8 +43,8 @@ use crate::{
 };
 use context::Context;
 use fastchat_wire::{
-    control::{Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
-    limits::{FRAME_MS_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
+    control::{BlobPolicy, Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
+    limits::{BLOCK_BYTES_MAX, FRAME_MS_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
 };
 use handlers::Refusal;
 use hub::{ConnectionId, Hub};
@@ -61,6 +61,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
+    sync::watch,
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -81,6 +82,8 @@ pub(crate) struct Server {
     admission: Arc<admission::Admission>,
     /// From the spec; 0 is no limit.
     connections_max: AtomicU64,
+    /// From the spec.
+    blob_policy: watch::Sender<BlobPolicy>,
 }
 
 /// Times that clients have.
@@ -187,6 +190,7 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
                 links.follow(&part, &server.load);
                 server.connections_max.store(part.connections_max, Ordering::Relaxed);
                 server.admission.apply(&part.limits);
+                server.blob_policy.send_if_modified(|policy| std::mem::replace(policy, part.blob_policy) != part.blob_policy);
                 if part.drain != in_force.drain {
                     follow_drain(&server, &part, &mut draining).await;
                 }

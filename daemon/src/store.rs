@@ -4,6 +4,7 @@
 //!  Store = AccountStore   accounts, devices, sessions, keyrings, key packages
 //!        + LogStore       logs, entries, members, marks
 //!        + BlobStore      blobs' metadata (their bytes: object_store)
+//!        + SweepStore     how blobs end, and whose turn it is to see to that
 //! ```
 //!
 //! One trait, one conformance suite ([`conformance`]), which every
@@ -25,12 +26,14 @@ pub(crate) mod postgres;
 pub(crate) mod rules;
 pub(crate) mod sqlite;
 mod standing;
+pub(crate) mod sweep;
 mod tokens;
 mod values;
 
 pub(crate) use accounts::AccountStore;
 pub(crate) use blobs::BlobStore;
 pub(crate) use logs::LogStore;
+pub(crate) use sweep::SweepStore;
 
 use async_trait::async_trait;
 use fastchat_schema::DatabaseError;
@@ -38,7 +41,7 @@ use fastchat_wire::{Code, ErrorBody};
 
 /// The whole store.
 #[async_trait]
-pub(crate) trait Store: AccountStore + LogStore + BlobStore + Send + Sync {
+pub(crate) trait Store: AccountStore + LogStore + BlobStore + SweepStore + Send + Sync {
     /// Id of the fleet's store and its restore counter: `store` in `hello`.
     async fn store_id(&self) -> Result<String>;
 

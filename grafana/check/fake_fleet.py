@@ -86,6 +86,7 @@ class Fleet:
         count = self._counted()
         plain = ("connections_accepted", "frames_in", "frames_out", "bytes_in", "bytes_out", "appends", "append_duplicates")
         plain += ("pushes", "pushes_dropped", "holes_read", "bus_messages_in", "bus_messages_out", "bus_messages_dropped")
+        plain += ("blob_bytes_in", "blob_bytes_out", "blob_orphans_removed")
         return (
             _lines(
                 ("fastchat_server_connections", {}, 3),
@@ -99,6 +100,10 @@ class Fleet:
                 ("fastchat_server_bus_link_up", {"peer": "s2"}, 1),
                 *(("fastchat_server_append_paths_total", {"path": path}, count) for path in ("memory", "locked", "again")),
                 ("fastchat_server_sign_ins_total", {"method": "password", "outcome": "ok"}, 1),
+                ("fastchat_server_blob_bytes_in_memory", {}, 0),
+                ("fastchat_server_blobs_lost", {}, 0),
+                ("fastchat_server_blobs_removed_total", {"reason": "unfinished"}, count),
+                ("fastchat_server_blob_sweeps_total", {"outcome": "done"}, count),
                 *((f"fastchat_server_{name}_total", {}, count) for name in plain),
                 *(
                     (f"fastchat_server_{name}_total", {"event": event}, count)

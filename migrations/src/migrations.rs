@@ -39,6 +39,13 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../sqlite/0003_limits.sql"),
         postgres: include_str!("../postgres/0003_limits.sql"),
     },
+    Migration {
+        version: 4,
+        name: "blob_sweep",
+        compatible_from: 1,
+        sqlite: include_str!("../sqlite/0004_blob_sweep.sql"),
+        postgres: include_str!("../postgres/0004_blob_sweep.sql"),
+    },
 ];
 
 /// The schema that this program knows.

@@ -76,6 +76,12 @@ pub(crate) enum Command {
     /// Create a database, or bring it to this version's schema.
     #[command(after_help = SEE_ALSO)]
     Migrate(MigrateArgs),
+    /// Let no server remove blobs for a while: before a backup.
+    ///
+    /// When it ends with 0, the database can be copied and then the blobs' folder: what the one
+    /// names, the other has. --minutes 0 after the backup lets them go on.
+    #[command(verbatim_doc_comment, after_help = SEE_ALSO)]
+    PauseSweep(PauseSweepArgs),
 }
 
 /// How the process logs.
@@ -168,7 +174,7 @@ pub(crate) struct AgentArgs {
     stop_children: bool,
 }
 
-/// Options of `migrate`.
+/// Options of `migrate`, and of every one-time job on a database.
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
     /// The database, such as sqlite:./fastchat-data/fastchat.db or
@@ -180,13 +186,25 @@ pub(crate) struct MigrateArgs {
     log: LogArgs,
 }
 
+/// Options of `pause-sweep`.
+#[derive(Debug, Args)]
+pub(crate) struct PauseSweepArgs {
+    /// For so many minutes from now; 0 ends the pause
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=10_080))]
+    minutes: u64,
+    #[command(flatten)]
+    database: MigrateArgs,
+}
+
 /// Which subcommand.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     /// A role.
     Run(Role),
-    /// The one-time job.
+    /// A one-time job.
     Migrate,
+    /// Another one: for so many minutes.
+    PauseSweep(u64),
 }
 
 impl Command {
@@ -196,13 +214,8 @@ impl Command {
             Self::Server(args) => (Kind::Run(Role::Server), args.into()),
             Self::Balancer(args) => (Kind::Run(Role::Balancer), args.into()),
             Self::Agent(args) => (Kind::Run(Role::Agent), args.into()),
-            Self::Migrate(args) => (
-                Kind::Migrate,
-                Layer {
-                    database: args.database.map(Secret::new),
-                    ..args.log.into()
-                },
-            ),
+            Self::Migrate(args) => (Kind::Migrate, args.into()),
+            Self::PauseSweep(args) => (Kind::PauseSweep(args.minutes), args.database.into()),
         }
     }
 }
@@ -216,6 +229,15 @@ impl From<LogArgs> for Layer {
                 level: args.log_level,
             },
             ..Self::default()
+        }
+    }
+}
+
+impl From<MigrateArgs> for Layer {
+    fn from(args: MigrateArgs) -> Self {
+        Self {
+            database: args.database.map(Secret::new),
+            ..args.log.into()
         }
     }
 }

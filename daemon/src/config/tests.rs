@@ -11,7 +11,7 @@ fn load(line: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError>
 fn process(config: Config) -> Process {
     match config {
         Config::Server(process) | Config::Balancer(process) | Config::Agent(process, _) => process,
-        Config::Migrate(_) => panic!("not a process"),
+        Config::Migrate(_) | Config::PauseSweep(_) => panic!("not a process"),
     }
 }
 

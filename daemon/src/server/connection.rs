@@ -13,6 +13,7 @@ use super::{
     Server,
     admission::{Entry, Meter},
     appender::Source,
+    blobs,
     context::Identity,
     dispatch,
     handlers::{Call, Refusal},
@@ -29,6 +30,7 @@ use crate::{
     },
     store::Denied,
 };
+use bytes::Bytes;
 use fastchat_tls::{ReadHalf, WriteHalf};
 use fastchat_wire::{Block, Code, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event};
 use std::{io, sync::Arc, time::Duration};
@@ -48,6 +50,8 @@ const WRITE_STALL: Duration = Duration::from_secs(30);
 const FLUSH: Duration = Duration::from_secs(1);
 /// KiB of blocks of one connection that may wait for their commit.
 const APPENDING_KIB_MAX: u32 = 1_024;
+/// Ranges of blobs that wait to be written to one connection: one is written while the next one is read.
+const RANGES_MAX: usize = 2;
 
 /// Blocks of at least this length are counted among the partial ones: others fit
 /// into what a read is given anyway.
@@ -64,6 +68,8 @@ pub(super) struct Connection {
     meter: Meter,
     /// Room for blocks that wait for their commit.
     appending: Arc<Semaphore>,
+    /// Places for answers with a range of a blob, each taken until it is written.
+    ranges: Arc<Semaphore>,
     /// Ends this connection.
     end: CancellationToken,
     opened: Instant,
@@ -129,6 +135,7 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, entry: Entry, 
         source,
         meter: Meter::new(Arc::clone(&server.admission), entry),
         appending: Arc::new(Semaphore::new(APPENDING_KIB_MAX as usize)),
+        ranges: Arc::new(Semaphore::new(RANGES_MAX)),
         end: end.clone(),
         opened,
         unknown_presence: None,
@@ -345,6 +352,20 @@ impl Connection {
                 let answer = Box::pin(dispatch::serve(&server, Op::Logout, &identity, &call, self.id)).await?;
                 self.end.cancel();
                 answer
+            }
+            Admitted::Serve(Op::BlobGet, identity) => {
+                // A slow reader is not read from either.
+                let place = Arc::clone(&self.ranges).acquire_owned();
+                let Some(Ok(place)) = self.end.run_until_cancelled(place).await else {
+                    return Err(Refusal::new(Code::Unavailable, "this connection ends: ask again on another one"));
+                };
+                let range = Box::pin(dispatch::serve(&server, Op::BlobGet, &identity, &call, self.id)).await?;
+                let held = server.context.blobs.hold(range.iter().map(Bytes::len).sum());
+                let place = Arc::new((held, place));
+                range
+                    .into_iter()
+                    .map(|frame| blobs::until_written(frame, Arc::clone(&place)))
+                    .collect()
             }
             Admitted::Serve(op, identity) => Box::pin(dispatch::serve(&server, op, &identity, &call, self.id)).await?,
         };

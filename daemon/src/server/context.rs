@@ -1,6 +1,6 @@
 //! What every handler may use.
 
-use super::{news::Announcer, password::Passwords};
+use super::{blobs::Blobs, news::Announcer, password::Passwords};
 use crate::{
     fleet_key::FleetKey,
     store::{Store, accounts::SessionId, logs::Actor},
@@ -19,8 +19,8 @@ pub(crate) struct Context {
     pub(crate) store_id: String,
     /// Everything that lasts.
     pub(crate) store: Arc<dyn Store>,
-    /// The blobs' bytes.
-    pub(crate) objects: Arc<dyn object_store::ObjectStore>,
+    /// The blobs' bytes, and what they may cost.
+    pub(crate) blobs: Blobs,
     /// The server's own hashing of `auth`, bounded.
     pub(crate) passwords: Passwords,
     /// The fleet's key.

@@ -1,6 +1,6 @@
 //! What a chat server counts.
 
-use super::hub::Pushed;
+use super::{blobs::BlobMeasures, hub::Pushed};
 use crate::{limits::Limit, net::door::DoorMetrics, store::postgres::AppendPaths};
 use fastchat_wire::{Code, EventName, Op};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
@@ -36,6 +36,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) sign_ins: IntCounterVec,
     pub(crate) generation: IntGauge,
     pub(crate) doors: DoorMetrics,
+    pub(crate) blobs: BlobMeasures,
 }
 
 /// Why a connection ended: the label `reason`.
@@ -169,6 +170,7 @@ impl ServerMetrics {
             sign_ins: counters("sign_ins_total", "Sign-ins, by method and outcome", &["method", "outcome"])?,
             generation: gauge("generation", "Generation of the spec in force")?,
             doors: DoorMetrics::register(registry, "server", &[CLIENTS, OTHER_SERVERS])?,
+            blobs: BlobMeasures::register(registry)?,
         };
         for op in Op::ALL {
             metrics.requests.with_label_values(&[op.as_str()]);

@@ -4,8 +4,8 @@ use super::{
     Limits, Server,
     admission::Admission,
     appender::Appender,
-    blobs,
-    context::Context,
+    blobs::{Blobs, Objects, Sweeper},
+    context::{Context, now_ms},
     delivery::Delivery,
     hub::Hub,
     link::Introduction,
@@ -33,7 +33,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicU64},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A server that is ready to accept.
@@ -65,7 +65,7 @@ pub(super) async fn start(
         "the database is store {store_id}, the spec is for store {}: check --database of the control plane",
         spec.store
     );
-    let objects = blobs::open(&part.blobs)?;
+    let objects = Objects::open(&part.blobs)?;
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let passwords = Passwords::new(cores).context("Argon2 does not start")?;
 
@@ -116,6 +116,20 @@ pub(super) async fn start(
         mending.run_until_cancelled(mend).await;
     });
 
+    let (blob_policy, policy) = watch::channel(part.blob_policy);
+    let sweeper = Sweeper {
+        server: part.name.clone(),
+        store: Arc::clone(&store),
+        objects: objects.clone(),
+        policy: policy.clone(),
+        measures: metrics.blobs.clone(),
+        clock: Box::new(now_ms),
+    };
+    let sweeping = quit.clone();
+    tasks.spawn(async move {
+        sweeping.run_until_cancelled(sweeper.run()).await;
+    });
+
     let load = Arc::new(LoadMeter::new(
         metrics.connections.clone(),
         metrics.bytes_in.clone(),
@@ -130,7 +144,11 @@ pub(super) async fn start(
         name: part.name.clone(),
         store_id,
         store,
-        objects,
+        blobs: Blobs {
+            objects,
+            policy,
+            measures: metrics.blobs.clone(),
+        },
         passwords,
         fleet_key: key,
         announcer,
@@ -147,6 +165,7 @@ pub(super) async fn start(
         limits,
         admission,
         connections_max: AtomicU64::new(part.connections_max),
+        blob_policy,
     };
     Ok(Started {
         server: Arc::new(server),

@@ -1,27 +1,59 @@
-//! Blobs' metadata. Their bytes are objects, one for each chunk.
+//! Blobs' metadata. Their bytes are objects, one for each chunk. How blobs end: [`super::sweep`].
 
 use super::{Denied, Result, values};
 use async_trait::async_trait;
 use fastchat_schema::Columns;
 use fastchat_wire::{AccountId, BlobId, LogId};
 
+/// What a blob's objects are called. Drawn whenever a blob is announced, and
+/// never used again: objects whose key no blob has are nobody's for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ObjectKey(pub(crate) [u8; 16]);
+
+impl TryFrom<&[u8]> for ObjectKey {
+    type Error = std::array::TryFromSliceError;
+
+    fn try_from(bytes: &[u8]) -> std::result::Result<Self, Self::Error> {
+        bytes.try_into().map(Self)
+    }
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        uuid::Uuid::from_bytes(self.0).fmt(f)
+    }
+}
+
+/// What one account may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quota {
+    /// Bytes announced in 24 h.
+    pub(crate) bytes_per_day_max: u64,
+    /// Bytes that are kept, those of unfinished blobs as announced.
+    pub(crate) bytes_max: u64,
+    /// Unfinished blobs.
+    pub(crate) uploads_max: u64,
+}
+
 /// A blob to announce.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewBlob {
     pub(crate) blob: BlobId,
+    /// A new one.
+    pub(crate) key: ObjectKey,
     pub(crate) conversation: LogId,
     pub(crate) account: AccountId,
     /// In bytes.
     pub(crate) size: u64,
     /// ms since the Unix epoch.
     pub(crate) at: u64,
-    /// Bytes that the account may announce in 24 h.
-    pub(crate) bytes_per_day_max: u64,
+    pub(crate) quota: Quota,
 }
 
 /// What is known of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Blob {
+    pub(crate) key: ObjectKey,
     pub(crate) conversation: LogId,
     /// Who announced it and alone may put bytes.
     pub(crate) account: AccountId,
@@ -40,13 +72,23 @@ pub(crate) struct Chunk {
     pub(crate) length: u64,
 }
 
+/// A chunk whose bytes were put.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Put {
+    /// Under which key.
+    pub(crate) key: ObjectKey,
+    pub(crate) chunk: Chunk,
+    /// ms since the Unix epoch.
+    pub(crate) at: u64,
+}
+
 /// Blobs' metadata.
 #[async_trait]
 pub(crate) trait BlobStore {
     /// Announces a blob, or finds the one that the same account announced with
     /// the same size and conversation. Denied: `not-member`, `conflict` for an
-    /// id that stands for something else, `quota-exceeded` over the day's bytes
-    /// (what was announced in the 24 h before `at`).
+    /// id that stands for something else, `quota-exceeded`. Announced again, an
+    /// unfinished blob has its whole time before it once more.
     async fn blob_create(&self, new: NewBlob) -> Result<Blob>;
 
     /// A blob of a conversation that the account is a member of; else `not-found`.
@@ -54,9 +96,10 @@ pub(crate) trait BlobStore {
 
     /// Counts a chunk whose bytes are on stable storage; answers the new state.
     /// Denied: `not-found` for a blob that the account did not announce,
-    /// `conflict` where the blob isn't at `chunk.offset` any more,
+    /// `conflict` where the blob isn't at `chunk.offset` any more, or was
+    /// announced anew since its bytes were put under another key,
     /// `bad-request` beyond its size, `quota-exceeded` over `limits::BLOB_CHUNKS_MAX`.
-    async fn blob_advance(&self, blob: BlobId, account: AccountId, chunk: Chunk) -> Result<Blob>;
+    async fn blob_advance(&self, blob: BlobId, account: AccountId, put: Put) -> Result<Blob>;
 
     /// The chunks that overlap a range, in order. No membership is checked.
     async fn blob_chunks(&self, blob: BlobId, offset: u64, length: u64) -> Result<Vec<Chunk>>;
@@ -77,12 +120,29 @@ pub(in crate::store) fn announced(existing: Blob, new: &NewBlob) -> Result<Blob>
     }
 }
 
+/// What an account has: `bytes`, `bytes_of_day` and `uploads`.
+pub(in crate::store) fn within_quota(account: &impl Columns, new: &NewBlob) -> Result<()> {
+    let quota = &new.quota;
+    let over = |bytes: u64, max: u64| bytes.saturating_add(new.size) > max;
+    if values::number(account, "uploads")? >= quota.uploads_max {
+        return Err(Denied::QuotaExceeded("the account has too many files under way: finish some, or wait a day").into());
+    }
+    if over(values::number(account, "bytes_of_day")?, quota.bytes_per_day_max) {
+        return Err(Denied::QuotaExceeded("the account has announced too many bytes of blobs today: try again tomorrow").into());
+    }
+    if over(values::number(account, "bytes")?, quota.bytes_max) {
+        return Err(Denied::QuotaExceeded("the account keeps as many bytes of files as it may: ask the operator for more").into());
+    }
+    Ok(())
+}
+
 /// Where the blob goes on after a chunk.
-pub(in crate::store) fn advanced(found: &Blob, account: AccountId, chunk: Chunk) -> Result<u64> {
+pub(in crate::store) fn advanced(found: &Blob, account: AccountId, put: Put) -> Result<u64> {
+    let Put { key, chunk, .. } = put;
     if found.account != account {
         return Err(Denied::NotFound(NO_BLOB).into());
     }
-    if found.offset != chunk.offset {
+    if (found.key, found.offset) != (key, chunk.offset) {
         return Err(Denied::Conflict("the blob goes on elsewhere: blob-create again says where").into());
     }
     let offset = chunk.offset.saturating_add(chunk.length);
@@ -95,6 +155,7 @@ pub(in crate::store) fn advanced(found: &Blob, account: AccountId, chunk: Chunk)
 /// A blob's row.
 pub(in crate::store) fn decoded(row: &impl Columns) -> Result<Blob> {
     Ok(Blob {
+        key: values::id(row, "object_key")?,
         conversation: values::id(row, "log_id")?,
         account: values::id(row, "account_id")?,
         size: values::number(row, "size")?,

@@ -10,6 +10,7 @@ pub(crate) mod create;
 pub(crate) mod drafts;
 pub(crate) mod people;
 pub(crate) mod reading;
+pub(crate) mod sweep;
 pub(crate) mod two;
 
 /// Runs the whole suite: `$open` is an async function that makes an empty store,
@@ -47,6 +48,16 @@ macro_rules! conformance {
                 who_left_neither_reads_nor_puts
                 an_account_announces_so_many_bytes_a_day
                 a_blob_comes_in_a_bounded_number_of_pieces
+                an_account_has_so_many_blobs_under_way_and_so_many_bytes_in_all
+                bytes_under_the_key_of_before_do_not_count
+            }
+            sweep {
+                the_turn_is_one_servers_until_it_ends
+                nothing_is_removed_during_a_pause
+                what_is_due_is_what_did_not_move
+                a_blob_is_removed_only_while_its_reason_holds
+                a_blob_that_nobody_can_read_is_removed
+                rows_come_in_pages_and_say_what_is_lost
             }
         );
         $crate::store::conformance::conformance!(logs $open, $open_two);

@@ -31,6 +31,7 @@ mod mark;
 mod members;
 mod sessions;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod trim;

@@ -22,6 +22,7 @@ mod mark;
 mod members;
 mod sessions;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod trim;

@@ -37,7 +37,7 @@ pub use assign::assign;
 pub use auth_params::auth_params;
 pub use blob_create::blob_create;
 pub use blob_get::{blob_get, start_blob_get};
-pub use blob_put::blob_put;
+pub use blob_put::start_blob_put;
 pub use change_password::change_password;
 pub use commit::{CommitPieces, commit};
 pub use conversations::{Listing, conversations};

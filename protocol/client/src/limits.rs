@@ -39,10 +39,13 @@ pub const IN_FLIGHT_KIB_MAX: u32 = 8_192;
 pub const REQUEST_KIB_MIN: u32 = 32;
 /// The slowest line for which a request's time-out allows.
 pub const SLOW_LINE_BYTES_PER_S: u64 = 16 << 10;
-/// What one `blob-get` of a download asks for: at the slowest line two of them are answered in a request's time.
-pub const RANGE_BYTES: u64 = 256 << 10;
+/// What one `blob-get` of a download asks for: what a server answers at once. At the slowest line two of them are
+/// answered in a request's time.
+pub const RANGE_BYTES: u64 = fastchat_wire::limits::BLOB_CHUNK_BYTES_MAX as u64;
 /// Ranges of one download that are asked for at the same time.
 pub const RANGES_MAX: usize = 2;
+/// Pieces of one upload that are on their way at the same time: so many ranges, too, are answered in a request's time.
+pub const PIECES_MAX: usize = 4;
 /// Failures in a row without a byte more that a transfer bears on one connection.
 pub const TRANSFER_FAILURES_MAX: u32 = 10;
 /// Frames of one connection that wait to be written.

@@ -40,7 +40,7 @@ use crate::{
     record::{Person, Record},
     session::{Ended, Session},
 };
-use fastchat_e2e::{AccountId, Content, ConversationId, EntryId, content::Body};
+use fastchat_e2e::{AccountId, Content, ConversationId, EntryId, content::Body, store::Writer};
 use shared::Shared;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::{
@@ -190,7 +190,7 @@ impl Messenger {
         let queued = self
             .shared
             .profile
-            .run(move |profile| profile.seal(conversation, bodies, None))
+            .run(move |profile| profile.seal(conversation, bodies, |_| Ok(())))
             .await?;
         fault::point("sealed");
         self.shared.handle.wake();
@@ -206,7 +206,11 @@ impl Messenger {
         let (conversation, arrival) = (record.conversation, record.arrival);
         self.shared
             .profile
-            .run(move |profile| profile.seal(conversation, body.into_iter().collect(), Some(arrival)))
+            .run(move |profile| {
+                profile.seal(conversation, body.into_iter().collect(), |tx| {
+                    crate::profile::history::save_shown(tx, arrival)
+                })
+            })
             .await?;
         self.shared.handle.wake();
         Ok(())
@@ -318,8 +322,13 @@ impl Messenger {
 }
 
 impl Profile {
-    /// Seals messages in this order into the outbox; `shown` moves that mark in the same step.
-    fn seal(&self, conversation: ConversationId, bodies: Vec<Body>, shown: Option<u64>) -> Result<Vec<EntryId>, Problem> {
+    /// Seals messages in this order into the outbox, and does what belongs to that in the same step.
+    fn seal(
+        &self,
+        conversation: ConversationId,
+        bodies: Vec<Body>,
+        and: impl FnOnce(&Writer<'_>) -> Result<(), Problem>,
+    ) -> Result<Vec<EntryId>, Problem> {
         self.change(|groups, tx| {
             let mut queued = Vec::with_capacity(bodies.len());
             for body in bodies {
@@ -331,9 +340,7 @@ impl Profile {
                 groups.seal(tx, conversation, &content)?;
                 queued.push(content.id);
             }
-            if let Some(arrival) = shown {
-                crate::profile::history::save_shown(tx, arrival)?;
-            }
+            and(tx)?;
             Ok(queued)
         })
     }

@@ -5,6 +5,7 @@
 //!    store.db, storage.key    the sealed store (fastchat-e2e): everything below
 //!    session.lock             held while a token is used and the next one kept
 //!    downloads/               files that were received
+//!    uploads/, partial/       sealed files on their way: a restart goes on with them
 //!
 //!  identity   credential, device key, token        contacts   names, pinned identities
 //!  rooms      conversations as people call them     history    what happened
@@ -29,6 +30,7 @@ pub(crate) mod rooms;
 mod rows;
 pub(crate) mod take;
 pub(crate) mod tasks;
+pub(crate) mod uploads;
 
 #[cfg(test)]
 mod tests;

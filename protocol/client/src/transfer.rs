@@ -13,7 +13,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `upload` | pieces of a file to a blob, one after the other |
+//! | `upload` | pieces of a file to a blob, four at a time |
 //! | `download` | ranges of a blob to a file, two at a time |
 //! | `patience` | which failures are borne, how often, with which pauses |
 //! | `file` | reading and writing off the async threads |
@@ -66,7 +66,8 @@ pub async fn upload(
     }
 }
 
-/// Gets a blob of `sealed_size` bytes into an empty file. `progress` is told how many bytes are in the file, and of how
+/// Gets a blob of `sealed_size` bytes into a file that holds the first `from` of them: none, or what an earlier
+/// download has left. `progress` is told how many bytes are in the file, and of how
 /// many. They are written, not synced.
 ///
 /// # Errors
@@ -77,9 +78,10 @@ pub async fn download(
     blob: BlobId,
     sealed_size: u64,
     target: File,
+    from: u64,
     progress: impl Fn(u64, u64) + Send + Sync,
 ) -> Result<(), TransferError> {
-    let mut download = Download::new(blob, sealed_size, target);
+    let mut download = Download::new(blob, sealed_size, target, from);
     let mut patience = Patience::new(handle.timing(), &progress, sealed_size);
     loop {
         let connection = handle.connection().await?;

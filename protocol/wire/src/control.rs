@@ -12,11 +12,13 @@
 //! [`STATUS_INTERVAL_MS`]. A spec with another `store` or an older `generation`
 //! than the one in force is ignored. JSON keys are snake_case.
 
+mod blob_policy;
 pub mod limits;
 mod spec;
 mod status;
 pub mod strategies;
 
+pub use blob_policy::BlobPolicy;
 pub use limits::Limits;
 pub use spec::{AgentSpec, BalancerSpec, Balancing, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
 pub use status::{

@@ -78,14 +78,21 @@ pub const PRESENCE_ACCOUNTS_MAX: usize = 500;
 pub const PRESENCE_GONE_MS: u64 = 3_000;
 /// In larger conversations marks are not pushed.
 pub const MARK_EVENT_MEMBERS_MAX: usize = 32;
-/// Largest block of one `blob-put` (announced as `chunk`).
-pub const BLOB_CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Largest block of one `blob-put` (announced as `chunk`) and of one answer to `blob-get`: what a transfer costs a
+/// server's memory is a few of them, however long the file.
+pub const BLOB_CHUNK_BYTES_MAX: usize = 128 << 10;
 /// Pieces in which one blob may be put: each is an object of its own.
 pub const BLOB_CHUNKS_MAX: usize = 4_096;
-/// Largest blob (default).
-pub const BLOB_BYTES_MAX: u64 = 64 << 20;
-/// Blob bytes of one account and day (default).
+/// Largest blob (default): a file of 64 MiB as E2E.md seals it (a prefix, and a tag for each 64 KiB).
+pub const BLOB_BYTES_MAX: u64 = (64 << 20) + 7 + 16 * 1_024;
+/// Blob bytes that one account announces in a day (default).
 pub const BLOB_BYTES_PER_DAY_MAX: u64 = 1 << 30;
+/// Blob bytes of one account that are kept (default).
+pub const BLOB_BYTES_PER_ACCOUNT_MAX: u64 = 16 << 30;
+/// Blobs of one account that are announced and not whole (default).
+pub const BLOB_UPLOADS_PER_ACCOUNT_MAX: u64 = 64;
+/// A blob that is not whole goes so long after its last piece (default).
+pub const BLOB_UPLOAD_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// The first answer that must not miss pushes waits at most this long for peers.
 pub const PRESENCE_WAIT_MS_MAX: u64 = 500;
 /// Silence after which a server–balancer link is dead.

@@ -148,7 +148,13 @@ fn the_limits_of_the_page_are_the_limits_of_the_crate() {
             6,
             format!("would hand out more than {} packages", thousands(KEYS_CLAIM_PACKAGES_MAX)),
         ),
-        (7, format!("per blob (default {} MiB)", BLOB_BYTES_MAX >> 20)),
+        (7, format!("per blob (default {} MiB, and what sealing adds", BLOB_BYTES_MAX >> 20)),
+        (7, format!("per account in all (default {} GiB)", BLOB_BYTES_PER_ACCOUNT_MAX >> 30)),
+        (
+            7,
+            format!("unfinished blobs of an account (default {BLOB_UPLOADS_PER_ACCOUNT_MAX})"),
+        ),
+        (7, format!("`blob-create` (default {} h)", BLOB_UPLOAD_MS_MAX / 3_600_000)),
         (7, format!("per account and day (default {} GiB)", BLOB_BYTES_PER_DAY_MAX >> 30)),
         (
             9,

@@ -2,13 +2,16 @@
 
 use super::{Call, Handled, Refusal};
 use crate::{
-    server::context::{Context, Identity, now_ms},
-    store::{Denied, blobs::NewBlob},
+    server::{
+        blobs::Blobs,
+        context::{Context, Identity, now_ms},
+    },
+    store::blobs::{NewBlob, Quota},
 };
 use fastchat_wire::{
-    Block,
+    Block, Code,
     chat::blob_create::{BlobCreate, BlobCreated},
-    limits::{BLOB_BYTES_MAX, BLOB_BYTES_PER_DAY_MAX, BLOB_CHUNK_BYTES_MAX},
+    limits::BLOB_CHUNK_BYTES_MAX,
 };
 
 /// Announces it in the store.
@@ -17,16 +20,23 @@ pub(crate) async fn handle(context: &Context, identity: &Identity, call: &Call) 
     if size == 0 {
         return Err(Refusal::bad_request("a blob has at least 1 byte"));
     }
-    if size > BLOB_BYTES_MAX {
-        return Err(Denied::QuotaExceeded("a blob has at most 64 MiB").into());
+    let policy = context.blobs.policy();
+    if size > policy.blob_bytes() {
+        let message = format!("it has {size} bytes as it is stored, and the fleet takes {}", policy.blob_bytes());
+        return Err(Refusal::new(Code::QuotaExceeded, message));
     }
     let new = NewBlob {
         blob,
+        key: Blobs::new_key(),
         conversation,
         account: identity.account,
         size,
         at: now_ms(),
-        bytes_per_day_max: BLOB_BYTES_PER_DAY_MAX,
+        quota: Quota {
+            bytes_per_day_max: policy.account_bytes_per_day_max,
+            bytes_max: policy.account_bytes_max,
+            uploads_max: policy.account_uploads_max,
+        },
     };
     let blob = context.store.blob_create(new).await?;
     let created = BlobCreated {

@@ -3,13 +3,10 @@
 
 use super::{Call, Handled, Refusal};
 use crate::{
-    server::{
-        blobs,
-        context::{Context, Identity},
-    },
+    server::context::{Context, Identity, now_ms},
     store::{
         Denied, StoreError,
-        blobs::{Blob, Chunk},
+        blobs::{self, Blob, Chunk},
     },
 };
 use fastchat_wire::{
@@ -30,15 +27,24 @@ enum Put {
 /// Writes the bytes, then counts them.
 pub(crate) async fn handle(context: &Context, identity: &Identity, call: &Call) -> Handled {
     let BlobPut { blob: id, offset } = call.arguments()?;
+    let _held = context.blobs.hold(call.frame.block.len());
     let mut blob = context.store.blob(id, identity.account).await?;
     if blob.account != identity.account {
         return Err(Denied::Forbidden("only the account that announced a blob puts its bytes").into());
     }
     if let Put::Next(chunk) = place(&blob, offset, call.frame.block.len())? {
-        blobs::put(context.objects.as_ref(), id, chunk, call.frame.block.clone())
+        let put = blobs::Put {
+            key: blob.key,
+            chunk,
+            at: now_ms(),
+        };
+        context
+            .blobs
+            .objects
+            .put(put.key, chunk, call.frame.block.clone())
             .await
             .map_err(|e| Refusal::objects(&e))?;
-        blob = match context.store.blob_advance(id, identity.account, chunk).await {
+        blob = match context.store.blob_advance(id, identity.account, put).await {
             // Somebody was faster: perhaps with these very bytes, sent on two connections.
             Err(StoreError::Denied(conflict @ Denied::Conflict(_))) => {
                 let now = context.store.blob(id, identity.account).await?;
@@ -49,6 +55,7 @@ pub(crate) async fn handle(context: &Context, identity: &Identity, call: &Call) 
             }
             advanced => advanced?,
         };
+        context.blobs.measures.bytes_in.inc_by(chunk.length);
     }
     let stored = BlobStored {
         offset: blob.offset,
@@ -80,9 +87,11 @@ fn place(blob: &Blob, offset: u64, bytes: usize) -> Result<Put, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::blobs::ObjectKey;
     use fastchat_wire::{AccountId, Code, LogId};
 
     const BLOB: Blob = Blob {
+        key: ObjectKey([3; 16]),
         conversation: LogId([1; 16]),
         account: AccountId([2; 16]),
         size: 10,

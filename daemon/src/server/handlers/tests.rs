@@ -9,7 +9,7 @@ use super::{Answer, Call, Refusal};
 use crate::{
     fleet_key::FleetKey,
     server::{
-        blobs::open,
+        blobs::{BlobMeasures, Blobs, Objects},
         context::{Context, Identity},
         news::{Announcer, News},
         password::Passwords,
@@ -25,11 +25,12 @@ use fastchat_wire::{
         register::{Register, Registered},
         resume::{Resume, Resumed},
     },
+    control::BlobPolicy,
     encode_request,
     encoding::Bytes64,
 };
 use std::{num::NonZeroUsize, sync::Arc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 /// What handlers run in.
@@ -98,6 +99,10 @@ fn login(username: &str, auth: u8) -> Login {
 
 impl World {
     async fn new() -> Self {
+        Self::with(BlobPolicy::default()).await
+    }
+
+    async fn with(policy: BlobPolicy) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("fastchat.db").display());
         fastchat_schema::migrate(&url).await.unwrap();
@@ -108,7 +113,11 @@ impl World {
             name: "s1".to_owned(),
             store_id: store.store_id().await.unwrap(),
             store,
-            objects: open(folder.path().join("blobs").to_str().unwrap()).unwrap(),
+            blobs: Blobs {
+                objects: Objects::open(folder.path().join("blobs").to_str().unwrap()).unwrap(),
+                policy: watch::Sender::new(policy).subscribe(),
+                measures: BlobMeasures::register(&prometheus::Registry::new()).unwrap(),
+            },
             passwords: Passwords::new(NonZeroUsize::new(2).unwrap()).unwrap(),
             fleet_key: FleetKey::new(Secret32::new([5; 32])),
             announcer,

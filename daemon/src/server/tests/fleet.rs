@@ -12,7 +12,7 @@ use bytes::Bytes;
 use fastchat_wire::Secret;
 use fastchat_wire::{
     LogId, Secret32,
-    control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
+    control::{BlobPolicy, Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
 };
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -119,6 +119,7 @@ impl Fleet {
                 probe_listen: "127.0.0.1:0".into(),
                 database: Secret::new(url.clone()),
                 blobs: folder.path().join("blobs").to_str().unwrap().into(),
+                blob_policy: BlobPolicy::default(),
                 fleet_key: Secret32::new([5; 32]),
                 weight: 1.0,
                 connections_max: 0,

@@ -1,22 +1,27 @@
 //! Files: checked, sealed, uploaded, told; and the way back.
 //!
 //! ```text
-//!  file ─> picture? stripped ─> announced ─> sealed to a file without a name ─> uploaded ─> message
-//!  message ─> downloaded to a file without a name ─> opened, compared ─> its name
+//!  file ─> picture? stripped ─> announced ─> sealed to uploads/BLOB ─> uploaded ─> message
+//!  message ─> downloaded to partial/BLOB ─> opened, compared ─> its name
 //! ```
 //!
-//! A file that is being sent or received has no name on the disk: a program that is killed leaves nothing behind, and
-//! what has the final name is whole and compared with what its sender announced.
+//! What is on its way lies sealed in the profile's folder. A program that was killed goes on with it: sent again, the
+//! same file is not uploaded again, and what was received is not fetched again. What has the final name is whole and
+//! compared with what its sender announced.
 
 mod name;
+mod partial;
 mod source;
 
 use super::{Messenger, Sent};
 use crate::{
-    chat,
+    chat, fault,
     ids::Expose,
     problem::Problem,
-    profile::{history, off_thread},
+    profile::{
+        Profile, history, off_thread,
+        uploads::{self, Upload, Which},
+    },
     record::{Record, What},
     transfer::{self, TransferError},
 };
@@ -25,14 +30,21 @@ use fastchat_e2e::{
     content::{Body, File as FileBody},
     file::{Plaintext, open_file, seal_file, sealed_size},
 };
+use partial::Partial;
 use source::Source;
 use std::{
     fs::{self, File},
     io::{BufReader, BufWriter, Seek, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use tempfile::NamedTempFile;
+
+/// Sealed files that are on their way up, in the profile's folder.
+const UPLOADS: &str = "uploads";
+/// Sealed files that are on their way down.
+const PARTIAL: &str = "partial";
 
 /// How a file is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,6 +94,61 @@ impl Messenger {
         progress: impl Fn(Step) + Send + Sync + 'static,
     ) -> Result<SentFile, Problem> {
         progress(Step::Sealing);
+        let folder = self.profile().folder().join(UPLOADS);
+        let (which, begun) = {
+            let (path, keep_metadata, folder) = (path.to_owned(), how.keep_metadata, folder.clone());
+            let found = self
+                .profile()
+                .run(move |profile| begun(profile, conversation, &path, keep_metadata, &folder));
+            found.await?
+        };
+        let (upload, sealed) = match begun {
+            Some(begun) => begun,
+            None => self.seal_file(conversation, path, how, which, &folder).await?,
+        };
+        let blob = upload.body.blob;
+        let moving = |done, total| progress(Step::Moving { done, total });
+        let moved = transfer::upload(&self.shared.handle, conversation.wire(), blob.wire(), sealed, moving).await;
+        if let Err(error) = moved {
+            let problem = Problem::from(error);
+            if problem.is_final() {
+                let forgotten = self.profile().run(move |profile| profile.write(|tx| uploads::forget(tx, which)));
+                forgotten.await?;
+                remove(&folder, blob);
+            }
+            return Err(problem.of_file(&upload.body.name));
+        }
+        fault::point("uploaded");
+        let body = Body::File(upload.body);
+        let bodies = vec![body.clone()];
+        // The message is kept and the upload forgotten in one step: whoever dies here sends it once.
+        let queued = self
+            .profile()
+            .run(move |profile| profile.seal(conversation, bodies, |tx| uploads::forget(tx, which)));
+        let queued = queued.await?;
+        fault::point("sealed");
+        self.shared.handle.wake();
+        remove(&folder, blob);
+        let entry = *queued
+            .first()
+            .ok_or_else(|| Problem::Usage("there is nothing to send".to_owned()))?;
+        let sent = self.sent(entry).await?;
+        Ok(SentFile {
+            sent,
+            body,
+            notes: upload.notes,
+        })
+    }
+
+    /// Announces a file, seals it, and keeps what a restart needs to go on.
+    async fn seal_file(
+        &self,
+        conversation: ConversationId,
+        path: &Path,
+        how: &SendFile,
+        which: Which,
+        folder: &Path,
+    ) -> Result<(Upload, File), Problem> {
         let (path, keep_metadata) = (path.to_owned(), how.keep_metadata);
         let source = off_thread(move || Source::read(&path, keep_metadata)).await?;
         let size = sealed_size(source.size).ok_or(fastchat_e2e::FileError::TooLarge)?;
@@ -90,14 +157,15 @@ impl Messenger {
         let connection = self.shared.connection().await?;
         let announced = chat::blob_create(&connection, blob.wire(), size, conversation.wire()).await;
         announced.map_err(Problem::from).map_err(|problem| problem.of_file(&source.name))?;
-
-        let folder = self.profile().folder().to_owned();
-        let (body, sealed, notes) = off_thread(move || seal(source, blob, size, &folder)).await?;
-        let moving = |done, total| progress(Step::Moving { done, total });
-        transfer::upload(&self.shared.handle, conversation.wire(), blob.wire(), sealed, moving).await?;
-        let body = Body::File(body);
-        let sent = self.send(conversation, body.clone()).await?;
-        Ok(SentFile { sent, body, notes })
+        let folder = folder.to_owned();
+        self.profile()
+            .run(move |profile| {
+                let (body, sealed, notes) = seal(source, blob, size, &folder)?;
+                let upload = Upload::new(body, notes);
+                profile.write(|tx| uploads::save(tx, which, &upload))?;
+                Ok((upload, sealed))
+            })
+            .await
     }
 
     /// Fetches the file of a message into `folder`, under a free name like its own; gives its path. Where the record's
@@ -166,39 +234,88 @@ impl Messenger {
         progress: impl Fn(Step) + Send + Sync + 'static,
     ) -> Result<NamedTempFile, Problem> {
         let size = sealed_size(file.size).ok_or(fastchat_e2e::FileError::NotAsAnnounced)?;
-        let (sealed, folder) = off_thread({
-            let folder = folder.to_owned();
-            move || {
-                fs::create_dir_all(&folder).map_err(|error| Problem::file(&folder, error))?;
-                let sealed = tempfile::tempfile_in(&folder).map_err(|error| Problem::file(&folder, error))?;
-                Ok((sealed, folder))
-            }
+        let (blob, to) = (file.blob, folder.to_owned());
+        let partials = self.profile().folder().join(PARTIAL);
+        let mut partial = off_thread(move || {
+            fs::create_dir_all(&to).map_err(|error| Problem::file(&to, error))?;
+            Partial::open(&partials, blob, size)
         })
         .await?;
-        let target = sealed.try_clone().map_err(|error| Problem::file(&folder, error))?;
         let progress = Arc::new(progress);
-        let moving = |done, total| progress(Step::Moving { done, total });
-        transfer::download(&self.shared.handle, file.blob.wire(), size, target, moving).await?;
-        progress(Step::Opening);
-        let (key, announced) = (
-            file.key.clone(),
-            Plaintext {
-                size: file.size,
-                sha256: file.sha256,
-            },
-        );
-        off_thread(move || {
-            let mut sealed = sealed;
-            sealed.rewind().map_err(|error| Problem::file(&folder, error))?;
-            let opened = NamedTempFile::new_in(&folder).map_err(|error| Problem::file(&folder, error))?;
-            let mut writer = BufWriter::new(opened.as_file());
-            open_file(BufReader::new(sealed), &mut writer, &key, &announced)?;
-            writer.flush().map_err(fastchat_e2e::FileError::Write)?;
-            drop(writer);
-            opened.as_file().sync_all().map_err(fastchat_e2e::FileError::Write)?;
-            Ok(opened)
-        })
-        .await
+        loop {
+            let begun_at = partial.from;
+            let target = partial.file.try_clone().map_err(|error| Problem::file(folder, error))?;
+            let moving = |done, total| progress(Step::Moving { done, total });
+            let moved = transfer::download(&self.shared.handle, blob.wire(), size, target, begun_at, moving).await;
+            if let Err(error) = moved {
+                let has_no_room = matches!(error, TransferError::File(_));
+                let problem = Problem::from(error);
+                if has_no_room || problem.is_final() {
+                    partial.remove();
+                }
+                return Err(problem);
+            }
+            progress(Step::Opening);
+            let (file, to) = (file.clone(), folder.to_owned());
+            let (opened, back) = off_thread(move || {
+                let opened = open(&partial.file, &file, &to);
+                Ok((opened, partial))
+            })
+            .await?;
+            partial = back;
+            match opened {
+                // Perhaps what an earlier try has left was never written whole.
+                Err(Problem::Sealed(fastchat_e2e::FileError::Damaged { .. })) if begun_at > 0 => {
+                    partial.begin_anew().map_err(|error| Problem::file(folder, error))?;
+                }
+                opened => {
+                    partial.remove();
+                    return opened;
+                }
+            }
+        }
+    }
+}
+
+/// Opens a sealed file into one under a name of its own.
+fn open(mut sealed: &File, file: &FileBody, folder: &Path) -> Result<NamedTempFile, Problem> {
+    let announced = Plaintext {
+        size: file.size,
+        sha256: file.sha256,
+    };
+    sealed.rewind().map_err(|error| Problem::file(folder, error))?;
+    let opened = NamedTempFile::new_in(folder).map_err(|error| Problem::file(folder, error))?;
+    let mut writer = BufWriter::new(opened.as_file());
+    open_file(BufReader::new(sealed), &mut writer, &file.key, &announced)?;
+    writer.flush().map_err(fastchat_e2e::FileError::Write)?;
+    drop(writer);
+    opened.as_file().sync_all().map_err(fastchat_e2e::FileError::Write)?;
+    Ok(opened)
+}
+
+/// Which file it is, and what an earlier try has left of it.
+fn begun(
+    profile: &Profile,
+    conversation: ConversationId,
+    path: &Path,
+    keep_metadata: bool,
+    folder: &Path,
+) -> Result<(Which, Option<(Upload, File)>), Problem> {
+    let metadata = fs::metadata(path).map_err(|error| Problem::file(path, error))?;
+    let which = Which::of(conversation, path, &metadata, keep_metadata);
+    let (kept, found) = profile.write(|tx| Ok((uploads::tidy(tx)?, uploads::find(tx, which)?)))?;
+    let is_left = |name: &str| !kept.iter().any(|blob| blob.to_string() == name);
+    partial::remove_files(folder, Duration::from_millis(uploads::KEPT_MS), is_left);
+    let Some(upload) = found else { return Ok((which, None)) };
+    let whole = |file: File| (file.metadata().ok()?.len() == sealed_size(upload.body.size)?).then_some(file);
+    let sealed = File::open(folder.join(upload.body.blob.to_string())).ok().and_then(whole);
+    Ok((which, sealed.map(|sealed| (upload, sealed))))
+}
+
+/// A sealed file that nobody needs any more. What can't be removed is removed another day.
+fn remove(folder: &Path, blob: BlobId) {
+    if let Err(error) = fs::remove_file(folder.join(blob.to_string())) {
+        tracing::debug!(%error, "a sealed file stays for now");
     }
 }
 
@@ -212,20 +329,25 @@ fn announced(record: &Record) -> Result<&FileBody, Problem> {
     }
 }
 
-/// Seals it into a file without a name, and writes its message.
+/// Seals it into the blob's file, on stable storage, and writes its message.
 fn seal(source: Source, blob: BlobId, size: u64, folder: &Path) -> Result<(FileBody, File, Vec<String>), Problem> {
-    let mut sealed = tempfile::tempfile_in(folder).map_err(|error| Problem::file(folder, error))?;
-    let mut writer = BufWriter::new(&sealed);
+    let unwritable = |error| Problem::file(folder, error);
+    fs::create_dir_all(folder).map_err(unwritable)?;
+    let sealed = NamedTempFile::new_in(folder).map_err(unwritable)?;
+    let mut writer = BufWriter::new(sealed.as_file());
     let done = seal_file(source.reader, &mut writer, &mut rand::rng())?;
     writer.flush().map_err(fastchat_e2e::FileError::Write)?;
     drop(writer);
-    if sealed.metadata().map_err(|error| Problem::file(folder, error))?.len() != size {
+    if sealed.as_file().metadata().map_err(unwritable)?.len() != size {
         return Err(Problem::declined(
             "file-changed",
             format!("{} changed while it was read: send it again", source.name),
         ));
     }
-    sealed.rewind().map_err(|error| Problem::file(folder, error))?;
+    sealed.as_file().sync_all().map_err(fastchat_e2e::FileError::Write)?;
+    let sealed = sealed
+        .persist(folder.join(blob.to_string()))
+        .map_err(|error| unwritable(error.error))?;
     let body = FileBody {
         blob,
         key: done.key,
@@ -241,6 +363,11 @@ fn seal(source: Source, blob: BlobId, size: u64, folder: &Path) -> Result<(FileB
 }
 
 impl Problem {
+    /// The fleet won't have it, or has it no longer: there is nothing to go on with.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(_)) && !self.is_passing()
+    }
+
     /// Says which file the fleet refuses.
     fn of_file(self, name: &str) -> Self {
         match self {

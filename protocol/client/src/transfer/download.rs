@@ -30,12 +30,12 @@ struct Asked {
 }
 
 impl Download {
-    pub(super) fn new(blob: BlobId, size: u64, target: File) -> Self {
+    pub(super) fn new(blob: BlobId, size: u64, target: File, done: u64) -> Self {
         Self {
             blob,
             size,
             file: Arc::new(target),
-            done: 0,
+            done,
         }
     }
 

@@ -106,7 +106,7 @@ async fn whatever_happens_the_bytes_arrive_as_they_were_sent() {
         let mut target = tempfile::tempfile().unwrap();
         let transfers = async {
             upload(&handle, LOG, BLOB, file(&bytes), |_, _| {}).await.unwrap();
-            download(&handle, BLOB, bytes.len() as u64, target.try_clone().unwrap(), |_, _| {})
+            download(&handle, BLOB, bytes.len() as u64, target.try_clone().unwrap(), 0, |_, _| {})
                 .await
                 .unwrap();
         };

@@ -16,6 +16,7 @@ use fastchat_wire::{
     },
 };
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
     sync::{Arc, Mutex},
@@ -82,10 +83,12 @@ impl Stage {
         let (handle, steps) = (self.subject.session.handle(), Steps::default());
         let told = Arc::clone(&steps);
         let target = target.try_clone().unwrap();
-        let task =
-            tokio::spawn(
-                async move { download(&handle, BLOB, size, target, |done, total| told.lock().unwrap().push((done, total))).await },
-            );
+        let task = tokio::spawn(async move {
+            download(&handle, BLOB, size, target, 0, |done, total| {
+                told.lock().unwrap().push((done, total));
+            })
+            .await
+        });
         (task, steps)
     }
 }
@@ -146,7 +149,7 @@ impl Peer {
 }
 
 #[tokio::test]
-async fn a_file_goes_up_in_pieces_one_after_the_other() {
+async fn a_file_goes_up_in_pieces() {
     let (stage, mut peer) = Stage::new().await;
     let (task, steps) = stage.upload(2_500);
     peer.create(2_500, 0).await;
@@ -194,10 +197,38 @@ async fn a_conflict_asks_where_to_go_on_and_the_present_state_may_be_further() {
     peer.create(4_000, 0).await;
     let asked = peer.piece(4_000, 0, 1_000).await;
     peer.refuse(asked.id, Code::Conflict, None).await;
+    // Those that were on their way behind it are refused as well, and mean nothing any more.
+    for offset in [1_000, 2_000, 3_000] {
+        let asked = peer.piece(4_000, offset, 1_000).await;
+        peer.refuse(asked.id, Code::Conflict, None).await;
+    }
     peer.create(4_000, 1_000).await;
     let asked = peer.piece(4_000, 1_000, 1_000).await;
     peer.stored(asked.id, 3_000, false).await;
+    let asked = peer.piece(4_000, 2_000, 1_000).await;
+    peer.stored(asked.id, 3_000, false).await;
     peer.store(4_000, 3_000, 1_000).await;
+    outcome(task).await.unwrap();
+}
+
+#[tokio::test]
+async fn four_pieces_are_on_their_way_at_a_time() {
+    let (stage, mut peer) = Stage::new().await;
+    let (task, steps) = stage.upload(6_000);
+    peer.create(6_000, 0).await;
+    let mut sent = VecDeque::new();
+    for offset in [0, 1_000, 2_000, 3_000] {
+        sent.push_back(peer.piece(6_000, offset, 1_000).await.id);
+    }
+    assert_eq!(*steps.lock().unwrap(), [(0, 6_000)], "sent, and not yet stored");
+    for offset in [1_000, 2_000] {
+        let id = sent.pop_front().unwrap();
+        peer.stored(id, offset, false).await;
+        sent.push_back(peer.piece(6_000, offset + 3_000, 1_000).await.id);
+    }
+    for (id, offset) in sent.into_iter().zip([3_000, 4_000, 5_000, 6_000]) {
+        peer.stored(id, offset, offset == 6_000).await;
+    }
     outcome(task).await.unwrap();
 }
 

@@ -4,7 +4,8 @@ use super::{Person, World, code, run};
 use fastchat_wire::{
     BlobId, Block, Code, LogId,
     chat::{blob_create::BlobCreate, blob_get::BlobGet, blob_put::BlobPut, create::ConversationKind},
-    limits::{BLOB_BYTES_MAX, BLOB_BYTES_PER_DAY_MAX, BLOB_CHUNK_BYTES_MAX, BLOCK_BYTES_MAX},
+    control::BlobPolicy,
+    limits::{BLOB_BYTES_MAX, BLOB_BYTES_PER_DAY_MAX, BLOB_CHUNK_BYTES_MAX},
 };
 use uuid::Uuid;
 
@@ -30,8 +31,8 @@ fn create(conversation: LogId, size: u64) -> BlobCreate {
 async fn a_blob_comes_out_as_it_went_in_for_every_member() {
     let world = World::new().await;
     let (alice, bob, _, conversation) = three(&world).await;
-    // Over one block's worth, so that it takes several puts and several gets.
-    let bytes: Vec<u8> = (0..BLOCK_BYTES_MAX as u32 + 500_000).map(|n| (n % 251) as u8).collect();
+    // Over one answer's worth, so that it takes several puts and several gets.
+    let bytes: Vec<u8> = (0..3 * BLOB_CHUNK_BYTES_MAX as u32 + 50_000).map(|n| (n % 251) as u8).collect();
     let announced = create(conversation, bytes.len() as u64);
     let (created, _) = run!(blob_create, world, alice, announced.clone()).unwrap();
     assert_eq!((created.offset, created.chunk), (0, BLOB_CHUNK_BYTES_MAX as u64));
@@ -51,7 +52,7 @@ async fn a_blob_comes_out_as_it_went_in_for_every_member() {
         };
         let (range, frame) = run!(blob_get, world, bob, get).unwrap();
         assert_eq!(range.size, bytes.len() as u64);
-        assert!(frame.block.len() <= BLOCK_BYTES_MAX);
+        assert!(frame.block.len() <= BLOB_CHUNK_BYTES_MAX);
         read.extend_from_slice(&frame.block);
     }
     assert!(read == bytes);
@@ -144,7 +145,7 @@ async fn only_who_announced_a_blob_puts_its_bytes() {
 }
 
 #[tokio::test]
-async fn a_blob_has_1_byte_to_64_mib() {
+async fn a_blob_has_1_byte_to_64_mib_and_what_sealing_adds() {
     let world = World::new().await;
     let (alice, _, _, conversation) = three(&world).await;
     assert_eq!(code(run!(blob_create, world, alice, create(conversation, 0))), Code::BadRequest);
@@ -159,11 +160,47 @@ async fn a_blob_has_1_byte_to_64_mib() {
 async fn an_account_announces_1_gib_a_day() {
     let world = World::new().await;
     let (alice, bob, _, conversation) = three(&world).await;
-    for _ in 0..BLOB_BYTES_PER_DAY_MAX / BLOB_BYTES_MAX {
+    let whole = BLOB_BYTES_PER_DAY_MAX / BLOB_BYTES_MAX;
+    for _ in 0..whole {
         run!(blob_create, world, alice, create(conversation, BLOB_BYTES_MAX)).unwrap();
     }
-    assert_eq!(code(run!(blob_create, world, alice, create(conversation, 1))), Code::QuotaExceeded);
+    let rest = BLOB_BYTES_PER_DAY_MAX - whole * BLOB_BYTES_MAX;
+    for (size, is_taken) in [(rest + 1, false), (rest, true), (1, false)] {
+        let outcome = run!(blob_create, world, alice, create(conversation, size));
+        assert_eq!(outcome.is_ok(), is_taken, "{size}");
+    }
     run!(blob_create, world, bob, create(conversation, 1)).unwrap();
+}
+
+#[tokio::test]
+async fn the_spec_says_how_much_an_account_may_keep_and_have_under_way() {
+    let policy = BlobPolicy {
+        blob_bytes_max: 100,
+        account_bytes_max: 150,
+        account_uploads_max: 2,
+        ..BlobPolicy::default()
+    };
+    let world = World::with(policy).await;
+    let (alice, bob, _, conversation) = three(&world).await;
+    let announce = async |person: &Person, size| run!(blob_create, world, person, create(conversation, size)).map(drop);
+    assert_eq!(code(announce(&alice, 101).await), Code::QuotaExceeded, "one too large");
+    announce(&alice, 100).await.unwrap();
+    assert_eq!(code(announce(&alice, 51).await), Code::QuotaExceeded, "too many bytes in all");
+    announce(&alice, 1).await.unwrap();
+    assert_eq!(code(announce(&alice, 1).await), Code::QuotaExceeded, "a third one under way");
+    announce(&bob, 1).await.expect("each account has its own");
+}
+
+#[tokio::test]
+async fn what_is_in_memory_is_counted_and_given_back() {
+    let world = World::new().await;
+    let (alice, _, _, conversation) = three(&world).await;
+    let announced = create(conversation, 3);
+    let blob = announced.blob;
+    run!(blob_create, world, alice, announced).unwrap();
+    run!(blob_put, world, alice, BlobPut { blob, offset: 0 }, Block::binary("abc")).unwrap();
+    let measures = &world.context.blobs.measures;
+    assert_eq!((measures.in_memory.get(), measures.bytes_in.get()), (0, 3));
 }
 
 #[tokio::test]
