@@ -32,6 +32,13 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../sqlite/0002_control.sql"),
         postgres: include_str!("../postgres/0002_control.sql"),
     },
+    Migration {
+        version: 3,
+        name: "bus",
+        compatible_from: 1,
+        sqlite: include_str!("../sqlite/0003_bus.sql"),
+        postgres: include_str!("../postgres/0003_bus.sql"),
+    },
 ];
 
 /// The schema that this program knows.

@@ -12,10 +12,12 @@
 //! [`STATUS_INTERVAL_MS`]. A spec with another `store` or an older `generation`
 //! than the one in force is ignored. JSON keys are snake_case.
 
+mod bus;
 mod spec;
 mod status;
 pub mod strategies;
 
+pub use bus::{BusError, BusPlace, NatsLogin, NatsPlace};
 pub use spec::{AgentSpec, BalancerSpec, Balancing, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
 pub use status::{
     AgentStatus, BalancerServer, BalancerStatus, InstanceState, InstanceStatus, ProcessState, ServerStatus, Status, StatusPart,

@@ -117,6 +117,7 @@ impl Fleet {
                 weight: 1.0,
                 connections_max: 0,
                 balancers: Vec::new(),
+                bus: Secret::new("mesh".into()),
                 peers: peers.collect(),
                 drain: None,
             };

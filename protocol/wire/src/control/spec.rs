@@ -83,10 +83,18 @@ pub struct ServerSpec {
     pub connections_max: u64,
     /// The balancers' link addresses.
     pub balancers: Vec<Peer>,
+    /// `mesh`, or a broker's URL, which may hold a password ([`BusPlace`](super::BusPlace)).
+    #[serde(default = "mesh")]
+    pub bus: Secret,
     /// The other servers' bus addresses.
     pub peers: Vec<Peer>,
     /// Set: ask clients to move away.
     pub drain: Option<Drain>,
+}
+
+/// The bus of specs that name none.
+fn mesh() -> Secret {
+    Secret::new("mesh".to_owned())
 }
 
 /// How a server is emptied.
