@@ -9,10 +9,7 @@ use crate::store;
 use crate::tokens::TokenDigest;
 use crate::{reconciler, routes, signals};
 use anyhow::{Context, anyhow, bail};
-use fastchat_wire::{
-    Secret,
-    control::BusPlace,
-};
+use fastchat_wire::{Secret, control::BusPlace};
 use std::convert::Infallible;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};

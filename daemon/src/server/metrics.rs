@@ -1,7 +1,8 @@
 //! What a chat server counts.
 
+use crate::bus::BusMetrics;
 use fastchat_wire::{Code, Op};
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
 
 /// What a chat server counts. Never a label of an account, device, conversation or client.
 #[derive(Debug, Clone)]
@@ -22,10 +23,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) pushes: IntCounter,
     pub(crate) pushes_dropped: IntCounter,
     pub(crate) holes_read: IntCounter,
-    pub(crate) bus_in: IntCounter,
-    pub(crate) bus_out: IntCounter,
-    pub(crate) bus_dropped: IntCounter,
-    pub(crate) bus_link_up: IntGaugeVec,
+    pub(crate) bus: BusMetrics,
     pub(crate) sign_ins: IntCounterVec,
     pub(crate) generation: IntGauge,
 }
@@ -112,16 +110,7 @@ impl ServerMetrics {
                 "holes_read_total",
                 "Times that entries were read from a log because doorbells were late or lost",
             )?,
-            bus_in: counter("bus_messages_in_total", "Messages received from other servers")?,
-            bus_out: counter("bus_messages_out_total", "Messages queued for other servers")?,
-            bus_dropped: counter(
-                "bus_messages_dropped_total",
-                "Messages dropped because another server reads too slowly",
-            )?,
-            bus_link_up: add(
-                registry,
-                IntGaugeVec::new(Opts::new("fastchat_server_bus_link_up", "1 where that server is heard"), &["peer"])?,
-            )?,
+            bus: BusMetrics::register(registry)?,
             sign_ins: counters("sign_ins_total", "Sign-ins, by method and outcome", &["method", "outcome"])?,
             generation: gauge("generation", "Generation of the spec in force")?,
         };

@@ -16,27 +16,30 @@ use super::{
     peers::Peers,
 };
 use crate::{
-    bus::mesh::{Mesh, MeshMetrics},
+    bus::{Bus, BusEvent, mesh::Mesh, nats::Nats},
     fleet_key::FleetKey,
     store::{Store, postgres::PostgresStore, sqlite::SqliteStore},
 };
 use anyhow::Context as _;
 use fastchat_schema::Opened;
-use fastchat_wire::control::{ServerSpec, Spec};
+use fastchat_wire::control::{BusPlace, ServerSpec, Spec};
 use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicU64},
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A server that is ready to accept.
 pub(super) struct Started {
     pub(super) server: Arc<Server>,
-    pub(super) mesh: Arc<Mesh>,
+    pub(super) bus: Arc<dyn Bus>,
     /// Appender, delivery, news, peers: they end when the server is dropped.
     pub(super) tasks: TaskTracker,
-    /// Ends connections and the mesh.
+    /// Ends connections and the bus.
     pub(super) quit: CancellationToken,
 }
 
@@ -47,7 +50,7 @@ pub(super) struct Started {
 pub(super) async fn start(
     spec: &Spec,
     part: &ServerSpec,
-    bus: TcpListener,
+    listener: TcpListener,
     metrics: ServerMetrics,
     limits: Limits,
 ) -> anyhow::Result<Started> {
@@ -64,17 +67,11 @@ pub(super) async fn start(
 
     let key = FleetKey::new(part.fleet_key.clone());
     let quit = CancellationToken::new();
-    let mesh_metrics = MeshMetrics {
-        messages_in: metrics.bus_in.clone(),
-        messages_out: metrics.bus_out.clone(),
-        messages_dropped: metrics.bus_dropped.clone(),
-        link_up: metrics.bus_link_up.clone(),
-    };
-    let (mesh, events) = Mesh::start(part.name.clone(), key.clone(), bus, mesh_metrics, quit.clone());
+    let (bus, events) = start_bus(spec, part, &key, listener, &metrics, &quit)?;
 
     let tasks = TaskTracker::new();
     let hub = Arc::new(Hub::new());
-    let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&mesh)));
+    let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&bus)));
     let delivery = Delivery::start(Arc::clone(&store), Arc::clone(&hub), Arc::clone(&peers), metrics.clone(), &tasks);
     let appender = Appender::start(Arc::clone(&store), delivery.clone(), metrics.clone(), &tasks);
     let (announcer, announced) = Announcer::new();
@@ -119,9 +116,32 @@ pub(super) async fn start(
     };
     Ok(Started {
         server: Arc::new(server),
-        mesh,
+        bus,
         tasks,
         quit,
+    })
+}
+
+/// Starts the bus that the spec names. It may be away: that is no reason not to start.
+fn start_bus(
+    spec: &Spec,
+    part: &ServerSpec,
+    key: &FleetKey,
+    listener: TcpListener,
+    metrics: &ServerMetrics,
+    quit: &CancellationToken,
+) -> anyhow::Result<(Arc<dyn Bus>, mpsc::Receiver<BusEvent>)> {
+    let (name, metrics, quit) = (part.name.clone(), metrics.bus.clone(), quit.clone());
+    let place = BusPlace::parse(part.bus.expose()).context("check --bus of the control plane")?;
+    Ok(match place {
+        BusPlace::Mesh => {
+            let (mesh, events) = Mesh::start(name, key.clone(), listener, metrics, quit);
+            (mesh, events)
+        }
+        BusPlace::Nats(place) => {
+            let (nats, events) = Nats::start(name, &spec.store, key, place, metrics, quit);
+            (nats, events)
+        }
     })
 }
 

@@ -1,6 +1,7 @@
 //! Chat servers over real sockets on port 0, with a real mesh between them and
 //! one database: what their clients notice.
 
+mod broker;
 mod bus;
 mod client;
 mod connections;
