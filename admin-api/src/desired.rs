@@ -73,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) database: Secret,
     /// Folder of the blobs.
     pub(crate) blobs: String,
+    /// `mesh`, or a broker's URL.
+    pub(crate) bus: Secret,
 }
 
 /// A machine with an agent.

@@ -11,7 +11,7 @@ use crate::tokens::TokenDigest;
 use crate::{reconciler, routes, signals};
 use anyhow::{Context, anyhow, bail};
 use fastchat_tls::{Acceptor, Identity, Protocol};
-use fastchat_wire::Secret;
+use fastchat_wire::{Secret, control::BusPlace};
 use std::convert::Infallible;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
@@ -39,6 +39,10 @@ pub(crate) struct Args {
     /// PEM file of its private key, closed to other users
     #[arg(long, env = "FASTCHAT_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// How the servers reach each other: mesh, nats://HOST:PORT or tls://HOST:PORT;
+    /// a URL with a password belongs into the environment
+    #[arg(long, env = "FASTCHAT_BUS", hide_env_values = true, default_value = "mesh", hide_default_value = true, value_parser = secret, value_name = "URL")]
+    pub(crate) bus: Secret,
     /// Where processes find the control plane [default: http:// or https:// and the listener's address]
     #[arg(long, env = "FASTCHAT_CONTROL_URL", value_name = "URL")]
     pub(crate) control_url: Option<String>,
@@ -50,6 +54,15 @@ pub(crate) struct Args {
 /// An option that may hold a secret.
 pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text.to_owned()))
+}
+
+/// Refuses a bus that can't be. Not where the option is read: what is wrong there is repeated with its value.
+///
+/// # Errors
+/// What is wrong, without the URL.
+pub(crate) fn check_bus(bus: &Secret) -> anyhow::Result<()> {
+    BusPlace::parse(bus.expose()).map_err(|error| anyhow!("--bus: {error}"))?;
+    Ok(())
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -68,6 +81,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         _ => Acceptor::plain(),
     };
     check_listen(args.listen, args.allow_plaintext || acceptor.is_tls())?;
+    check_bus(&args.bus)?;
     let control = control_url(&args)?;
     let data = DataFolder::open(&args.data)?;
     let _lock = Lock::take(&data.process(CONTROL)?.join("lock"))?.map_err(|pid| {
@@ -86,6 +100,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         control,
         database,
         blobs: data.blobs().display().to_string(),
+        bus: args.bus.clone(),
     };
 
     let shutdown = CancellationToken::new();

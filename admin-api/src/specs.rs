@@ -73,6 +73,7 @@ fn server(fleet: &Fleet, server: &Instance) -> ServerSpec {
         weight: server.weight,
         connections_max: server.connections_max,
         balancers: peers(fleet, Role::Balancer, ""),
+        bus: settings.bus.clone(),
         peers: peers(fleet, Role::Server, &server.name),
         drain: match server.goal {
             Goal::Drain { .. } => Some(Drain {

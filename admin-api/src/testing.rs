@@ -26,6 +26,7 @@ pub(crate) fn fleet(servers: u64) -> Fleet {
                 control: "http://127.0.0.1:7100".into(),
                 database: Secret::new("sqlite:/data/fastchat.db".into()),
                 blobs: "/data/blobs".into(),
+                bus: Secret::new("mesh".into()),
             },
         },
         hosts: vec![host("h1")],

@@ -64,9 +64,10 @@ pub(crate) struct Args {
     /// one with a password belongs into the environment
     #[arg(long, env = "FASTCHAT_DATABASE", hide_env_values = true, value_parser = secret, value_name = "URL")]
     database: Option<Secret>,
-    /// How the servers reach each other
-    #[arg(long, default_value = "mesh", value_name = "URL")]
-    bus: String,
+    /// How the servers reach each other: mesh, nats://HOST:PORT or tls://HOST:PORT;
+    /// a URL with a password belongs into the environment
+    #[arg(long, env = "FASTCHAT_BUS", hide_env_values = true, default_value = "mesh", hide_default_value = true, value_parser = secret, value_name = "URL")]
+    bus: Secret,
     #[command(flatten)]
     tls: protection::TlsArgs,
     /// The data plane's binary [default: fastchatd beside this one]

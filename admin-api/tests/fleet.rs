@@ -26,6 +26,7 @@ mod fleet {
     mod journey;
     mod library;
     mod load;
+    mod nats;
     mod observability;
     mod people;
     mod postgres;

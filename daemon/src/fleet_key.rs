@@ -34,11 +34,6 @@ impl FleetKey {
         Secret::new(base64url(&self.derive("fastchat attach v1", server.as_bytes())))
     }
 
-    /// What a server shows another server on the bus.
-    pub(crate) fn bus_token(&self, server: &str) -> Secret {
-        Secret::new(base64url(&self.derive("fastchat bus v1", server.as_bytes())))
-    }
-
     /// A made-up salt for an unknown name: the same on every server, always.
     pub(crate) fn decoy_salt(&self, username: &str) -> [u8; 16] {
         let derived = self.derive("fastchat decoy salt v1", username.as_bytes());

@@ -149,7 +149,7 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
     shell.shutdown.run_until_cancelled(database).await;
     let metrics = ServerMetrics::register(&shell.registry)?;
     anyhow::ensure!(!shell.shutdown.is_cancelled(), "stopped before it had started");
-    let start::Started { server, mesh, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, limits, &shell.transport).await?;
+    let start::Started { server, bus, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, limits, &shell.transport).await?;
     // However this ends, connections and links end with it.
     let _quit_on_drop = quit.clone().drop_guard();
 
@@ -167,10 +167,11 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
     let mut in_force = part;
     let mut generation = spec.generation;
     links.follow(&in_force, &server.load);
-    mesh.set_peers(&in_force.peers);
+    Arc::clone(&bus).set_peers(&in_force.peers);
     shell.readiness.set(true);
 
     let mut look = interval(STORE_LOOK);
+    let mut other_bus = false;
     loop {
         server.metrics.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         let state = if server.load.is_draining() {
@@ -186,7 +187,11 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
                 let spec = shell.spec.borrow_and_update().clone();
                 let part = server_part(&spec)?.clone();
                 generation = spec.generation;
-                mesh.set_peers(&part.peers);
+                if part.bus != in_force.bus {
+                    other_bus = true;
+                    break;
+                }
+                Arc::clone(&bus).set_peers(&part.peers);
                 links.follow(&part, &server.load);
                 server.connections_max.store(part.connections_max, Ordering::Relaxed);
                 server.admission.apply(&part.limits);
@@ -211,7 +216,7 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
         }
     }
 
-    tracing::info!("stopping: asking the clients to move");
+    tracing::info!(other_bus, "stopping: asking the clients to move");
     shell.readiness.set(false);
     // Who connects from here on is refused, not left waiting.
     accepting.shutdown().await;
@@ -230,9 +235,14 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
     connections.wait().await;
     links.end().await;
     drop(server);
-    mesh.stopped().await;
+    bus.stopped().await;
     tasks.close();
     tasks.wait().await;
+    // Whoever started this process starts it again.
+    anyhow::ensure!(
+        !other_bus,
+        "the spec names another bus: this server must be started again to use it"
+    );
     Ok(())
 }
 

@@ -87,6 +87,7 @@ class Fleet:
         plain = ("connections_accepted", "frames_in", "frames_out", "bytes_in", "bytes_out", "appends", "append_duplicates")
         plain += ("pushes", "pushes_dropped", "holes_read", "bus_messages_in", "bus_messages_out", "bus_messages_dropped")
         plain += ("blob_bytes_in", "blob_bytes_out", "blob_orphans_removed")
+        plain += ("bus_messages_lost", "bus_links_ended", "bus_bytes_in", "bus_bytes_out")
         return (
             _lines(
                 ("fastchat_server_connections", {}, 3),
@@ -98,6 +99,8 @@ class Fleet:
                 ("fastchat_server_errors_total", {"code": "bad-request"}, 0),
                 ("fastchat_server_limited_total", {"limit": "account-appends"}, 0),
                 ("fastchat_server_bus_link_up", {"peer": "s2"}, 1),
+                ("fastchat_server_bus_connected", {}, 1),
+                ("fastchat_server_bus_refused_total", {"reason": "key"}, 0),
                 *(("fastchat_server_append_paths_total", {"path": path}, count) for path in ("memory", "locked", "again")),
                 ("fastchat_server_sign_ins_total", {"method": "password", "outcome": "ok"}, 1),
                 ("fastchat_server_blob_bytes_in_memory", {}, 0),

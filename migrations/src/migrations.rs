@@ -46,6 +46,13 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../sqlite/0004_blob_sweep.sql"),
         postgres: include_str!("../postgres/0004_blob_sweep.sql"),
     },
+    Migration {
+        version: 5,
+        name: "bus",
+        compatible_from: 1,
+        sqlite: include_str!("../sqlite/0005_bus.sql"),
+        postgres: include_str!("../postgres/0005_bus.sql"),
+    },
 ];
 
 /// The schema that this program knows.

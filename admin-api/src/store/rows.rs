@@ -12,7 +12,7 @@ use fastchat_wire::{
 
 /// What is read of the fleet, each in one statement, all within one transaction.
 pub(super) mod select {
-    pub(in crate::store) const CLUSTER: &str = "SELECT name, fleet_key, control, database, blobs, generation FROM cluster";
+    pub(in crate::store) const CLUSTER: &str = "SELECT name, fleet_key, control, database, blobs, bus, generation FROM cluster";
     pub(in crate::store) const HOSTS: &str =
         "SELECT name, address, internal_address, probe_port, balancer_port, server_port_base FROM hosts ORDER BY name";
     pub(in crate::store) const INSTANCES: &str = "
@@ -60,6 +60,7 @@ pub(super) fn fleet<R: Columns>(rows: &FleetRows<R>, store: &str) -> Result<Flee
                 control: text(cluster, "control")?.to_owned(),
                 database: Secret::new(text(cluster, "database")?.to_owned()),
                 blobs: text(cluster, "blobs")?.to_owned(),
+                bus: Secret::new(text(cluster, "bus")?.to_owned()),
             },
         },
         hosts: hosts.iter().map(host).collect::<Result<_, _>>()?,

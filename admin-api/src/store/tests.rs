@@ -138,6 +138,7 @@ async fn what_was_committed_is_read_again_whole(place: Place) {
         control: "http://127.0.0.1:7100".into(),
         database: Secret::new("sqlite:/a".into()),
         blobs: "/b".into(),
+        bus: Secret::new("mesh".into()),
     };
     let edits = vec![
         Edit::SetSettings(settings.clone()),

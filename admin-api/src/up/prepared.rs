@@ -3,7 +3,7 @@
 use super::{Args, child::Program, leftovers, ports, protection::Protection};
 use crate::data::{CONTROL, DataFolder, Lock, write_secret};
 use crate::desired::{Edit, Fleet, Host};
-use crate::serve::check_listen;
+use crate::serve::{check_bus, check_listen};
 use crate::store::{self, Change, ControlStore};
 use crate::tokens::process_token;
 use anyhow::{Context, anyhow, bail};
@@ -80,8 +80,8 @@ impl Prepared {
             .into_iter()
             .chain(self.protection.flags_of_control())
             .collect(),
-            // It may hold a password: arguments are seen by every user of the machine.
-            env: vec![("FASTCHAT_DATABASE", self.database.clone())],
+            // They may hold passwords: arguments are seen by every user of the machine.
+            env: vec![("FASTCHAT_DATABASE", self.database.clone()), ("FASTCHAT_BUS", args.bus.clone())],
             log: self.data.process(CONTROL)?.join("log"),
         })
     }
@@ -113,12 +113,7 @@ impl Prepared {
 }
 
 fn check_options(args: &Args) -> anyhow::Result<()> {
-    if args.bus != "mesh" {
-        bail!(
-            "--bus can't be {:?}: this version has the mesh only; leave the option away",
-            args.bus
-        );
-    }
+    check_bus(&args.bus)?;
     if args.servers == 0 {
         bail!("--servers can't be 0: give the number of chat servers");
     }

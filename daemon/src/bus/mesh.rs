@@ -1,57 +1,52 @@
-//! The mesh: every server dials every other one; each link carries one direction.
+//! The mesh: every server dials every other one; each link carries messages one way.
 //!
 //! ```text
-//!  s1 ── hello, messages, heartbeats ──> s2        s1's own outgoing link to s2
-//!  s1 <── hello, messages, heartbeats ── s2        s2's own outgoing link to s1
+//!  s1                                            s2
+//!   ── hello: version, from, to, nonce ────────>      who is asked for, by whom
+//!   <─ welcome: nonce, proof ───────────────────      s2 has the fleet's key
+//!   ── proof ──────────────────────────────────>      s1 has it too: the link is up
+//!   ── messages, heartbeat: how many were sent ─>
+//!   <─ heard ───────────────────────────────────      each 250 ms: the link stands
 //! ```
 //!
-//! A heartbeat says how many messages the sender has put on the link, dropped
-//! ones too; the receiver compares. A link that is silent for
-//! [`LINK_SILENCE`] is dead.
+//! A heartbeat counts the messages that the sender has put on the link, dropped
+//! ones too; the receiver compares. Either side that hears nothing for
+//! [`LINK_SILENCE`](super::LINK_SILENCE) ends the link, however open its socket looks.
 
+#[cfg(test)]
+pub(crate) mod handshake;
+#[cfg(not(test))]
+mod handshake;
 mod incoming;
 mod outgoing;
 
-use super::{Bus, BusEvent, Message};
+use super::{Bus, BusEvent, BusMetrics, EVENTS_QUEUE, Message};
 use crate::{
     fleet_key::FleetKey,
     net::{door::Door, outbox::Outbox, transport::Transport},
 };
+use async_trait::async_trait;
+use bytes::Bytes;
 use fastchat_wire::control::Peer;
-use prometheus::{IntCounter, IntGaugeVec};
-use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Between two heartbeats.
-const HEARTBEAT: Duration = Duration::from_millis(250);
-/// A link without any frame for so long is dead.
-const LINK_SILENCE: Duration = Duration::from_millis(1_000);
 /// Bytes that wait for one peer; beyond, messages are dropped and counted.
 const LINK_BYTES_MAX: usize = 16 << 20;
 /// Messages that wait for one peer.
 const LINK_MESSAGES_MAX: usize = 65_536;
-
-/// What the mesh counts.
-#[derive(Debug, Clone)]
-pub(crate) struct MeshMetrics {
-    /// Messages received.
-    pub(crate) messages_in: IntCounter,
-    /// Messages queued for a peer.
-    pub(crate) messages_out: IntCounter,
-    /// Messages dropped because a peer's queue was full.
-    pub(crate) messages_dropped: IntCounter,
-    /// 1 where we hear that peer.
-    pub(crate) link_up: IntGaugeVec,
-}
+/// Links that may be at their greeting at once; the next one is closed.
+const GREETINGS_MAX: usize = 64;
 
 /// The mesh of one server.
 #[derive(Debug)]
@@ -60,12 +55,13 @@ pub(crate) struct Mesh {
     key: FleetKey,
     door: Door,
     transport: Transport,
-    metrics: MeshMetrics,
+    metrics: BusMetrics,
     events: mpsc::Sender<BusEvent>,
     links: Mutex<HashMap<String, Link>>,
     /// The incoming link in force of each server that there is one from.
     heard: Mutex<HashMap<String, (u64, CancellationToken)>>,
     next_link: AtomicU64,
+    greetings: Semaphore,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
@@ -91,16 +87,6 @@ impl Shared {
     }
 }
 
-/// First frame of a link, and its heartbeat.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "event")]
-enum Control {
-    #[serde(rename = "bus-hello")]
-    Hello { from: String, token: fastchat_wire::Secret },
-    #[serde(rename = "bus-heartbeat")]
-    Heartbeat { sent: u64 },
-}
-
 impl Mesh {
     /// Starts listening; what arrives comes out of the receiver.
     pub(crate) fn start(
@@ -108,10 +94,11 @@ impl Mesh {
         key: FleetKey,
         (listener, door): (TcpListener, Door),
         transport: Transport,
-        metrics: MeshMetrics,
+        metrics: BusMetrics,
         shutdown: CancellationToken,
     ) -> (Arc<Self>, mpsc::Receiver<BusEvent>) {
         let (events, receiver) = mpsc::channel(EVENTS_QUEUE);
+        metrics.connected.set(1);
         let mesh = Arc::new(Self {
             name,
             key,
@@ -122,54 +109,12 @@ impl Mesh {
             links: Mutex::default(),
             heard: Mutex::default(),
             next_link: AtomicU64::new(0),
+            greetings: Semaphore::new(GREETINGS_MAX),
             shutdown,
             tasks: TaskTracker::new(),
         });
         mesh.tasks.spawn(incoming::accept(Arc::clone(&mesh), listener));
         (mesh, receiver)
-    }
-
-    /// Dials these peers and no others.
-    pub(crate) fn set_peers(self: &Arc<Self>, peers: &[Peer]) {
-        let mut links = self.links();
-        links.retain(|name, link| {
-            let stays = peers.iter().any(|peer| peer.name == *name && peer.address == link.address);
-            if !stays {
-                link.stop.cancel();
-                // What it still tells is heard; but it is none of ours any more.
-                let _ = self.metrics.link_up.remove_label_values(&[name]);
-            }
-            stays
-        });
-        for peer in peers.iter().filter(|peer| peer.name != self.name) {
-            if links.contains_key(&peer.name) {
-                continue;
-            }
-            let stop = self.shutdown.child_token();
-            let shared = Arc::new(Shared {
-                outbox: Mutex::default(),
-                dropped: AtomicU64::new(0),
-            });
-            self.tasks
-                .spawn(outgoing::run(Arc::clone(self), peer.clone(), Arc::clone(&shared), stop.clone()));
-            links.insert(
-                peer.name.clone(),
-                Link {
-                    address: peer.address.clone(),
-                    shared,
-                    stop,
-                },
-            );
-            self.show_of(&links, &peer.name);
-        }
-    }
-
-    /// True where every peer is heard and there is a link to it.
-    pub(crate) fn is_whole(&self) -> bool {
-        let links = self.links();
-        links
-            .iter()
-            .all(|(peer, link)| self.is_heard(peer) && link.shared.outbox().is_some())
     }
 
     /// Shows whether a peer is heard; one that isn't in the spec has no metric.
@@ -179,15 +124,8 @@ impl Mesh {
 
     fn show_of(&self, links: &HashMap<String, Link>, peer: &str) {
         if links.contains_key(peer) {
-            let up = i64::from(self.is_heard(peer));
-            self.metrics.link_up.with_label_values(&[peer]).set(up);
+            self.metrics.show(peer, self.is_heard(peer));
         }
-    }
-
-    /// Waits for the mesh's tasks to end, after the shutdown token was cancelled.
-    pub(crate) async fn stopped(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
     }
 
     fn is_heard(&self, peer: &str) -> bool {
@@ -202,7 +140,7 @@ impl Mesh {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn queue(&self, shared: &Shared, frame: bytes::Bytes) {
+    fn queue(&self, shared: &Shared, frame: Bytes) {
         // Without a link the peer is deaf, and catches up when there is one.
         let Some(outbox) = shared.outbox().clone() else { return };
         if outbox.push(frame) {
@@ -219,17 +157,17 @@ impl Mesh {
     }
 }
 
-/// Events that wait to be handled; then links are read more slowly.
-const EVENTS_QUEUE: usize = 4_096;
-
+#[async_trait]
 impl Bus for Mesh {
-    fn send(&self, server: &str, message: &Message) {
-        let shared = self.links().get(server).map(|link| Arc::clone(&link.shared));
-        if let Some(shared) = shared {
-            match message.encode() {
-                Ok(frame) => self.queue(&shared, frame),
-                Err(error) => tracing::error!(%error, "a bus message can't be written"),
-            }
+    fn send_each(&self, servers: &[&str], message: &Message) {
+        let shared: Vec<_> = {
+            let links = self.links();
+            let links = servers.iter().filter_map(|server| links.get(*server));
+            links.map(|link| Arc::clone(&link.shared)).collect()
+        };
+        match message.encode() {
+            Ok(frame) => shared.iter().for_each(|shared| self.queue(shared, frame.clone())),
+            Err(error) => tracing::error!(%error, "a bus message can't be written"),
         }
     }
 
@@ -243,4 +181,53 @@ impl Bus for Mesh {
             Err(error) => tracing::error!(%error, "a bus message can't be written"),
         }
     }
+
+    fn set_peers(self: Arc<Self>, peers: &[Peer]) {
+        let mut links = self.links();
+        links.retain(|name, link| {
+            let stays = peers.iter().any(|peer| peer.name == *name && peer.address == link.address);
+            if !stays {
+                link.stop.cancel();
+                // What it still tells is heard; but it is none of ours any more.
+                self.metrics.forget(name);
+            }
+            stays
+        });
+        for peer in peers.iter().filter(|peer| peer.name != self.name) {
+            if links.contains_key(&peer.name) {
+                continue;
+            }
+            let stop = self.shutdown.child_token();
+            let shared = Arc::new(Shared {
+                outbox: Mutex::default(),
+                dropped: AtomicU64::new(0),
+            });
+            self.tasks
+                .spawn(outgoing::run(Arc::clone(&self), peer.clone(), Arc::clone(&shared), stop.clone()));
+            links.insert(
+                peer.name.clone(),
+                Link {
+                    address: peer.address.clone(),
+                    shared,
+                    stop,
+                },
+            );
+            self.show_of(&links, &peer.name);
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        let links = self.links();
+        links
+            .iter()
+            .all(|(peer, link)| self.is_heard(peer) && link.shared.outbox().is_some())
+    }
+
+    async fn stopped(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
 }
+
+#[cfg(test)]
+mod tests;

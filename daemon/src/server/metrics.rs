@@ -1,9 +1,9 @@
 //! What a chat server counts.
 
 use super::{blobs::BlobMeasures, hub::Pushed};
-use crate::{limits::Limit, net::door::DoorMetrics, store::postgres::AppendPaths};
+use crate::{bus::BusMetrics, limits::Limit, net::door::DoorMetrics, store::postgres::AppendPaths};
 use fastchat_wire::{Code, EventName, Op};
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
 
 /// What a chat server counts. Never a label of an account, device, conversation or client.
 #[derive(Debug, Clone)]
@@ -29,10 +29,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) hints_dropped: IntCounterVec,
     pub(crate) presence_watched: IntGauge,
     pub(crate) holes_read: IntCounter,
-    pub(crate) bus_in: IntCounter,
-    pub(crate) bus_out: IntCounter,
-    pub(crate) bus_dropped: IntCounter,
-    pub(crate) bus_link_up: IntGaugeVec,
+    pub(crate) bus: BusMetrics,
     pub(crate) sign_ins: IntCounterVec,
     pub(crate) generation: IntGauge,
     pub(crate) doors: DoorMetrics,
@@ -157,16 +154,7 @@ impl ServerMetrics {
                 "holes_read_total",
                 "Times that entries were read from a log because doorbells were late or lost",
             )?,
-            bus_in: counter("bus_messages_in_total", "Messages received from other servers")?,
-            bus_out: counter("bus_messages_out_total", "Messages queued for other servers")?,
-            bus_dropped: counter(
-                "bus_messages_dropped_total",
-                "Messages dropped because another server reads too slowly",
-            )?,
-            bus_link_up: add(
-                registry,
-                IntGaugeVec::new(Opts::new("fastchat_server_bus_link_up", "1 where that server is heard"), &["peer"])?,
-            )?,
+            bus: BusMetrics::register(registry)?,
             sign_ins: counters("sign_ins_total", "Sign-ins, by method and outcome", &["method", "outcome"])?,
             generation: gauge("generation", "Generation of the spec in force")?,
             doors: DoorMetrics::register(registry, "server", &[CLIENTS, OTHER_SERVERS])?,

@@ -13,8 +13,7 @@ use super::{
 use crate::{
     bus::{
         Bus, BusEvent, Message,
-        mesh::Mesh,
-        message::{Known, Piece},
+        message::{BLOCK_BYTES_BY_VALUE_MAX, Known, Piece},
     },
     store::{StoreError, accounts::SessionId},
 };
@@ -28,15 +27,15 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-/// Accounts that one message names: 16 bytes each.
-pub(crate) const ACCOUNTS_PER_MESSAGE: usize = 30_000;
+/// Accounts that one message names: 16 bytes each, no more than the longest block that travels by value.
+pub(crate) const ACCOUNTS_PER_MESSAGE: usize = BLOCK_BYTES_BY_VALUE_MAX / 16;
 /// While a link is down, or a peer doesn't know who is here, active logs are compared with the store so often.
 const VERIFY: Duration = Duration::from_secs(1);
 
 /// The other servers.
 pub(crate) struct Peers {
     hub: Arc<Hub>,
-    bus: Arc<Mesh>,
+    bus: Arc<dyn Bus>,
     presence: Mutex<Presence>,
     /// A peer acknowledged something, or its link ended.
     known: Notify,
@@ -51,7 +50,7 @@ pub(crate) struct Peers {
 
 impl Peers {
     /// Nobody heard of yet.
-    pub(crate) fn new(hub: Arc<Hub>, bus: Arc<Mesh>, metrics: ServerMetrics) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, bus: Arc<dyn Bus>, metrics: ServerMetrics) -> Self {
         Self {
             hub,
             bus,
@@ -116,8 +115,9 @@ impl Peers {
     /// Tells the servers on which one of these accounts is online.
     pub(crate) fn forward(&self, accounts: &(impl Iterator<Item = AccountId> + Clone), message: &Message) {
         let servers = self.presence().servers_of(accounts);
-        for server in servers {
-            self.bus.send(&server, message);
+        if !servers.is_empty() {
+            let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+            self.bus.send_each(&servers, message);
         }
     }
 

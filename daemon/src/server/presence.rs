@@ -11,7 +11,8 @@
 //! Each server owns the set of accounts that are signed in on it and tells the
 //! others its changes, numbered one by one; they acknowledge what they know
 //! without a gap, ask for a snapshot where there is one, and drop the whole set
-//! when the link dies. A session's first answer that must not miss pushes waits
+//! when the link dies. A change that overtakes the snapshot before it is kept
+//! until that is whole. A session's first answer that must not miss pushes waits
 //! until the live peers have acknowledged it.
 //!
 //! While a peer does not know the own set, it does not ring for entries that
@@ -20,7 +21,10 @@
 
 use crate::bus::message::{Known, Piece};
 use fastchat_wire::AccountId;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Changes that wait for the snapshot before them; of more, the oldest are forgotten.
+const LATER_MAX: usize = 4_096;
 
 /// Who is online on the other servers, and what they know of this one.
 #[derive(Debug, Default)]
@@ -52,9 +56,17 @@ enum Theirs {
         snapshot: u64,
         pieces: u32,
         accounts: HashSet<AccountId>,
+        later: BTreeMap<u64, Change>,
     },
     /// Its set is known through that change.
     Whole(Known),
+}
+
+/// Who came, and who went.
+#[derive(Debug)]
+struct Change {
+    came: Vec<AccountId>,
+    went: Vec<AccountId>,
 }
 
 #[derive(Debug, Default)]
@@ -167,10 +179,15 @@ impl Presence {
     pub(crate) fn snapshot(&mut self, peer: &str, known: Known, piece: Piece, came: &[AccountId]) -> Reply {
         let peer = self.peer(peer);
         if piece.number == 0 {
+            let later = match &mut peer.theirs {
+                Theirs::Waiting { later, .. } => std::mem::take(later),
+                Theirs::Silent | Theirs::Whole(_) => BTreeMap::new(),
+            };
             peer.theirs = Theirs::Waiting {
                 snapshot: known.snapshot,
                 pieces: 0,
                 accounts: HashSet::with_capacity(came.len()),
+                later,
             };
         }
         match &mut peer.theirs {
@@ -178,6 +195,7 @@ impl Presence {
                 snapshot,
                 pieces,
                 accounts,
+                later,
             } if *snapshot == known.snapshot && *pieces == piece.number => {
                 *pieces += 1;
                 accounts.extend(came);
@@ -185,8 +203,8 @@ impl Presence {
                     return Reply::Nothing;
                 }
                 peer.accounts = std::mem::take(accounts);
-                peer.theirs = Theirs::Whole(known);
-                Reply::Known(known)
+                let later = std::mem::take(later);
+                peer.whole(known, later)
             }
             // A piece before it was lost: the link's heartbeat says so.
             _ => Reply::Nothing,
@@ -198,23 +216,29 @@ impl Presence {
         let Some(peer) = self.peers.get_mut(peer) else {
             return Reply::Nothing;
         };
-        // While a snapshot is to come: it has the change.
-        let Theirs::Whole(known) = &mut peer.theirs else {
-            return Reply::Nothing;
-        };
-        if seq <= known.seq {
-            return Reply::Nothing;
+        match &mut peer.theirs {
+            Theirs::Silent => Reply::Nothing,
+            // The snapshot that is to come has it, or comes before it.
+            Theirs::Waiting { later, .. } => {
+                let (came, went) = (came.to_vec(), went.to_vec());
+                later.insert(seq, Change { came, went });
+                if later.len() > LATER_MAX {
+                    later.pop_first();
+                }
+                Reply::Nothing
+            }
+            Theirs::Whole(known) if seq <= known.seq => Reply::Nothing,
+            Theirs::Whole(known) if seq > known.seq + 1 => {
+                peer.theirs = Theirs::waiting();
+                Reply::Resync
+            }
+            Theirs::Whole(known) => {
+                known.seq = seq;
+                let known = *known;
+                peer.apply(came, went);
+                Reply::Known(known)
+            }
         }
-        if seq > known.seq + 1 {
-            peer.theirs = Theirs::waiting();
-            return Reply::Resync;
-        }
-        known.seq = seq;
-        peer.accounts.extend(came);
-        for account in went {
-            peer.accounts.remove(account);
-        }
-        Reply::Known(*known)
     }
 
     /// What is known of a peer's set, to be acknowledged once there is a link to it.
@@ -318,12 +342,39 @@ impl Presence {
     }
 }
 
+impl Peer {
+    /// The snapshot is whole: the changes that overtook it follow.
+    fn whole(&mut self, mut known: Known, later: BTreeMap<u64, Change>) -> Reply {
+        for (seq, Change { came, went }) in later {
+            if seq <= known.seq {
+                continue;
+            }
+            if seq > known.seq + 1 {
+                self.theirs = Theirs::waiting();
+                return Reply::Resync;
+            }
+            known.seq = seq;
+            self.apply(&came, &went);
+        }
+        self.theirs = Theirs::Whole(known);
+        Reply::Known(known)
+    }
+
+    fn apply(&mut self, came: &[AccountId], went: &[AccountId]) {
+        self.accounts.extend(came);
+        for account in went {
+            self.accounts.remove(account);
+        }
+    }
+}
+
 impl Theirs {
     fn waiting() -> Self {
         Self::Waiting {
             snapshot: 0,
             pieces: 0,
             accounts: HashSet::new(),
+            later: BTreeMap::new(),
         }
     }
 }

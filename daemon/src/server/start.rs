@@ -17,7 +17,7 @@ use super::{
     peers::Peers,
 };
 use crate::{
-    bus::mesh::{Mesh, MeshMetrics},
+    bus::{Bus, BusEvent, mesh::Mesh, nats::Nats},
     fleet_key::FleetKey,
     net::{door::Door, transport::Transport},
     store::{
@@ -28,21 +28,24 @@ use crate::{
 };
 use anyhow::Context as _;
 use fastchat_schema::Opened;
-use fastchat_wire::control::{ServerSpec, Spec};
+use fastchat_wire::control::{BusPlace, ServerSpec, Spec};
 use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicU64},
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A server that is ready to accept.
 pub(super) struct Started {
     pub(super) server: Arc<Server>,
-    pub(super) mesh: Arc<Mesh>,
+    pub(super) bus: Arc<dyn Bus>,
     /// Appender, delivery, news, peers: they end when the server is dropped.
     pub(super) tasks: TaskTracker,
-    /// Ends connections and the mesh.
+    /// Ends connections and the bus.
     pub(super) quit: CancellationToken,
 }
 
@@ -53,7 +56,7 @@ pub(super) struct Started {
 pub(super) async fn start(
     spec: &Spec,
     part: &ServerSpec,
-    bus: TcpListener,
+    listener: TcpListener,
     metrics: ServerMetrics,
     limits: Limits,
     transport: &Transport,
@@ -71,24 +74,11 @@ pub(super) async fn start(
 
     let key = FleetKey::new(part.fleet_key.clone());
     let quit = CancellationToken::new();
-    let mesh_metrics = MeshMetrics {
-        messages_in: metrics.bus_in.clone(),
-        messages_out: metrics.bus_out.clone(),
-        messages_dropped: metrics.bus_dropped.clone(),
-        link_up: metrics.bus_link_up.clone(),
-    };
-    let (mesh, events) = Mesh::start(
-        part.name.clone(),
-        key.clone(),
-        (bus, Door::new(transport.acceptor(), &metrics.doors, OTHER_SERVERS)),
-        transport.clone(),
-        mesh_metrics,
-        quit.clone(),
-    );
+    let (bus, events) = start_bus(spec, part, &key, listener, transport, &metrics, &quit)?;
 
     let tasks = TaskTracker::new();
     let hub = Arc::new(Hub::new());
-    let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&mesh), metrics.clone()));
+    let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&bus), metrics.clone()));
     let delivery = Delivery::start(Arc::clone(&store), Arc::clone(&hub), Arc::clone(&peers), metrics.clone(), &tasks);
     let appender = Appender::start(&store, &delivery, &metrics, &tasks);
     let (announcer, announced) = Announcer::new();
@@ -169,9 +159,34 @@ pub(super) async fn start(
     };
     Ok(Started {
         server: Arc::new(server),
-        mesh,
+        bus,
         tasks,
         quit,
+    })
+}
+
+/// Starts the bus that the spec names. It may be away: that is no reason not to start.
+fn start_bus(
+    spec: &Spec,
+    part: &ServerSpec,
+    key: &FleetKey,
+    listener: TcpListener,
+    transport: &Transport,
+    metrics: &ServerMetrics,
+    quit: &CancellationToken,
+) -> anyhow::Result<(Arc<dyn Bus>, mpsc::Receiver<BusEvent>)> {
+    let door = Door::new(transport.acceptor(), &metrics.doors, OTHER_SERVERS);
+    let (name, metrics, quit) = (part.name.clone(), metrics.bus.clone(), quit.clone());
+    let place = BusPlace::parse(part.bus.expose()).context("check --bus of the control plane")?;
+    Ok(match place {
+        BusPlace::Mesh => {
+            let (mesh, events) = Mesh::start(name, key.clone(), (listener, door), transport.clone(), metrics, quit);
+            (mesh, events)
+        }
+        BusPlace::Nats(place) => {
+            let (nats, events) = Nats::start(name, &spec.store, key, place, metrics, quit);
+            (nats, events)
+        }
     })
 }
 

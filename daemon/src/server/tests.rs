@@ -2,6 +2,7 @@
 //! one database: what their clients notice.
 
 mod blobs;
+mod broker;
 mod bus;
 mod client;
 mod connections;

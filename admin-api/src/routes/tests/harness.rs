@@ -50,6 +50,7 @@ impl Plane {
             control: "http://127.0.0.1:7100".into(),
             database: Secret::new("sqlite:/db".into()),
             blobs: "/blobs".into(),
+            bus: Secret::new("mesh".into()),
         };
         plane.edit(vec![Edit::SetSettings(settings), Edit::PutHost(host("h1"))]).await;
         plane

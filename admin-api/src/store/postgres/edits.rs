@@ -34,10 +34,11 @@ pub(super) async fn apply(connection: &mut PgConnection, edit: &Edit, generation
 }
 
 async fn set_settings(connection: &mut PgConnection, settings: &Settings) -> Result<(), StoreError> {
-    sqlx::query("UPDATE cluster SET control = $1, database = $2, blobs = $3")
+    sqlx::query("UPDATE cluster SET control = $1, database = $2, blobs = $3, bus = $4")
         .bind(&settings.control)
         .bind(settings.database.expose())
         .bind(&settings.blobs)
+        .bind(settings.bus.expose())
         .execute(connection)
         .await?;
     Ok(())

@@ -34,10 +34,11 @@ pub(super) async fn apply(connection: &mut SqliteConnection, edit: &Edit, genera
 }
 
 async fn set_settings(connection: &mut SqliteConnection, settings: &Settings) -> Result<(), StoreError> {
-    sqlx::query("UPDATE cluster SET control = ?, database = ?, blobs = ?")
+    sqlx::query("UPDATE cluster SET control = ?, database = ?, blobs = ?, bus = ?")
         .bind(&settings.control)
         .bind(settings.database.expose())
         .bind(&settings.blobs)
+        .bind(settings.bus.expose())
         .execute(connection)
         .await?;
     Ok(())

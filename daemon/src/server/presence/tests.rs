@@ -119,3 +119,49 @@ fn an_account_may_be_online_on_several_servers_and_goes_with_its_link() {
     presence.silent("s2");
     assert!(presence.peers.is_empty(), "without a link nothing is remembered");
 }
+
+#[test]
+fn a_change_that_overtakes_its_snapshot_is_not_lost() {
+    let mut presence = Presence::default();
+    presence.hears("s2");
+    for (seq, came, went) in [(5, 1, 2), (6, 3, 1), (4, 9, 9)] {
+        assert_eq!(presence.delta("s2", seq, &[account(came)], &[account(went)]), Reply::Nothing);
+    }
+    assert_eq!(
+        presence.snapshot("s2", known(1, 4), WHOLE, &[account(2)]),
+        Reply::Known(known(1, 6))
+    );
+    assert_eq!(online(&presence, account(3)), ["s2"]);
+    assert!(online(&presence, account(1)).is_empty() && online(&presence, account(2)).is_empty());
+
+    presence.gap("s2");
+    presence.delta("s2", 9, &[account(4)], &[]);
+    assert_eq!(
+        presence.snapshot("s2", known(2, 7), WHOLE, &[account(3)]),
+        Reply::Resync,
+        "the eighth is missing"
+    );
+}
+
+#[test]
+fn changes_that_wait_for_a_snapshot_are_bounded() {
+    let mut presence = Presence::default();
+    presence.hears("s2");
+    let last = LATER_MAX as u64 + 1;
+    for seq in 1..=last {
+        presence.delta("s2", seq, &[account(1)], &[]);
+    }
+    assert_eq!(
+        presence.snapshot("s2", known(1, 0), WHOLE, &[]),
+        Reply::Resync,
+        "the first was forgotten"
+    );
+    for seq in 1..=last {
+        presence.delta("s2", seq, &[account(1)], &[]);
+    }
+    assert_eq!(
+        presence.snapshot("s2", known(2, 1), WHOLE, &[]),
+        Reply::Known(known(2, last)),
+        "the snapshot has it"
+    );
+}

@@ -2,24 +2,30 @@
 
 use super::{Client, Fleet, MENDED, client::append, proxy::Wire};
 use crate::{
-    bus::message::{Known, Message, Piece},
+    bus::{
+        VERSION,
+        mesh::handshake::{Control, Greeting, Side, nonce},
+        message::{Known, Message, Piece},
+    },
     fleet_key::FleetKey,
 };
 use fastchat_wire::{
     Deframer, EventName, FrameLimits, LogId, Secret32,
     chat::{append::Appended, create::ConversationKind, logout::Logout},
     control::Peer,
-    encode_private, encode_request,
+    encode_request,
     frame::Block,
 };
 use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, tcp::OwnedReadHalf},
     time::{sleep, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 /// Alice on the first server, Bob on the second, and their conversation.
-async fn pair(fleet: &Fleet) -> (Client, Client, LogId) {
+pub(super) async fn pair(fleet: &Fleet) -> (Client, Client, LogId) {
     let mut alice = fleet.register(0, "alice").await;
     let mut bob = fleet.register(1, "bob").await;
     bob.conversations().await;
@@ -61,10 +67,9 @@ async fn what_was_appended_while_a_link_came_up_again_is_not_missed() {
     }
 }
 
-#[tokio::test]
-async fn under_load_over_links_that_break_everything_arrives_in_order_without_a_fetch() {
-    let fleet = Fleet::proxied(2).await;
-    let (mut alice, mut bob, log) = pair(&fleet).await;
+/// Alice appends 1,200 entries while the fleet is treated; Bob gets each of them by a push, once and in order.
+pub(super) async fn everything_arrives(fleet: &mut Fleet, treat: impl AsyncFn(&mut Fleet, u64)) {
+    let (mut alice, mut bob, log) = pair(fleet).await;
     let sending = async {
         for round in 0..60u64 {
             let pipelined: Vec<u8> = (0..20)
@@ -76,16 +81,8 @@ async fn under_load_over_links_that_break_everything_arrives_in_order_without_a_
                 assert!(answer.failure().is_none(), "{answer:?}");
                 answer.parse::<Appended>().unwrap();
             }
-            match round {
-                10 => fleet.link(0, 1).set(Wire::Cut),
-                15 => fleet.link(1, 0).set(Wire::Cut),
-                20 => fleet.link(0, 1).set(Wire::Whole),
-                30 => fleet.link(1, 0).set(Wire::Whole),
-                40 => fleet.link(0, 1).set(Wire::Frozen),
-                50 => fleet.link(0, 1).set(Wire::Whole),
-                _ => {}
-            }
-            sleep(Duration::from_millis(30)).await;
+            treat(fleet, round).await;
+            sleep(Duration::from_millis(50)).await;
         }
     };
     let hearing = async {
@@ -95,8 +92,64 @@ async fn under_load_over_links_that_break_everything_arrives_in_order_without_a_
         }
     };
     tokio::join!(sending, async {
-        timeout(Duration::from_secs(15), hearing).await.expect("a push was lost");
+        timeout(Duration::from_secs(20), hearing).await.expect("a push was lost");
     });
+    let quiet = bob.hears_nothing(EventName::Entry, Duration::from_millis(300)).await;
+    assert!(quiet, "a push was doubled");
+}
+
+#[tokio::test]
+async fn under_load_over_links_that_break_everything_arrives_in_order_without_a_fetch() {
+    let mut fleet = Fleet::proxied(2).await;
+    let treat = async |fleet: &mut Fleet, round| match round {
+        10 => fleet.link(0, 1).set(Wire::Cut),
+        15 => fleet.link(1, 0).set(Wire::Cut),
+        20 => fleet.link(0, 1).set(Wire::Whole),
+        30 => fleet.link(1, 0).set(Wire::Whole),
+        40 => fleet.link(0, 1).set(Wire::Frozen),
+        50 => fleet.link(0, 1).set(Wire::Whole),
+        _ => {}
+    };
+    everything_arrives(&mut fleet, treat).await;
+}
+
+#[tokio::test]
+async fn under_load_over_half_open_links_everything_arrives_in_order_without_a_fetch() {
+    let mut fleet = Fleet::proxied(2).await;
+    let treat = async |fleet: &mut Fleet, round| match round {
+        5 => fleet.link(0, 1).set(Wire::Swallows),
+        20 => fleet.link(1, 0).set(Wire::Swallows),
+        35 => fleet.link(0, 1).set(Wire::Whole),
+        45 => fleet.link(1, 0).set(Wire::Whole),
+        _ => {}
+    };
+    everything_arrives(&mut fleet, treat).await;
+    fleet.is_linked().await;
+}
+
+#[tokio::test]
+async fn a_half_open_link_is_found_by_both_of_its_ends() {
+    let fleet = Fleet::proxied(2).await;
+    let (mut alice, mut bob, log) = pair(&fleet).await;
+    fleet.link(0, 1).set(Wire::Swallows);
+    let appended = alice.append(log, "x").await;
+    // The receiver hears no heartbeat.
+    fleet.servers[1].links_up(0).await;
+    let pushed = timeout(MENDED, bob.pushed_from(log, appended.seq)).await;
+    pushed.expect("the half-open link was not found");
+    // The sender hears none either, and does not hold up who signs in.
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        sleep(Duration::from_millis(500)).await;
+        let mut again = fleet.client(0).await;
+        again.resume(&alice).await;
+        let began = Instant::now();
+        again.conversations().await;
+        waits.push(began.elapsed());
+    }
+    assert!(waits[2] < Duration::from_millis(300), "{waits:?}");
+    fleet.link(0, 1).set(Wire::Whole);
+    fleet.is_linked().await;
 }
 
 #[tokio::test]
@@ -210,13 +263,30 @@ async fn a_conversation_whose_later_entry_is_heard_of_first_is_pushed_from_its_b
 
 /// A server of the fleet that the test plays, known to the first one as `s9`.
 struct Played {
-    hears: tokio::net::TcpStream,
+    hears: OwnedReadHalf,
     deframer: Deframer,
-    tells: tokio::net::TcpStream,
+    tells: TcpStream,
+    /// Says that it hears.
+    _heard: AbortOnDropHandle<()>,
+}
+
+/// The next thing said on a link that isn't a message.
+async fn control(stream: &mut TcpStream, deframer: &mut Deframer) -> Control {
+    loop {
+        if let Some(frame) = deframer.next().unwrap() {
+            return Control::decode(&frame).expect("a greeting");
+        }
+        assert_ne!(stream.read_buf(deframer.buffer_mut()).await.unwrap(), 0);
+    }
+}
+
+async fn say(stream: &mut TcpStream, control: &Control) {
+    stream.write_all(&control.encode().unwrap()).await.unwrap();
 }
 
 impl Played {
     async fn join(fleet: &mut Fleet) -> Self {
+        let key = FleetKey::new(Secret32::new([5; 32]));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         fleet.servers[0].respec(|part| {
@@ -225,13 +295,63 @@ impl Played {
                 address,
             });
         });
-        let (hears, _) = listener.accept().await.unwrap();
-        let mut tells = tokio::net::TcpStream::connect(fleet.servers[0].bus).await.unwrap();
-        let token = FleetKey::new(Secret32::new([5; 32])).bus_token("s9");
-        let hello = serde_json::json!({ "event": "bus-hello", "from": "s9", "token": token });
-        tells.write_all(&encode_private(&hello, &[]).unwrap()).await.unwrap();
-        let deframer = Deframer::new(FrameLimits::DEFAULT);
-        Self { hears, deframer, tells }
+        let (mut hears, _) = listener.accept().await.unwrap();
+        let mut deframer = Deframer::new(FrameLimits::DEFAULT);
+        let Control::Hello {
+            from, to, nonce: dialler, ..
+        } = control(&mut hears, &mut deframer).await
+        else {
+            panic!("a link begins with a hello");
+        };
+        let listener = nonce();
+        let greeting = Greeting {
+            from,
+            to,
+            dialler,
+            listener,
+        };
+        let welcome = Control::Welcome {
+            nonce: greeting.listener.clone(),
+            proof: greeting.proof(Side::Listener, &key),
+        };
+        say(&mut hears, &welcome).await;
+        let Control::Proof { .. } = control(&mut hears, &mut deframer).await else {
+            panic!("a welcome is answered by a proof");
+        };
+        let (hears, mut heard) = hears.into_split();
+        let heard = tokio::spawn(async move {
+            let frame = Control::Heard.encode().unwrap();
+            while heard.write_all(&frame).await.is_ok() {
+                sleep(Duration::from_millis(250)).await;
+            }
+        });
+
+        let mut tells = TcpStream::connect(fleet.servers[0].bus).await.unwrap();
+        let dialler = nonce();
+        let hello = Control::Hello {
+            version: VERSION,
+            from: "s9".into(),
+            to: "s1".into(),
+            nonce: dialler.clone(),
+        };
+        say(&mut tells, &hello).await;
+        let Control::Welcome { nonce: listener, .. } = control(&mut tells, &mut Deframer::new(FrameLimits::DEFAULT)).await else {
+            panic!("a hello is welcome");
+        };
+        let greeting = Greeting {
+            from: "s9".into(),
+            to: "s1".into(),
+            dialler,
+            listener,
+        };
+        let proof = greeting.proof(Side::Dialler, &key);
+        say(&mut tells, &Control::Proof { proof }).await;
+        Self {
+            hears,
+            deframer,
+            tells,
+            _heard: AbortOnDropHandle::new(heard),
+        }
     }
 
     async fn tell(&mut self, message: &Message) {
@@ -240,8 +360,7 @@ impl Played {
 
     /// Says that so many messages were sent.
     async fn beat(&mut self, sent: u64) {
-        let heartbeat = serde_json::json!({ "event": "bus-heartbeat", "sent": sent });
-        self.tells.write_all(&encode_private(&heartbeat, &[]).unwrap()).await.unwrap();
+        say(&mut self.tells, &Control::Heartbeat { sent }).await;
     }
 
     /// The next message; heartbeats are passed over.

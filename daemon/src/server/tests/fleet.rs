@@ -14,6 +14,7 @@ use fastchat_wire::{
     LogId, Secret32,
     control::{BlobPolicy, Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
 };
+use fastchatd_testing::NatsServer;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -28,6 +29,9 @@ pub(super) struct Fleet {
     pub(super) servers: Vec<Server>,
     /// What bytes from one server to another pass through, where asked for.
     proxies: HashMap<(usize, usize), Proxy>,
+    /// The broker, and what each server's bytes to it pass through, where there is one.
+    broker: Option<NatsServer>,
+    broker_proxies: Vec<Proxy>,
     database: fastchat_schema::Database,
     limits: Limits,
     transport: Transport,
@@ -60,25 +64,30 @@ async fn listener(address: SocketAddr) -> TcpListener {
 
 impl Fleet {
     pub(super) async fn of(count: usize) -> Self {
-        Self::start(count, limits(), false, Transport::default()).await
+        Self::start(count, limits(), false, Transport::default(), None).await
     }
 
     /// One server with other times.
     pub(super) async fn limited(limits: Limits) -> Self {
-        Self::start(1, limits, false, Transport::default()).await
+        Self::start(1, limits, false, Transport::default(), None).await
     }
 
     /// With a proxy on each link of the mesh.
     pub(super) async fn proxied(count: usize) -> Self {
-        Self::start(count, limits(), true, Transport::default()).await
+        Self::start(count, limits(), true, Transport::default(), None).await
     }
 
     /// With this way to listen and dial.
     pub(super) async fn protected(count: usize, limits: Limits, transport: Transport) -> Self {
-        Self::start(count, limits, false, transport).await
+        Self::start(count, limits, false, transport, None).await
     }
 
-    async fn start(count: usize, limits: Limits, proxied: bool, transport: Transport) -> Self {
+    /// On a broker, which may be away, with a proxy before it for each server.
+    pub(super) async fn on(broker: NatsServer, count: usize) -> Self {
+        Self::start(count, limits(), false, Transport::default(), Some(broker)).await
+    }
+
+    async fn start(count: usize, limits: Limits, proxied: bool, transport: Transport, broker: Option<NatsServer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("fastchat.db").display());
         fastchat_schema::migrate(&url).await.unwrap();
@@ -100,6 +109,12 @@ impl Fleet {
                 .filter(|(a, b)| a != b)
             {
                 proxies.insert((from, to), Proxy::to(buses[to]).await);
+            }
+        }
+        let mut broker_proxies = Vec::new();
+        if let Some(broker) = &broker {
+            for _ in 0..count {
+                broker_proxies.push(Proxy::to(broker.address()).await);
             }
         }
         let mut servers = Vec::new();
@@ -124,6 +139,11 @@ impl Fleet {
                 weight: 1.0,
                 connections_max: 0,
                 balancers: Vec::new(),
+                bus: Secret::new(
+                    broker_proxies
+                        .get(index)
+                        .map_or_else(|| "mesh".into(), |proxy: &Proxy| format!("nats://{}", proxy.address)),
+                ),
                 peers: peers.collect(),
                 drain: None,
                 limits: fastchat_wire::control::Limits::default(),
@@ -138,15 +158,34 @@ impl Fleet {
         let fleet = Self {
             servers,
             proxies,
+            broker,
+            broker_proxies,
             database,
             limits,
             transport,
             _folder: folder,
         };
-        for index in 0..count {
-            fleet.servers[index].links_up(count - 1).await;
+        if fleet.broker.as_ref().is_none_or(NatsServer::runs) {
+            fleet.is_linked().await;
         }
         fleet
+    }
+
+    /// Waits until every server hears every other one.
+    pub(super) async fn is_linked(&self) {
+        for server in &self.servers {
+            server.links_up(self.servers.len() - 1).await;
+        }
+    }
+
+    /// What a server's bytes to the broker pass through.
+    pub(super) fn broker_link(&self, server: usize) -> &Proxy {
+        &self.broker_proxies[server]
+    }
+
+    /// The broker.
+    pub(super) fn broker(&mut self) -> &mut NatsServer {
+        self.broker.as_mut().expect("a fleet on a broker")
     }
 
     /// A client that is connected to a server, counted from 0, and said hello.

@@ -17,8 +17,10 @@ use tokio::{
 pub(super) enum Wire {
     /// Bytes pass.
     Whole,
-    /// Connections stand, but no byte passes.
+    /// Connections stand, but no byte passes; those that come meanwhile pass later.
     Frozen,
+    /// Connections stand, and what comes is taken and lost: a half-open link. Later only their end passes.
+    Swallows,
     /// Connections end, and new ones too.
     Cut,
 }
@@ -40,6 +42,7 @@ impl Proxy {
             loop {
                 let (near, _) = listener.accept().await.unwrap();
                 if *told.borrow() != Wire::Cut {
+                    // A swallowed one stands, too, until the wire is whole.
                     links.spawn(carry(near, target, told.subscribe()));
                 }
             }
@@ -80,6 +83,14 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch::
     while let Ok(read) = from.read(&mut bytes).await
         && read > 0
     {
+        if *wire.borrow() == Wire::Swallows {
+            // Nothing of this connection makes sense any more.
+            while let Ok(read) = from.read(&mut bytes).await
+                && read > 0
+            {}
+            until(&mut wire, Wire::Whole).await;
+            return;
+        }
         until(&mut wire, Wire::Whole).await;
         if to.write_all(&bytes[..read]).await.is_err() {
             return;

@@ -159,6 +159,12 @@ const PER_S_MIN: f64 = 1e-5;
 const PER_S_MAX: f64 = 1e9;
 
 impl Limits {
+    /// True where they need not be said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Checks what types don't.
     ///
     /// # Errors

@@ -87,13 +87,21 @@ pub struct ServerSpec {
     pub connections_max: u64,
     /// The balancers' link addresses.
     pub balancers: Vec<Peer>,
+    /// `mesh`, or a broker's URL, which may hold a password ([`BusPlace`](super::BusPlace)).
+    #[serde(default = "mesh")]
+    pub bus: Secret,
     /// The other servers' bus addresses.
     pub peers: Vec<Peer>,
     /// Set: ask clients to move away.
     pub drain: Option<Drain>,
     /// What clients may take.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
+}
+
+/// The bus of specs that name none.
+fn mesh() -> Secret {
+    Secret::new("mesh".to_owned())
 }
 
 /// How a server is emptied.
@@ -141,7 +149,7 @@ pub struct BalancerSpec {
     #[serde(default)]
     pub connections_max: BTreeMap<String, u64>,
     /// What clients may take.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
 }
 

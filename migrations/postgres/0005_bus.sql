@@ -1,0 +1,2 @@
+-- How servers reach each other: mesh, or a broker's URL, which may hold a password.
+ALTER TABLE cluster ADD COLUMN bus text NOT NULL DEFAULT 'mesh';
