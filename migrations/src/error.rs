@@ -80,6 +80,9 @@ pub enum DatabaseError {
     /// failed so, its outcome is unknown.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Known to be away, and not asked: nothing was done.
+    #[error("the database is away, which is logged once when it goes and once when it answers again")]
+    Away,
     /// It holds or answers what it should not, or we asked what we should not.
     #[error("the database is inconsistent: {0}")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -89,7 +92,7 @@ impl DatabaseError {
     /// True where trying again may help.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Away)
     }
 
     /// True where a row was not written for another one has its key: look again what is there.
@@ -120,7 +123,7 @@ impl From<io::Error> for DatabaseError {
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
         if matches!(error, sqlx::Error::PoolClosed) {
-            return Self::Unavailable("the database is away, or was closed".into());
+            return Self::Away;
         }
         if is_unavailable(&error) {
             Self::Unavailable(error.into())

@@ -39,6 +39,7 @@ pub(crate) mod trim;
 
 use crate::store::{Denied, StoreError};
 use bytes::Bytes;
+use fastchat_schema::DatabaseError;
 use fastchat_wire::{Block, Code, ErrorBody, Frame, Request, encode_event, encode_failure, encode_response, limits::PAGE_MAX};
 use serde::Serialize;
 
@@ -157,7 +158,10 @@ impl From<StoreError> for Refusal {
         match error {
             StoreError::Denied(denied) => denied.into(),
             StoreError::Unavailable(ref source) => {
-                tracing::warn!(error = %Chain(source.as_ref()), "the store is unavailable");
+                // While it is known to be away, one line for each request would say nothing more.
+                if !matches!(source.downcast_ref(), Some(DatabaseError::Away)) {
+                    tracing::warn!(error = %Chain(source.as_ref()), "the store is unavailable");
+                }
                 ErrorBody::retry_after(
                     Code::Unavailable,
                     "the store is unavailable; the outcome is unknown: send the same again",

@@ -56,9 +56,7 @@ impl Circuit {
     /// Refuses while the database is away.
     pub(super) fn check(&self) -> Result<(), DatabaseError> {
         if self.is_open() {
-            return Err(DatabaseError::Unavailable(
-                "PostgreSQL does not answer; it is tried again four times a second".into(),
-            ));
+            return Err(DatabaseError::Away);
         }
         Ok(())
     }

@@ -17,7 +17,7 @@
 //!
 //! Accounts are remembered one by one, by what they appended: who did at this roster's
 //! version belongs to it. A contested log is one that another server writes too: it is
-//! not tried from memory until two of our own batches followed upon one another.
+//! not tried from memory until some of our own batches followed upon one another.
 
 use crate::store::{
     Denied,
@@ -31,6 +31,10 @@ mod tests;
 
 /// Logs and accounts that are remembered, in each of two halves: some 20 MB in all at most.
 pub(super) const HALF_MAX: usize = 1 << 16;
+
+/// After so many of our batches in a row nobody else seems to write a contested log any more. Where others do, an
+/// attempt from memory is mostly in vain, and costs a statement.
+const QUIET_MIN: u32 = 8;
 
 /// Memory, in two halves: what is used moves to the young one; when that is full the
 /// old one is dropped and they change places.
@@ -47,9 +51,12 @@ pub(super) struct Memory {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Known {
     Sure(State),
-    /// Others write it too. The last number that we wrote; 0 where it is not known.
+    /// Others write it too.
     Contested {
+        /// The last number that we wrote; 0 where it is not known.
         last_seq: u64,
+        /// Our batches that followed upon one another.
+        quiet: u32,
     },
 }
 
@@ -171,7 +178,7 @@ impl Memory {
 
     /// The claim did not hold: somebody else has written.
     pub(super) fn lost(&mut self, claim: &Claim) {
-        self.keep(claim.log, Known::Contested { last_seq: 0 });
+        self.keep(claim.log, Known::Contested { last_seq: 0, quiet: 0 });
     }
 
     /// Takes up what the locked path answered.
@@ -203,10 +210,15 @@ impl Memory {
         let last_seq = lesson.last_seq;
         let known = match self.recall(log).cloned() {
             None => Known::Sure(lesson.into_state()),
-            Some(Known::Contested { last_seq: seen }) if seen > 0 && seen + 1 == first_seq => Known::Sure(lesson.into_state()),
-            Some(Known::Contested { last_seq: seen }) => Known::Contested {
-                last_seq: seen.max(last_seq),
-            },
+            Some(Known::Contested { last_seq: seen, quiet }) => {
+                let quiet = if seen > 0 && seen + 1 == first_seq { quiet + 1 } else { 0 };
+                if quiet >= QUIET_MIN {
+                    Known::Sure(lesson.into_state())
+                } else {
+                    let last_seq = seen.max(last_seq);
+                    Known::Contested { last_seq, quiet }
+                }
+            }
             // Late news.
             Some(Known::Sure(state)) if state.last_seq >= last_seq => return,
             Some(Known::Sure(state)) => Known::Sure(state.followed_by(first_seq, lesson)),
