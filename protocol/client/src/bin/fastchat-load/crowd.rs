@@ -2,7 +2,11 @@
 //! closed for it comes back at once.
 
 use crate::{book::Account, enter::Entrance, line::Line, trouble::Trouble};
-use fastchat_wire::{Block, chat::ping::Ping, encode_request};
+use fastchat_wire::{
+    Block, EntryId, LogId,
+    chat::{append::Append, fetch::Fetch},
+    encode_request,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 use tokio::{
@@ -11,13 +15,16 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use uuid::Uuid;
 
 /// They come so many at once.
 const AT_ONCE: usize = 16;
 /// Where a server does not let one in, or closed it at once: when it comes back.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Pings of one write of a client that never reads.
+/// Requests of one write of a client that never reads.
 const FLOOD: usize = 64;
+/// Bytes that each of them asks for: few fill what a server holds for it.
+const ASKED_BYTES: usize = 256 << 10;
 /// The length of a header that will never be whole, and its first byte.
 const BEGUN: &[u8] = &[0, 200, b'{'];
 /// A crowd that isn't there by then is not let in.
@@ -69,7 +76,15 @@ impl Crowd {
         let mut clients = JoinSet::new();
         let lines = stream::iter(readers.iter_mut().enumerate())
             .map(|(seat, account)| async move {
-                let line = entrance.patiently(async || entrance.sign_in(seat, account, None).await).await?;
+                let mut line = entrance.patiently(async || entrance.sign_in(seat, account, None).await).await?;
+                let append = Append {
+                    log: LogId::archive_of(account.account),
+                    entry: EntryId::from(Uuid::now_v7()),
+                    kind: "app".to_owned(),
+                    epoch: None,
+                };
+                let block = Block::binary(vec![0; ASKED_BYTES]);
+                line.ask(&entrance.pool, &append, &block).await?;
                 Ok::<_, Trouble>((seat, account.clone(), line))
             })
             .buffer_unordered(AT_ONCE);
@@ -96,8 +111,12 @@ impl Crowd {
 
 /// Asks and asks, and takes no answer.
 async fn never_read(entrance: Rc<Entrance>, seat: usize, mut account: Account, line: Line, deeds: Rc<Deeds>) {
-    let ping = encode_request(1, &Ping {}, &Block::none()).unwrap_or_default();
-    let flood = ping.repeat(FLOOD);
+    let fetch = Fetch {
+        log: LogId::archive_of(account.account),
+        after: 0,
+        limit: None,
+    };
+    let flood = encode_request(1, &fetch, &Block::none()).unwrap_or_default().repeat(FLOOD);
     let mut line = Some(line);
     loop {
         if let Some(line) = line.take() {
