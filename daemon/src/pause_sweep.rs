@@ -2,10 +2,15 @@
 
 use crate::{
     config::PauseSweep,
-    store::{SweepStore, postgres::PostgresStore, sqlite::SqliteStore},
+    store::{
+        SweepStore,
+        postgres::{AppendPaths, PostgresStore},
+        sqlite::SqliteStore,
+    },
 };
 use anyhow::Context;
 use fastchat_schema::Opened;
+use prometheus::{IntCounterVec, Opts};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Begins the pause, makes it longer or shorter, or ends it.
@@ -15,7 +20,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) async fn run(pause: &PauseSweep) -> anyhow::Result<()> {
     let store: Box<dyn SweepStore> = match fastchat_schema::open(pause.database.expose()).await? {
         Opened::Sqlite(database) => Box::new(SqliteStore::new(database)),
-        Opened::Postgres(database) => Box::new(PostgresStore::new(database)),
+        Opened::Postgres(database) => {
+            // Nothing is appended here.
+            let paths = IntCounterVec::new(Opts::new("append_paths", "not registered"), &["path"])?;
+            Box::new(PostgresStore::new(database, AppendPaths::new(&paths)))
+        }
     };
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -44,7 +44,7 @@ use crate::{
 use context::Context;
 use fastchat_wire::{
     control::{BlobPolicy, Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
-    limits::{BLOCK_BYTES_MAX, FRAME_MS_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
+    limits::{FRAME_MS_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
 };
 use handlers::Refusal;
 use hub::{ConnectionId, Hub};
@@ -61,7 +61,6 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    sync::watch,
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -83,7 +82,7 @@ pub(crate) struct Server {
     /// From the spec; 0 is no limit.
     connections_max: AtomicU64,
     /// From the spec.
-    blob_policy: watch::Sender<BlobPolicy>,
+    blob_policy: tokio::sync::watch::Sender<BlobPolicy>,
 }
 
 /// Times that clients have.
