@@ -147,11 +147,12 @@ async fn without_a_token_there_is_nothing_to_resume() {
 }
 
 #[tokio::test]
-async fn plain_text_leaves_the_machine_only_where_it_was_allowed() {
-    let mut plain = config(&[]);
-    plain.balancers = vec!["192.0.2.1:7101".parse().unwrap()];
-    let error = enter(&plain, Errand::default()).await.unwrap_err();
-    assert!(matches!(&error, Error::Usage(what) if what.contains("plain text")), "{error}");
+async fn a_ca_that_can_not_be_read_is_wrong_usage_and_named() {
+    let balancer = Fake::new().await;
+    let mut protected = config(&[&balancer]);
+    protected.tls = fastchat_client::Tls::by("/nowhere/ca.pem".into());
+    let error = enter(&protected, Errand::default()).await.unwrap_err();
+    assert!(matches!(&error, Error::Usage(what) if what.contains("/nowhere/ca.pem")), "{error}");
     assert_eq!(error.exit_code(), 2);
 }
 
