@@ -7,7 +7,7 @@ ARGS ?=
 # Folders with Python tests (test_*.py).
 PYTHON_TESTS := .ci grafana/check protocol/examples
 
-.PHONY: help run test lint bench fmt
+.PHONY: help run test lint bench soak fmt
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,10 +30,15 @@ lint: ## formatting, clippy (a warning fails), syntax of scripts
 	find . -name '*.py' -not -path './target/*' -not -path './fastchat-data/*' -print0 | xargs -0 python3 -m py_compile
 	for script in .ci/install .ci/run daemon/systemd/check.sh; do bash -n $$script || exit 1; done
 
-bench: ## what framing costs, and what people feel of a fleet (ARGS="--runs 1 --quick" passes flags on)
+bench: ## what framing costs, what people feel, how fast a fleet is; writes daemon/BENCHMARKS.md (ARGS="--runs 1 --quick" passes flags on)
 	$(CARGO) build --release --locked --workspace --bins
 	$(CARGO) bench --locked --package fastchat-wire --bench deframe
 	$(CARGO) bench --locked --package fastchat-client --bench people -- $(ARGS)
+	$(CARGO) bench --locked --package fastchat-admin --bench fleet -- $(ARGS)
+
+soak: ## kill whoever makes up a fleet at random under load, for 30 minutes (ARGS="--minutes 600 --seed 7" passes flags on)
+	$(CARGO) build --release --locked --workspace --bins
+	$(CARGO) bench --locked --package fastchat-admin --bench soak -- $(ARGS)
 
 fmt: ## format all Rust code
 	$(CARGO) fmt --all

@@ -54,6 +54,12 @@ class Tidy(unittest.TestCase):
         self.assertIn("Apache License", read("LICENSE"))
         self.assertIn('license = "Apache-2.0"', read("Cargo.toml"))
 
+    def test_tls_has_one_crypto_provider(self):
+        # With a second one in the tree, rustls has no default, and says so by a panic at run time.
+        packages = set(re.findall(r'^name = "(.+)"$', read("Cargo.lock"), re.MULTILINE))
+        self.assertIn("ring", packages)
+        self.assertEqual(packages & {"aws-lc-rs", "openssl", "native-tls"}, set())
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -5,15 +5,17 @@
 mod audit;
 mod balancers;
 mod balancing;
+pub(crate) mod certificates;
 pub(crate) mod client;
 mod hosts;
+mod limits;
 pub(crate) mod operations;
 pub(crate) mod output;
 mod servers;
 
 use crate::{serve, up};
 use clap::{Args, Parser, Subcommand};
-use client::{CallError, Client};
+use client::{CallError, Client, Trust};
 use std::path::PathBuf;
 
 /// FastChat's control plane and its command line.
@@ -44,9 +46,15 @@ pub(crate) enum Command {
     /// The balancing strategy
     #[command(subcommand)]
     Balancing(balancing::Verb),
+    /// What clients may take
+    #[command(subcommand)]
+    Limits(limits::Verb),
     /// Long work
     #[command(subcommand)]
     Operations(operations::Verb),
+    /// Certificates of a fleet's own CA
+    #[command(subcommand)]
+    Certificates(certificates::Verb),
     /// Who changed what
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -66,6 +74,12 @@ pub(crate) struct Connection {
         value_name = "FILE"
     )]
     token_file: PathBuf,
+    /// Trust the CA in this PEM file and no other, for an https:// URL
+    #[arg(long, env = "FASTCHAT_ADMIN_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Send the token without TLS beyond this machine: on a network that you trust
+    #[arg(long)]
+    allow_plaintext: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -80,7 +94,12 @@ impl Connection {
                 self.token_file.display()
             ))
         };
-        Client::new(&self.url, token.ok_or_else(missing)?)
+        let trust = Trust {
+            ca: self.ca.clone(),
+            name: None,
+            allow_plaintext: self.allow_plaintext,
+        };
+        Client::new(&self.url, token.ok_or_else(missing)?, &trust)
     }
 }
 
@@ -91,8 +110,9 @@ pub(crate) async fn call(command: Command) -> Result<(), CallError> {
         Command::Balancers(verb) => balancers::run(verb).await,
         Command::Hosts(verb) => hosts::run(verb).await,
         Command::Balancing(verb) => balancing::run(verb).await,
+        Command::Limits(verb) => limits::run(verb).await,
         Command::Operations(verb) => operations::run(verb).await,
         Command::Audit(verb) => audit::run(verb).await,
-        Command::Up(_) | Command::Serve(_) => Err(CallError::Usage("this verb does not call REST".to_owned())),
+        Command::Up(_) | Command::Serve(_) | Command::Certificates(_) => Err(CallError::Usage("this verb does not call REST".to_owned())),
     }
 }

@@ -125,7 +125,11 @@ pub(crate) fn write_secret(path: &Path, secret: &Secret) -> anyhow::Result<()> {
     write().with_context(|| format!("can't write {}", path.display()))
 }
 
-fn create_folder(path: &Path) -> std::io::Result<()> {
+/// A folder for this user alone.
+///
+/// # Errors
+/// It can't be made.
+pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -8,7 +8,7 @@ use crate::operation::Operation;
 use fastchat_wire::Secret;
 use fastchat_wire::{
     Secret32,
-    control::{Balancing, Role},
+    control::{Balancing, Limits, Role},
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,6 +28,10 @@ pub(crate) struct Fleet {
     pub(crate) ordinals: Ordinals,
     /// The strategy in force.
     pub(crate) balancing: Balancing,
+    /// What clients may take.
+    pub(crate) limits: Limits,
+    /// Counts changes of them.
+    pub(crate) limits_generation: u64,
 }
 
 impl Fleet {
@@ -167,6 +171,8 @@ pub(crate) enum Edit {
         /// Its parameters.
         parameters: BTreeMap<String, Value>,
     },
+    /// The next document of what clients may take; its generation grows by 1.
+    SetLimits(Limits),
     /// An operation, new or progressed.
     PutOperation(Operation),
 }

@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::audit::clip;
+use crate::https::Remote;
 use crate::problem::Problem;
 use axum::{
     body::{Body, to_bytes},
@@ -11,7 +12,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 use tracing::Instrument;
 
 /// Carries the request's id in and out.
@@ -45,10 +46,10 @@ impl RequestInfo {
     }
 
     fn read(request: &Request) -> Self {
-        let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let from = request.extensions().get::<ConnectInfo<Remote>>();
         Self {
             id: request_id(request.headers()),
-            from: from.map_or_else(|| "unknown".to_owned(), |ConnectInfo(address)| address.ip().to_string()),
+            from: from.map_or_else(|| "unknown".to_owned(), |ConnectInfo(Remote(address))| address.ip().to_string()),
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             reason: request.headers().get(CHANGE_REASON).and_then(|value| value.to_str().ok()).map(clip),

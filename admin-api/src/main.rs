@@ -15,6 +15,7 @@
 mod app;
 mod audit;
 mod auth;
+mod certificates;
 mod cli;
 mod clock;
 mod data;
@@ -22,6 +23,7 @@ mod denials;
 mod desired;
 mod edge;
 mod extract;
+mod https;
 mod idempotency;
 mod logging;
 mod look;
@@ -48,6 +50,7 @@ use cli::{Cli, Command, client::CallError, output};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    fastchat_tls::install_provider();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -76,6 +79,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             logging::init("info")?;
             serve::run(args).await
         }
+        Command::Certificates(verb) => cli::certificates::run(verb),
         command => Ok(cli::call(command).await?),
     }
 }

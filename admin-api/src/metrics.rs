@@ -1,5 +1,6 @@
 //! The control plane's figures. Every name stands here once.
 
+use crate::https::DoorMetrics;
 use crate::look::State;
 use crate::operation::OperationState;
 use prometheus::{
@@ -25,6 +26,7 @@ pub(crate) struct Metrics {
     generation: IntGauge,
     servers: IntGaugeVec,
     operations: IntGaugeVec,
+    door: DoorMetrics,
 }
 
 impl Metrics {
@@ -62,6 +64,7 @@ impl Metrics {
             requests.with_label_values(&[*route, *method, status.to_string().as_str()]);
             duration.with_label_values(&[*route]);
         }
+        let door = DoorMetrics::register(&registry)?;
         registry.register(Box::new(info))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(duration.clone()))?;
@@ -75,9 +78,15 @@ impl Metrics {
             generation,
             servers,
             operations,
+            door,
         };
         metrics.observe(0, &[], &[]);
         Ok(metrics)
+    }
+
+    /// What the listener counts.
+    pub(crate) fn door(&self) -> DoorMetrics {
+        self.door.clone()
     }
 
     /// Counts a request.

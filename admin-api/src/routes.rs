@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  edge (id, span, figures, problems) ─ panics ─ time limit ─ body limit
-//!    ├─ operators (admin's token)   servers · balancers · hosts · balancing · operations · audit · targets
+//!    ├─ operators (admin's token)   servers · balancers · hosts · balancing · limits · operations · audit · targets
 //!    ├─ processes (their own token) control: spec, status
 //!    └─ anyone                      /metrics · /healthz · /readyz
 //! ```
@@ -14,6 +14,8 @@ mod balancers;
 mod balancing;
 mod control;
 mod hosts;
+mod if_match;
+mod limits;
 mod operations;
 mod probes;
 mod removal;
@@ -44,6 +46,8 @@ pub(crate) const TABLE: &[(&str, &str, u16)] = &[
     ("/v1/hosts", "GET", 200),
     ("/v1/balancing", "GET", 200),
     ("/v1/balancing", "PUT", 200),
+    ("/v1/limits", "GET", 200),
+    ("/v1/limits", "PUT", 200),
     ("/v1/operations/{id}", "GET", 200),
     ("/v1/audit", "GET", 200),
     ("/v1/prometheus/targets", "GET", 200),
@@ -61,6 +65,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(balancers::routes())
         .merge(hosts::routes())
         .merge(balancing::routes())
+        .merge(limits::routes())
         .merge(operations::routes())
         .merge(audit::routes())
         .merge(targets::routes())

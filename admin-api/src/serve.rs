@@ -4,11 +4,13 @@ use crate::app::{App, Decision};
 use crate::data::{CONTROL, DataFolder, Lock};
 use crate::denials::Denials;
 use crate::desired::{Edit, Settings};
+use crate::https::{Door, Remote};
 use crate::metrics::Metrics;
 use crate::store;
 use crate::tokens::TokenDigest;
 use crate::{reconciler, routes, signals};
 use anyhow::{Context, anyhow, bail};
+use fastchat_tls::{Acceptor, Identity, Protocol};
 use fastchat_wire::{Secret, control::BusPlace};
 use std::convert::Infallible;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -35,7 +37,13 @@ pub(crate) struct Args {
     /// a URL with a password belongs into the environment
     #[arg(long, env = "FASTCHAT_BUS", hide_env_values = true, default_value = "mesh", hide_default_value = true, value_parser = secret, value_name = "URL")]
     pub(crate) bus: Secret,
-    /// Where processes find the control plane [default: http:// and the listener's address]
+    /// Serve HTTPS, with the certificate in this PEM file (then those between it and the CA); a new one in it is used at once
+    #[arg(long, env = "FASTCHAT_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// PEM file of its private key, closed to other users
+    #[arg(long, env = "FASTCHAT_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Where processes find the control plane [default: http:// or https:// and the listener's address]
     #[arg(long, env = "FASTCHAT_CONTROL_URL", value_name = "URL")]
     pub(crate) control_url: Option<String>,
     /// Listen beyond this machine without TLS: tokens travel in the clear
@@ -62,7 +70,17 @@ pub(crate) fn check_bus(bus: &Secret) -> anyhow::Result<()> {
 /// # Errors
 /// It can't start; the message says what to do.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    check_listen(args.listen, args.allow_plaintext)?;
+    let acceptor = match (&args.tls_certificate, &args.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let identity = Identity {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            };
+            Acceptor::tls(identity, Protocol::Http)?
+        }
+        _ => Acceptor::plain(),
+    };
+    check_listen(args.listen, args.allow_plaintext || acceptor.is_tls())?;
     check_bus(&args.bus)?;
     let control = control_url(&args)?;
     let data = DataFolder::open(&args.data)?;
@@ -75,6 +93,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     })?;
     let listener = bind(args.listen).await?;
     let database = data.database(args.database.as_ref().map(Secret::expose));
+    fastchat_schema::wait_for_server(database.expose()).await;
     let store = store::open(database.expose()).await?;
     let token = TokenDigest::of(data.create_admin_token()?.expose());
     let settings = Settings {
@@ -97,9 +116,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     // Without systemd nobody listens, and that is well.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
-    let service = routes::router(&app).into_make_service_with_connect_info::<SocketAddr>();
+    let service = routes::router(&app).into_make_service_with_connect_info::<Remote>();
     let stop = shutdown.clone();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await });
+    let door = Door::new(listener, acceptor, app.metrics.door());
+    let serving = axum::serve(door, service).with_graceful_shutdown(async move { stop.cancelled().await });
     let late = async {
         shutdown.cancelled().await;
         tokio::time::sleep(STOP_TIME_MAX).await;
@@ -129,20 +149,21 @@ pub(crate) fn check_listen(listen: SocketAddr, allow_plaintext: bool) -> anyhow:
         return Ok(());
     }
     bail!(
-        "{listen} is not on this machine alone, and tokens would travel in the clear: listen on 127.0.0.1, or give `serve --allow-plaintext` on a network that you trust"
+        "{listen} is not on this machine alone, and tokens would travel in the clear: listen on 127.0.0.1, give a certificate (--tls-certificate, --tls-key), or --allow-plaintext on a network that you trust"
     )
 }
 
 fn control_url(args: &Args) -> anyhow::Result<String> {
     match &args.control_url {
-        Some(url) if url.starts_with("http://") => Ok(url.trim_end_matches('/').to_owned()),
-        Some(url) => bail!("--control-url can't be {url:?}; give http://HOST:PORT"),
+        Some(url) if ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) => Ok(url.trim_end_matches('/').to_owned()),
+        Some(url) => bail!("--control-url can't be {url:?}; give http://HOST:PORT or https://HOST:PORT"),
         None if args.listen.ip().is_unspecified() => {
             bail!(
                 "processes can't dial {}; give --control-url http://HOST:PORT with an address of this machine",
                 args.listen
             )
         }
+        None if args.tls_certificate.is_some() => Ok(format!("https://{}", args.listen)),
         None => Ok(format!("http://{}", args.listen)),
     }
 }

@@ -81,6 +81,7 @@ fn server(fleet: &Fleet, server: &Instance) -> ServerSpec {
             }),
             Goal::Run | Goal::Stop | Goal::Gone => None,
         },
+        limits: fleet.limits.clone(),
     }
 }
 
@@ -114,6 +115,7 @@ fn balancer(fleet: &Fleet, balancer: &Instance) -> BalancerSpec {
             .filter(|server| server.connections_max > 0)
             .map(|server| (server.name.clone(), server.connections_max))
             .collect(),
+        limits: fleet.limits.clone(),
     }
 }
 
@@ -199,6 +201,14 @@ mod tests {
         let mut fleet = fleet(2);
         fleet.instances[1].connections_max = 40;
         assert_eq!(balancer_spec(&fleet).connections_max, [("s2".to_owned(), 40)].into());
+    }
+
+    #[test]
+    fn what_clients_may_take_reaches_servers_and_balancers() {
+        let mut fleet = fleet(1);
+        fleet.limits.account.connections = 3;
+        assert_eq!(server_spec(&fleet, "s1").limits, fleet.limits);
+        assert_eq!(balancer_spec(&fleet).limits, fleet.limits);
     }
 
     #[test]

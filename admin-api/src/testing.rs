@@ -7,7 +7,7 @@ use fastchat_wire::Secret;
 use fastchat_wire::{
     Secret32,
     control::{
-        AgentStatus, BalancerStatus, Balancing, InstanceState, InstanceStatus, ProcessState, Role, ServerStatus, Status, StatusPart,
+        AgentStatus, BalancerStatus, Balancing, InstanceState, InstanceStatus, Limits, ProcessState, Role, ServerStatus, Status, StatusPart,
     },
 };
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub(crate) fn fleet(servers: u64) -> Fleet {
             parameters: [].into(),
             generation: 1,
         },
+        limits: Limits::default(),
+        limits_generation: 1,
     }
 }
 

@@ -16,11 +16,11 @@ mod leftovers;
 mod log_file;
 mod ports;
 mod prepared;
+mod protection;
 mod report;
 
 use crate::cli::client::{CallError, Client};
 use crate::cli::output;
-use crate::data::DataFolder;
 use crate::serve::secret;
 use crate::signals::Signals;
 use anyhow::{anyhow, bail};
@@ -68,6 +68,8 @@ pub(crate) struct Args {
     /// a URL with a password belongs into the environment
     #[arg(long, env = "FASTCHAT_BUS", hide_env_values = true, default_value = "mesh", hide_default_value = true, value_parser = secret, value_name = "URL")]
     bus: Secret,
+    #[command(flatten)]
+    tls: protection::TlsArgs,
     /// The data plane's binary [default: fastchatd beside this one]
     #[arg(long, env = "FASTCHAT_FASTCHATD", value_name = "PATH")]
     fastchatd: Option<PathBuf>,
@@ -139,7 +141,7 @@ async fn asked_again(signals: &mut Signals) {
 async fn start(args: &Args, prepared: &Prepared, control: &Child, agent: &mut Option<Child>) -> anyhow::Result<report::Report> {
     let deadline = Instant::now() + START_TIME_MAX;
     let all = async {
-        let client = reach(&prepared.data, &format!("http://{}", args.admin_listen)).await?;
+        let client = reach(prepared, &format!("{}://{}", prepared.protection.scheme(), args.admin_listen)).await?;
         let agent = &*agent.insert(Child::start(prepared.agent(args)?));
         let wanted = fleet::Wanted {
             servers: args.servers,
@@ -150,7 +152,7 @@ async fn start(args: &Args, prepared: &Prepared, control: &Child, agent: &mut Op
             ("agent", prepared.host.name.as_str(), agent.pid()),
         ];
         tokio::select! {
-            ready = fleet::bring_up(&client, &wanted) => Ok(report::Report::gather(&client, &prepared.data, args.admin_listen, &pids, ready?).await?),
+            ready = fleet::bring_up(&client, &wanted) => Ok(report::Report::gather(&client, prepared, args.admin_listen, &pids, ready?).await?),
             why = agent.ended() => Err(anyhow!("the agent ended: {why}")),
         }
     };
@@ -164,10 +166,10 @@ async fn start(args: &Args, prepared: &Prepared, control: &Child, agent: &mut Op
 }
 
 /// Waits until the control plane answers.
-async fn reach(data: &DataFolder, url: &str) -> anyhow::Result<Client> {
+async fn reach(prepared: &Prepared, url: &str) -> anyhow::Result<Client> {
     loop {
-        if let Some(token) = crate::data::read_token(&data.admin_token())? {
-            let client = Client::new(url, token)?;
+        if let Some(token) = crate::data::read_token(&prepared.data.admin_token())? {
+            let client = Client::new(url, token, &prepared.protection.trust())?;
             match client.get::<serde_json::Value>("/v1/hosts").await {
                 Ok(_) => return Ok(client),
                 Err(CallError::CantConnect { .. }) => {}

@@ -12,6 +12,7 @@
 
 mod fleet {
     pub(crate) mod client;
+    pub(crate) mod generator;
     pub(crate) mod harness;
     pub(crate) mod rest;
     pub(crate) mod user;
@@ -19,6 +20,8 @@ mod fleet {
     mod bad_frames;
     mod bad_sessions;
     mod bad_writes;
+    pub(crate) mod chaos;
+    mod delivery;
     mod example;
     mod journey;
     mod library;
@@ -29,5 +32,7 @@ mod fleet {
     mod postgres;
     mod restarts;
     mod start;
+    mod storms;
     mod strategy;
+    mod tls;
 }

@@ -11,6 +11,7 @@
 //! strategy from the spec, the counts from the servers' `attach`.
 
 mod accept;
+mod admission;
 mod assign;
 mod clients;
 mod connection;
@@ -24,8 +25,11 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
-use crate::shell::{Report, Shell};
-use anyhow::Context;
+use crate::{
+    net::door::Door,
+    shell::{Report, Shell},
+};
+use admission::Admission;
 use clients::Clients;
 use dispatcher::Dispatcher;
 use fastchat_wire::control::{BalancerSpec, BalancerStatus, Part, ProcessState, Spec, StatusPart};
@@ -61,16 +65,10 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
     };
     let Part::Balancer(spec) = &first.part else { return Ok(()) };
     let listeners = Listeners {
-        clients: listen(&spec.listen, "clients").await?,
-        links: listen(&spec.link_listen, "servers").await?,
+        clients: shell.transport.listen(&spec.listen, "clients").await?,
+        links: shell.transport.listen(&spec.link_listen, "servers").await?,
     };
     serve(shell, first.generation, spec, listeners, Limits::default()).await
-}
-
-async fn listen(address: &str, whom: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("can't listen on {address} for {whom}: end what uses that port, or choose another address for this balancer")
-    })
 }
 
 /// The role on sockets that are open.
@@ -81,6 +79,7 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
         shutdown,
         registry,
         readiness,
+        transport,
         ..
     } = shell;
     let address = listeners.clients.local_addr()?.to_string();
@@ -92,14 +91,18 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
         metrics.clone(),
         rand::make_rng(),
     ));
+    let admission = Arc::new(Admission::new(&first.limits));
     let clients = Clients {
         dispatcher: Arc::clone(&dispatcher),
+        admission: Arc::clone(&admission),
         metrics: metrics.clone(),
+        door: Door::new(transport.acceptor(), &metrics.doors, metrics::CLIENTS),
         limits,
         shutdown: shutdown.clone(),
     };
     let links = Links {
         dispatcher: Arc::clone(&dispatcher),
+        door: Door::new(transport.acceptor(), &metrics.doors, metrics::LINKS),
         limits,
         shutdown: shutdown.clone(),
     };
@@ -122,8 +125,10 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
             |stream| links.clone().serve(stream),
             |_| tracing::warn!("a link is refused: there are {} already", limits.links_max),
         ),
-        follow(&mut spec, first, &dispatcher, &shutdown),
+        follow(&mut spec, first, &dispatcher, &admission, &shutdown),
+        admission.sweep(&shutdown),
         report(&reports, &address, &dispatcher, &metrics, limits, &shutdown),
+        look(&clients.door, limits, &shutdown),
         async {
             shutdown.cancelled().await;
             readiness.set(false);
@@ -132,8 +137,21 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
     Ok(())
 }
 
+/// Keeps the certificate fresh, and shows until when it is good.
+async fn look(door: &Door, limits: Limits, shutdown: &CancellationToken) {
+    while shutdown.run_until_cancelled(sleep(limits.look)).await.is_some() {
+        door.look();
+    }
+}
+
 /// Applies each new spec as it comes.
-async fn follow(specs: &mut watch::Receiver<Arc<Spec>>, first: &BalancerSpec, dispatcher: &Dispatcher, shutdown: &CancellationToken) {
+async fn follow(
+    specs: &mut watch::Receiver<Arc<Spec>>,
+    first: &BalancerSpec,
+    dispatcher: &Dispatcher,
+    admission: &Admission,
+    shutdown: &CancellationToken,
+) {
     loop {
         tokio::select! {
             biased;
@@ -145,6 +163,7 @@ async fn follow(specs: &mut watch::Receiver<Arc<Spec>>, first: &BalancerSpec, di
         }
         let newest = Arc::clone(&specs.borrow_and_update());
         if let Part::Balancer(spec) = &newest.part {
+            admission.apply(&spec.limits);
             dispatcher.apply(newest.generation, spec, needs_restart(first, spec));
         }
     }

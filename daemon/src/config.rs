@@ -6,10 +6,13 @@
 
 mod cli;
 mod layer;
+mod protection;
 
 pub(crate) use cli::{Cli, Command};
 pub(crate) use layer::Layer;
+pub(crate) use protection::{Protection, Tls};
 
+use fastchat_tls::is_loopback_host;
 use fastchat_wire::Secret;
 use fastchat_wire::control::Role;
 use std::path::{Path, PathBuf};
@@ -70,7 +73,7 @@ pub(crate) enum ConfigError {
 pub(crate) enum Source {
     /// From the control plane.
     Control {
-        /// `http://host:port`, without a slash at the end.
+        /// `http://host:port` or `https://host:port`, without a slash at the end.
         url: String,
         /// The file of the bearer token.
         token_file: PathBuf,
@@ -122,6 +125,8 @@ pub(crate) struct Process {
     pub(crate) state: PathBuf,
     /// How it logs.
     pub(crate) log: Log,
+    /// How its connections are protected.
+    pub(crate) protection: Protection,
 }
 
 /// What the agent is told beyond [`Process`].
@@ -205,6 +210,7 @@ impl Config {
             source: source(&layer)?,
             state,
             log,
+            protection: Protection::resolve(&layer)?,
         };
         Ok(match role {
             Role::Server => Self::Server(process),
@@ -263,12 +269,23 @@ fn source(layer: &Layer) -> Result<Source, ConfigError> {
         (None, None) => Err(ConfigError::Missing("--control (with --token-file) or --spec")),
         (None, Some(file)) => Ok(Source::File(file.clone())),
         (Some(url), None) => {
-            let host = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+            let plain = url.strip_prefix("http://");
+            let host = plain
+                .or_else(|| url.strip_prefix("https://"))
+                .map(|rest| rest.trim_end_matches('/'));
             if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', ' '])) {
                 return Err(ConfigError::Invalid {
                     key: "--control",
                     value: url.clone(),
-                    reason: "give http://HOST:PORT",
+                    reason: "give http://HOST:PORT or https://HOST:PORT",
+                });
+            }
+            let name = plain.map(|rest| rest.rsplit_once(':').map_or(rest, |(host, _)| host));
+            if name.is_some_and(|name| !is_loopback_host(name)) && !layer.allow_plaintext.unwrap_or(false) {
+                return Err(ConfigError::Invalid {
+                    key: "--control",
+                    value: url.clone(),
+                    reason: "it is not on this machine, and the token would travel in the clear; give https://HOST:PORT, or --allow-plaintext on a network that you trust",
                 });
             }
             let token_file = layer.token_file.clone().ok_or(ConfigError::Missing("--token-file"))?;

@@ -16,6 +16,7 @@ mod bus;
 mod config;
 mod descriptors;
 mod fleet_key;
+mod limits;
 mod logging;
 mod metrics;
 mod migrate;
@@ -36,6 +37,7 @@ const USAGE: u8 = 2;
 const THREADS_END: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
+    fastchat_tls::install_provider();
     let cli = Cli::parse();
     let environment = Layer::from_environment(std::env::var_os);
     match environment.and_then(|environment| Config::load(cli.command, environment)) {
@@ -62,8 +64,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         Config::Server(process) => shell::run(&process, server::run).await,
         Config::Balancer(process) => shell::run(&process, balancer::run).await,
         Config::Agent(process, agent) => {
-            let log = process.log.clone();
-            shell::run(&process, |shell| agent::run(shell, agent, log)).await
+            let (log, protection) = (process.log.clone(), &process.protection);
+            shell::run(&process, |shell| agent::run(shell, agent, log, protection)).await
         }
     }
 }

@@ -3,13 +3,14 @@
 //! ```text
 //!  connection ──> session (pure) ──> handlers ──> store
 //!      │  ^                             │
-//!      │  └──── outbox <── hub <── delivery <── appender (group commit)
+//!      │  └──── outbox <── hub <── delivery <── appender (group commit, in lanes)
 //!      │                              │ ^
 //!      └─> load ──> link ──> balancer │ └── peers <── bus <── other servers
 //!                                     └──> peers ──> bus ──> other servers
 //!                                           └──> mend: what was missed while messages were lost
 //! ```
 
+mod admission;
 mod appender;
 mod blobs;
 mod connection;
@@ -34,13 +35,18 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod token;
+mod watch;
 
-use crate::shell::{Report, Shell};
+use crate::{
+    net::door::Door,
+    shell::{Report, Shell},
+};
 use context::Context;
 use fastchat_wire::{
     control::{Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
-    limits::{BLOCK_BYTES_MAX, FRAME_MS_MAX, PARTIAL_BLOCKS_BYTES_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
+    limits::{FRAME_MS_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
 };
+use handlers::Refusal;
 use hub::{ConnectionId, Hub};
 use links::Links;
 use load::LoadMeter;
@@ -55,7 +61,6 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    sync::Semaphore,
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -70,14 +75,15 @@ pub(crate) struct Server {
     peers: Arc<Peers>,
     load: Arc<LoadMeter>,
     metrics: ServerMetrics,
+    /// How clients come in.
+    door: Door,
     limits: Limits,
-    /// KiB of partial blocks that all connections may hold together.
-    partial_blocks: Arc<Semaphore>,
+    admission: Arc<admission::Admission>,
     /// From the spec; 0 is no limit.
     connections_max: AtomicU64,
 }
 
-/// What clients may take.
+/// Times that clients have.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     /// From opening to sign-in.
@@ -88,8 +94,6 @@ struct Limits {
     ping_interval: Duration,
     /// From the `move` of a soft stop to the end of those that stay.
     soft_stop: Duration,
-    /// KiB of partial blocks that all connections may hold together; not less than one block.
-    partial_blocks_kib: usize,
 }
 
 impl Default for Limits {
@@ -99,14 +103,12 @@ impl Default for Limits {
             frame: Duration::from_millis(FRAME_MS_MAX),
             ping_interval: Duration::from_millis(PING_INTERVAL_MS),
             soft_stop: Duration::from_secs(3),
-            partial_blocks_kib: PARTIAL_BLOCKS_BYTES_MAX >> 10,
         }
     }
 }
 
 /// Clients asked per second at a soft stop: all of them at once, or nearly.
 const SOFT_STOP_CLIENTS_PER_S: u32 = 20_000;
-const _: () = assert!(PARTIAL_BLOCKS_BYTES_MAX >= BLOCK_BYTES_MAX);
 
 impl Server {
     /// Most connections past `hello`; 0 is no limit.
@@ -129,8 +131,8 @@ pub(crate) async fn run(shell: Shell) -> anyhow::Result<()> {
     let spec = shell.spec.borrow().clone();
     let part = server_part(&spec)?;
     let listeners = Listeners {
-        clients: start::bind(&part.listen, "clients").await?,
-        bus: start::bind(&part.bus_listen, "other servers").await?,
+        clients: shell.transport.listen(&part.listen, "clients").await?,
+        bus: shell.transport.listen(&part.bus_listen, "other servers").await?,
     };
     serve(shell, listeners, Limits::default()).await
 }
@@ -139,13 +141,16 @@ pub(crate) async fn run(shell: Shell) -> anyhow::Result<()> {
 async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow::Result<()> {
     let spec = shell.spec.borrow_and_update().clone();
     let part = server_part(&spec)?.clone();
+    // It may be away: whoever stops the server meanwhile needn't wait for it.
+    let database = fastchat_schema::wait_for_server(part.database.expose());
+    shell.shutdown.run_until_cancelled(database).await;
     let metrics = ServerMetrics::register(&shell.registry)?;
     anyhow::ensure!(!shell.shutdown.is_cancelled(), "stopped before it had started");
-    let start::Started { server, bus, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, limits).await?;
+    let start::Started { server, bus, tasks, quit } = start::start(&spec, &part, listeners.bus, metrics, limits, &shell.transport).await?;
     // However this ends, connections and links end with it.
     let _quit_on_drop = quit.clone().drop_guard();
 
-    let mut links = Links::new(start::introduction(&part));
+    let mut links = Links::new(start::introduction(&part), shell.transport.clone());
     let connections = TaskTracker::new();
     let mut accepting = JoinSet::new();
     accepting.spawn(accept(
@@ -186,6 +191,7 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
                 Arc::clone(&bus).set_peers(&part.peers);
                 links.follow(&part, &server.load);
                 server.connections_max.store(part.connections_max, Ordering::Relaxed);
+                server.admission.apply(&part.limits);
                 if part.drain != in_force.drain {
                     follow_drain(&server, &part, &mut draining).await;
                 }
@@ -193,6 +199,7 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
             }
             _ = changes.changed() => sleep(REPORT_COALESCE).await,
             _ = look.tick() => {
+                server.door.look();
                 anyhow::ensure!(
                     !server.appender.has_ended() && !server.delivery.has_ended(),
                     "a task that all depends on has failed (its panic stands above): this server must be started again"
@@ -294,15 +301,19 @@ async fn accept(server: Arc<Server>, listener: TcpListener, connections: TaskTra
     let mut next = 0;
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => {
-                next += 1;
-                connections.spawn(connection::serve(
-                    Arc::clone(&server),
-                    socket,
-                    ConnectionId(next),
-                    quit.child_token(),
-                ));
-            }
+            Ok((socket, peer)) => match server.admission.enter(peer.ip()) {
+                Ok(entry) => {
+                    next += 1;
+                    connections.spawn(connection::serve(
+                        Arc::clone(&server),
+                        socket,
+                        entry,
+                        ConnectionId(next),
+                        quit.child_token(),
+                    ));
+                }
+                Err(error) => server.door.refuse(socket, &Refusal::from(error).encode(None)),
+            },
             Err(error) => {
                 // Out of descriptors, mostly: those that end make room.
                 tracing::warn!(%error, "the client listener can't accept");

@@ -29,7 +29,7 @@ mod trouble;
 pub(crate) use instance_lock::LOCK_FILE;
 pub(crate) use run::run;
 
-use crate::probes::Readiness;
+use crate::{net::transport::Transport, probes::Readiness};
 use fastchat_wire::control::{ProcessState, Spec, StatusPart};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -62,6 +62,8 @@ pub(crate) struct Shell {
     pub(crate) registry: prometheus::Registry,
     /// What `/readyz` answers.
     pub(crate) readiness: Readiness,
+    /// How the role listens and dials.
+    pub(crate) transport: Transport,
 }
 
 /// A role that has not ended so long after `shutdown` is ended hard.

@@ -44,6 +44,9 @@ pub(crate) trait Store: AccountStore + LogStore + BlobStore + Send + Sync {
 
     /// Answers where a small read would: for readiness.
     async fn ping(&self) -> Result<()>;
+
+    /// How many batches of appends, of different logs, are worth writing at once.
+    fn append_lanes(&self) -> usize;
 }
 
 /// What a store's call comes to.

@@ -91,15 +91,24 @@ class Fleet:
             _lines(
                 ("fastchat_server_connections", {}, 3),
                 ("fastchat_server_generation", {}, 1),
+                *_tls("server", {"listener": "clients"}),
                 ("fastchat_server_connections_closed_total", {"reason": "closed-by-client"}, 0),
                 ("fastchat_server_requests_total", {"op": "append"}, count),
                 ("fastchat_server_errors_total", {"code": "not-member"}, 0),
                 ("fastchat_server_errors_total", {"code": "bad-request"}, 0),
+                ("fastchat_server_limited_total", {"limit": "account-appends"}, 0),
                 ("fastchat_server_bus_link_up", {"peer": "s2"}, 1),
                 ("fastchat_server_bus_connected", {}, 1),
                 ("fastchat_server_bus_refused_total", {"reason": "key"}, 0),
+                *(("fastchat_server_append_paths_total", {"path": path}, count) for path in ("memory", "locked", "again")),
                 ("fastchat_server_sign_ins_total", {"method": "password", "outcome": "ok"}, 1),
                 *((f"fastchat_server_{name}_total", {}, count) for name in plain),
+                *(
+                    (f"fastchat_server_{name}_total", {"event": event}, count)
+                    for name in ("hints", "hints_dropped")
+                    for event in ("mark", "signal", "device", "presence")
+                ),
+                ("fastchat_server_presence_watched", {}, 3),
             )
             + _histogram("fastchat_server_append_latency_seconds", count)
             + _histogram("fastchat_server_append_batch_entries", count)
@@ -113,8 +122,10 @@ class Fleet:
             ("fastchat_balancer_connections", {}, 1),
             ("fastchat_balancer_servers", {}, 2),
             ("fastchat_balancer_generation", {}, 1),
+            *_tls("balancer", {"listener": "clients"}),
             ("fastchat_balancer_balancing_generation", {}, 1),
             ("fastchat_balancer_assign_failures_total", {"code": "no-server"}, 0),
+            ("fastchat_balancer_limited_total", {"limit": "address-assigns"}, 0),
             *(("fastchat_balancer_assigns_total", {"server": s}, count) for s in ("s1", "s2")),
             *(("fastchat_balancer_server_connections", {"server": s}, 3) for s in ("s1", "s2")),
             *(("fastchat_balancer_server_reserved", {"server": s}, 0) for s in ("s1", "s2")),
@@ -133,9 +144,17 @@ class Fleet:
         return _lines(
             ("fastchat_admin_http_requests_total", {"route": "/v1/servers", "method": "GET", "status": "200"}, self._counted(1)),
             ("fastchat_admin_generation", {}, 1),
+            *_tls("admin", {}),
             ("fastchat_admin_servers", {"state": "ready"}, 2),
             ("fastchat_admin_operations", {"state": "succeeded"}, 2),
         ) + _histogram("fastchat_admin_http_request_duration_seconds", self._counted(1), {"route": "/v1/servers"})
+
+
+def _tls(component, labels):
+    return (
+        (f"fastchat_{component}_tls_handshake_failures_total", {**labels, "reason": "refuses"}, 0),
+        (f"fastchat_{component}_tls_certificate_expires_timestamp_seconds", {}, int(time.time()) + 30 * 86_400),
+    )
 
 
 def _lines(*samples):

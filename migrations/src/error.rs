@@ -12,6 +12,11 @@ pub enum OpenError {
     /// A PostgreSQL URL that can't be used. The URL is not shown: it may hold a password.
     #[error("the URL of the PostgreSQL database can't be used: {0}")]
     BadPostgresUrl(String),
+    /// No TLS, or a certificate that nobody vouches for.
+    #[error(
+        "no TLS to PostgreSQL: {0}; give its server a certificate and name who signed it by sslrootcert=FILE in the URL, or say sslmode=disable there where the network is trusted"
+    )]
+    NoTls(#[source] sqlx::Error),
     /// A server that does not keep what it acknowledges.
     #[error("PostgreSQL runs with fsync off, and would lose what it has acknowledged: set fsync = on in its configuration")]
     NotDurable,
@@ -56,6 +61,18 @@ pub enum OpenError {
     Database(#[from] DatabaseError),
 }
 
+impl OpenError {
+    /// Why the first connection failed.
+    pub(crate) fn connecting(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Tls(_) => Self::NoTls(error),
+            // How a certificate that was refused is told.
+            sqlx::Error::Io(ref io) if io.kind() == io::ErrorKind::InvalidData => Self::NoTls(error),
+            error => DatabaseError::from(error).into(),
+        }
+    }
+}
+
 /// Why a statement or a transaction failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -81,6 +98,17 @@ impl DatabaseError {
         let Self::Internal(error) = self else { return false };
         matches!(error.downcast_ref(), Some(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+
+    /// True where all was undone for another transaction's sake: a deadlock, or a state that moved on.
+    #[must_use]
+    pub fn is_rolled_back(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        let Some(sqlx::Error::Database(error)) = error.downcast_ref() else {
+            return false;
+        };
+        let postgres = error.try_downcast_ref::<PgDatabaseError>();
+        postgres.is_some_and(|error| error.code().starts_with("40"))
+    }
 }
 
 impl From<io::Error> for DatabaseError {
@@ -91,6 +119,9 @@ impl From<io::Error> for DatabaseError {
 
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolClosed) {
+            return Self::Unavailable("the database is away, or was closed".into());
+        }
         if is_unavailable(&error) {
             Self::Unavailable(error.into())
         } else {
@@ -99,9 +130,9 @@ impl From<sqlx::Error> for DatabaseError {
     }
 }
 
-fn is_unavailable(error: &sqlx::Error) -> bool {
+pub(crate) fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(postgres) => POSTGRES_UNAVAILABLE.iter().any(|class| postgres.code().starts_with(class)),
             None => sqlite_code(error.as_ref()).is_some_and(|code| UNAVAILABLE.contains(&code)),

@@ -1,6 +1,7 @@
 //! FastChat's database: which schema it has, and how its processes share it.
 //!
 //! ```text
+//!  wait_for_server(url)  until a PostgreSQL server that is away answers, for 30 s at most
 //!  open(url)             the one of these that the URL names
 //!
 //!                        SQLite
@@ -13,6 +14,8 @@
 //!                        PostgreSQL
 //!  migrate(url)          in one transaction, under an advisory lock
 //!  PostgresDatabase      a bounded pool; each connection asserts synchronous_commit and bounds its waits
+//!     ├─ hold()          connections held open beside it, without the pool's question on each return
+//!     └─ circuit         while the database is away, calls are refused at once
 //! ```
 //!
 //! SQLite lets one writer at a time in, and its own way of waiting is to sleep
@@ -21,6 +24,7 @@
 //! database free. A transaction whose future is dropped is rolled back before
 //! the next one begins.
 
+mod away;
 mod checkpoint;
 mod columns;
 mod connect;
@@ -35,12 +39,13 @@ mod url;
 mod version;
 mod write;
 
+pub use away::wait_for_server;
 pub use columns::Columns;
 pub use database::Database;
 pub use error::{DatabaseError, OpenError};
 pub use migrate::{Migrated, migrate};
 pub use migrations::{MIGRATIONS, Migration, known_version};
 pub use opened::{Opened, open};
-pub use postgres::PostgresDatabase;
+pub use postgres::{HeldConnection, HeldConnections, PostgresDatabase};
 pub use url::shown;
 pub use write::WriteTransaction;

@@ -34,10 +34,17 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 3,
+        name: "limits",
+        compatible_from: 1,
+        sqlite: include_str!("../sqlite/0003_limits.sql"),
+        postgres: include_str!("../postgres/0003_limits.sql"),
+    },
+    Migration {
+        version: 4,
         name: "bus",
         compatible_from: 1,
-        sqlite: include_str!("../sqlite/0003_bus.sql"),
-        postgres: include_str!("../postgres/0003_bus.sql"),
+        sqlite: include_str!("../sqlite/0004_bus.sql"),
+        postgres: include_str!("../postgres/0004_bus.sql"),
     },
 ];
 

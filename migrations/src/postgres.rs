@@ -1,20 +1,29 @@
 //! PostgreSQL: many writers on many hosts, so whoever writes locks the rows it decides on.
 
+mod circuit;
+mod held;
 mod migrate;
 mod place;
+mod tls;
 
+pub use held::{HeldConnection, HeldConnections};
 pub(crate) use migrate::migrate;
 pub(crate) use place::PostgresPlace;
 
 use crate::{DatabaseError, OpenError, version};
+use circuit::Circuit;
 use sqlx::{
     Connection, Executor, PgConnection, PgPool, Postgres, Row, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{sync::Arc, time::Duration};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
-/// How long a call waits for a free connection, reconnecting included.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call waits for a free connection of the pool, reconnecting included.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection that was idle this long is asked whether it still lives before it is used.
 const IDLE_TRUSTED: Duration = Duration::from_secs(1);
@@ -31,38 +40,68 @@ const SET_UP: &str = "
 
 /// An open PostgreSQL database whose schema this program knows. Clones share its connections.
 #[derive(Debug, Clone)]
-pub struct PostgresDatabase {
+pub struct PostgresDatabase(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     pool: PgPool,
-    store_id: Arc<str>,
+    /// A closed one, which refuses at once: handed out while the database is away.
+    refusing: PgPool,
+    circuit: Circuit,
+    options: PgConnectOptions,
+    store_id: String,
+    /// Who asks whether the database is there.
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// It ends with the last clone.
+    _stop_on_drop: DropGuard,
 }
 
 impl PostgresDatabase {
     /// Connects and checks.
     pub(crate) async fn open(place: &PostgresPlace) -> Result<Self, OpenError> {
         let pool = pool(place);
-        match check(&pool, place).await {
-            Ok(store_id) => Ok(Self {
-                pool,
-                store_id: store_id.into(),
-            }),
+        let store_id = match check(&pool, place).await {
+            Ok(store_id) => store_id,
             Err(error) => {
                 pool.close().await;
-                Err(error)
+                return Err(error);
             }
-        }
+        };
+        let refusing = PgPoolOptions::new().connect_lazy_with(place.options.clone());
+        refusing.close().await;
+        let (circuit, tasks, stop) = (Circuit::default(), TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(circuit.clone().run(place.options.clone(), stop.clone()));
+        Ok(Self(Arc::new(Inner {
+            pool,
+            refusing,
+            circuit,
+            options: place.options.clone(),
+            store_id,
+            tasks,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+        })))
     }
 
     /// Id of this store and its restore counter, as `UUID.N`. Cursors into
     /// another one mean nothing here.
     #[must_use]
     pub fn store_id(&self) -> &str {
-        &self.store_id
+        &self.0.store_id
     }
 
-    /// The connections: for statements that are a transaction of their own.
+    /// The connections: for statements that are a transaction of their own. While the
+    /// database is away it is a pool that refuses each of them at once, as one that was closed.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
-        &self.pool
+        if self.0.circuit.is_open() { &self.0.refusing } else { &self.0.pool }
+    }
+
+    /// So many connections beside the pool, for statements that are often used; each begins with `set_up`.
+    #[must_use]
+    pub fn hold(&self, count: usize, set_up: &'static str) -> HeldConnections {
+        HeldConnections::new(self.0.options.clone(), self.0.circuit.clone(), count, set_up)
     }
 
     /// Begins a transaction, in which each statement sees what was committed before
@@ -71,7 +110,8 @@ impl PostgresDatabase {
     /// # Errors
     /// The database can't be reached now.
     pub async fn write(&self) -> Result<Transaction<'static, Postgres>, DatabaseError> {
-        Ok(self.pool.begin().await?)
+        self.0.circuit.check()?;
+        Ok(self.0.pool.begin().await?)
     }
 
     /// Begins a transaction that only reads, all of it one state.
@@ -79,12 +119,16 @@ impl PostgresDatabase {
     /// # Errors
     /// The database can't be reached now.
     pub async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, DatabaseError> {
-        Ok(self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+        self.0.circuit.check()?;
+        Ok(self.0.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
     }
 
     /// Ends its connections, whoever still has clones of it.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.pool.close().await;
     }
 }
 
@@ -118,7 +162,7 @@ async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// Checks the server and the schema; answers the store's id.
 async fn check(pool: &PgPool, place: &PostgresPlace) -> Result<String, OpenError> {
     // Not by the pool: it would try again until its time is over, and not say why.
-    let mut connection = connect(&place.options).await.map_err(DatabaseError::from)?;
+    let mut connection = connect(&place.options).await.map_err(OpenError::connecting)?;
     let outcome = check_on(&mut connection, place).await;
     drop(connection.close().await);
     let store_id = outcome?;

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
-use fastchat_schema::{OpenError, Opened, PostgresDatabase, known_version, migrate, open};
-use fastchat_schema_testing::TestDatabase;
+use fastchat_schema::{OpenError, Opened, PostgresDatabase, known_version, migrate, open, wait_for_server};
+use fastchat_schema_testing::{Server, TestDatabase};
 use sqlx::{Connection, PgConnection};
 
 async fn opened(url: &str) -> PostgresDatabase {
@@ -45,6 +45,25 @@ async fn what_is_not_ours_or_not_there_is_named_and_left_alone() {
     let nowhere = place.url().replace("/test_", "/nowhere_");
     let error = open(&nowhere).await.unwrap_err().to_string();
     assert!(error.contains("does not exist"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_is_waited_for() {
+    let server = tokio::task::spawn_blocking(Server::start).await.unwrap();
+    let url = server.url("postgres");
+    migrate(&url).await.unwrap();
+    server.kill();
+    let opening = tokio::spawn(async move {
+        wait_for_server(&url).await;
+        open(&url).await
+    });
+    tokio::task::yield_now().await;
+    let starting = tokio::task::spawn_blocking(move || {
+        server.start_again();
+        server
+    });
+    let _server = starting.await.unwrap();
+    opening.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ import json
 import os
 import secrets
 import socket
+import ssl
 import sys
 import tempfile
 import time
@@ -63,11 +64,19 @@ class Connection:
         self.silence_s = 30.0  # longest silence before a ping; the hello reply says the server's
         self._last_id, self._sent_at, self._deframer = 0, time.monotonic(), Deframer()
         host, port = split_address(address)
-        if not options.allow_plaintext and not is_loopback(host):
-            raise Usage(f"{address} is not on this machine, and this client speaks no TLS: --allow-plaintext if you accept that everybody on the way can read")
+        tls = tls_context(options) if uses_tls(options) else None
+        if not tls and not options.allow_plaintext and not is_loopback(host):
+            raise Usage(f"{address} is not on this machine, and the connection would be plain text: --tls, or --allow-plaintext if you accept that everybody on the way can read")
         try:
             self._socket = socket.create_connection((host, port), timeout=DIAL_S)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if tls:
+                # The name that was typed, whatever the address: it is the fleet's.
+                self._socket = tls.wrap_socket(self._socket, server_hostname=fleet_name(options))
+        except ssl.SSLCertVerificationError as error:
+            raise Unreachable(f"can't trust {address}: {error.verify_message}: --ca FILE with the fleet's CA, and the name that its certificate has") from None
+        except ssl.SSLError as error:
+            raise Unreachable(f"can't speak TLS with {address} ({error.reason or error}): is the port right, and does the fleet speak TLS?") from None
         except OSError as error:
             raise Unreachable(f"can't connect to {address}: {error.strerror or error}") from None
 
@@ -160,6 +169,30 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+# --- TLS (PROTOCOL.md §10) --------------------------------------------------------
+
+
+def uses_tls(options: argparse.Namespace) -> bool:
+    """TLS where it is asked for, and to a fleet beyond this machine."""
+    return options.tls or bool(options.ca) or not (options.allow_plaintext or is_loopback(fleet_name(options)))
+
+
+def fleet_name(options: argparse.Namespace) -> str:
+    """What the certificates of balancer and servers must be for: the host that was typed."""
+    return split_address(options.server or options.balancer)[0]
+
+
+def tls_context(options: argparse.Namespace) -> ssl.SSLContext:
+    """TLS 1.3 for FastChat's frames; trusts the CA of --ca, else those of this machine."""
+    try:
+        context = ssl.create_default_context(cafile=options.ca or None)
+    except OSError as error:
+        raise Usage(f"can't read the CA in {options.ca}: {error.strerror or error}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["fastchat/1"])
+    return context
 
 
 # --- ids, bytes, session file --------------------------------------------------
@@ -413,6 +446,8 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--balancer", metavar="HOST:PORT", default="127.0.0.1:7101", help="asked for a server (default %(default)s)")
     where.add_argument("--server", metavar="HOST:PORT", help="go to this server and ask no balancer")
     where.add_argument("--session", metavar="FILE", default="raw-client.json", help="the account: name, key, token; mode 0600 (default %(default)s)")
+    where.add_argument("--tls", action="store_true", help="use TLS, also to this machine; to others it is used anyway")
+    where.add_argument("--ca", metavar="FILE", help="trust the CA in this PEM file and no other; implies --tls")
     where.add_argument("--allow-plaintext", action="store_true", help="dial other machines without TLS: everybody on the way can read")
     where.add_argument("--json", action="store_true", help="print results as JSON, one object a line")
     where.add_argument("-v", "--verbose", action="store_true", help="print each frame to stderr: header (secrets left out) and length of the block")

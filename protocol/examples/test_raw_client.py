@@ -320,7 +320,7 @@ class Commands(unittest.TestCase):
         self.run_client("create", code=2)
         self.run_client("listen", "--count", "some", code=2)
         self.assertIn("not HOST:PORT", self.run_client("register", "a", "--server", "nowhere", code=2)[1])
-        self.assertIn("--allow-plaintext", self.run_client("register", "a", "--server", "192.0.2.1:7110", code=2)[1])
+        self.assertIn("can't read the CA", self.run_client("register", "a", "--ca", "/nowhere/ca.pem", code=2)[1])
         self.run_client("register", "alice")
         self.assertIn("has an account already", self.run_client("register", "alice", code=2)[1])
         self.assertIn("the key of @alice, not of @bob", self.run_client("login", "bob", code=2)[1])

@@ -1,11 +1,16 @@
 //! Calls of REST, for the verbs and for `up`.
 
 use crate::problem::{self, Problem};
+use fastchat_tls::{Connector, Protocol, Roots, is_loopback_host};
 use fastchat_wire::Secret;
 use reqwest::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// Longest wait for an answer; above every long poll.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(95);
@@ -59,6 +64,24 @@ fn describe(problem: &Problem) -> String {
     text
 }
 
+/// Who is trusted to be the control plane.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trust {
+    /// The file of the only CA; otherwise those that this machine trusts.
+    pub(crate) ca: Option<PathBuf>,
+    /// The name that its certificate has, where the URL has only its address.
+    pub(crate) name: Option<String>,
+    /// Send the token in the clear beyond this machine.
+    pub(crate) allow_plaintext: bool,
+}
+
+/// Of a TLS URL with an IP address: the URL by that name, the name, and the address to dial.
+fn by_name(url: &str, name: &str) -> Option<(String, String, SocketAddr)> {
+    let address: SocketAddr = url.strip_prefix("https://")?.parse().ok()?;
+    let is_address = name.parse::<IpAddr>().is_ok();
+    (!is_address).then(|| (format!("https://{name}:{}", address.port()), name.to_owned(), address))
+}
+
 /// The control plane, seen from outside.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -69,12 +92,36 @@ pub(crate) struct Client {
 
 impl Client {
     /// Of a URL such as `http://127.0.0.1:7100`.
-    pub(crate) fn new(url: &str, token: Secret) -> Result<Self, CallError> {
-        let http = reqwest::Client::builder()
+    ///
+    /// # Errors
+    /// The CA can't be read, or the token would travel in the clear.
+    pub(crate) fn new(url: &str, token: Secret, trust: &Trust) -> Result<Self, CallError> {
+        let usage = |error: fastchat_tls::TlsError| CallError::Usage(error.to_string());
+        let roots = match (url.strip_prefix("http://"), &trust.ca) {
+            (Some(rest), _) => {
+                let host = rest.split('/').next().unwrap_or_default();
+                let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+                if !trust.allow_plaintext && !is_loopback_host(host) {
+                    return Err(CallError::Usage(format!(
+                        "{url} is not on this machine, and the token would travel in the clear: give an https:// URL, or --allow-plaintext on a network that you trust"
+                    )));
+                }
+                Roots::Nobody
+            }
+            (None, None) => Roots::System,
+            (None, Some(ca)) => Roots::File(ca.clone()),
+        };
+        let mut http = reqwest::Client::builder()
             .timeout(ANSWER_TIME_MAX)
             .connect_timeout(CONNECT_TIME_MAX)
-            .no_proxy()
-            .build();
+            .tls_backend_preconfigured(Connector::new(&roots, Protocol::Http).map_err(usage)?.config())
+            .no_proxy();
+        let mut url = url.to_owned();
+        if let Some((named, name, address)) = trust.name.as_deref().and_then(|name| by_name(&url, name)) {
+            http = http.resolve(&name, address);
+            url = named;
+        }
+        let http = http.build();
         let http = http.map_err(|error| CallError::Failed(error.to_string()))?;
         Ok(Self {
             http,
@@ -186,10 +233,28 @@ mod tests {
         assert!(refusal(StatusCode::BAD_GATEWAY, b"<html>").to_string().contains("502"));
     }
 
+    #[test]
+    fn a_token_does_not_leave_this_machine_in_the_clear_unless_that_is_allowed() {
+        let client = |url, allow_plaintext| {
+            let trust = Trust {
+                allow_plaintext,
+                ..Trust::default()
+            };
+            Client::new(url, Secret::new("x".into()), &trust)
+        };
+        for url in ["http://127.0.0.1:7100", "http://localhost:7100/", "http://[::1]:7100"] {
+            assert!(client(url, false).is_ok(), "{url}");
+        }
+        let refused = client("http://192.0.2.7:7100", false).unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.to_string().contains("--allow-plaintext"), "{refused}");
+        assert!(client("http://192.0.2.7:7100", true).is_ok());
+    }
+
     #[tokio::test]
     async fn nobody_there_is_exit_code_3() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let client = Client::new(&format!("http://{free}"), Secret::new("x".into())).unwrap();
+        let client = Client::new(&format!("http://{free}"), Secret::new("x".into()), &Trust::default()).unwrap();
         let error = client.get::<Value>("/v1/servers").await.unwrap_err();
         assert_eq!(error.exit_code(), 3);
     }

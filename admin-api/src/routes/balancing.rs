@@ -1,5 +1,6 @@
 //! `/v1/balancing`: the strategy, changed while clients are served.
 
+use super::if_match::{IfMatch, etag};
 use crate::app::{App, Decision};
 use crate::auth::Caller;
 use crate::desired::{Edit, Fleet};
@@ -18,13 +19,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+const PATH: &str = "/v1/balancing";
 /// How long `?wait=applied` waits where nothing else is said.
 const WAIT: Duration = Duration::from_secs(5);
 /// The longest that it waits.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/v1/balancing", get(show).put(replace))
+    Router::new().route(PATH, get(show).put(replace))
 }
 
 async fn show(State(app): State<Arc<App>>) -> Response {
@@ -33,10 +35,6 @@ async fn show(State(app): State<Arc<App>>) -> Response {
 
 fn answer(view: BalancingView) -> Response {
     ([(header::ETAG, etag(view.generation))], Json(view)).into_response()
-}
-
-fn etag(generation: u64) -> String {
-    format!("\"{generation}\"")
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,12 +94,12 @@ async fn replace(
     headers: HeaderMap,
     JsonBody { value: new, .. }: JsonBody<NewBalancing>,
 ) -> Result<Response, Problem> {
-    let condition = IfMatch::read(&headers)?;
+    let condition = IfMatch::read(&headers, PATH)?;
     new.check()?;
     let generation = app
         .change(|fleet: &Fleet| {
             let current = &fleet.balancing;
-            condition.check(current.generation)?;
+            condition.check(current.generation, PATH)?;
             let change = json!({
                 "before": {"strategy": current.strategy, "parameters": current.parameters, "generation": current.generation},
                 "after": {"strategy": new.strategy, "parameters": new.parameters, "generation": current.generation + 1},
@@ -140,45 +138,6 @@ async fn applied(app: &App, generation: u64) {
             () = app.shutdown.cancelled() => return,
             // The sender lives as long as the app does.
             _ = statuses.changed() => {}
-        }
-    }
-}
-
-/// What a write demands of the document that it replaces.
-#[derive(Debug, PartialEq, Eq)]
-enum IfMatch {
-    /// `*`
-    Any,
-    /// Strong ETags; weak ones never match.
-    Tags(Vec<String>),
-}
-
-impl IfMatch {
-    fn read(headers: &HeaderMap) -> Result<Self, Problem> {
-        let mut values = headers.get_all(header::IF_MATCH).iter().peekable();
-        if values.peek().is_none() {
-            return Err(Problem::precondition_required(
-                "send If-Match with the ETag of GET /v1/balancing, or * to replace whatever is there",
-            ));
-        }
-        let mut tags = Vec::new();
-        for value in values {
-            let text = value
-                .to_str()
-                .map_err(|_| Problem::bad_request("If-Match is an ETag such as \"3\", or *"))?;
-            tags.extend(text.split(',').map(|tag| tag.trim().to_owned()));
-        }
-        Ok(if tags == ["*"] { Self::Any } else { Self::Tags(tags) })
-    }
-
-    fn check(&self, generation: u64) -> Result<(), Problem> {
-        match self {
-            Self::Any => Ok(()),
-            Self::Tags(tags) if tags.contains(&etag(generation)) => Ok(()),
-            Self::Tags(_) => Err(Problem::stale(format!(
-                "the document is at ETag {}; read it again (GET /v1/balancing) and decide anew",
-                etag(generation)
-            ))),
         }
     }
 }

@@ -30,8 +30,13 @@ fn targets(fleet: &Fleet) -> Vec<Target> {
             .map(|(label, value)| (label, value.to_owned()))
             .into(),
     };
-    let control = fleet.cluster.settings.control.trim_start_matches("http://");
-    let control = target(control.to_owned(), "control", "control", host_of(control));
+    let url = &fleet.cluster.settings.control;
+    let (scheme, address) = url.split_once("://").unwrap_or(("http", url));
+    let mut control = target(address.to_owned(), "control", "control", host_of(address));
+    if scheme != "http" {
+        // What Prometheus scrapes it by; it is no label of a series.
+        control.labels.insert("__scheme__", scheme.to_owned());
+    }
     let agents = fleet
         .hosts
         .iter()

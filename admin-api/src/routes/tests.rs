@@ -5,4 +5,5 @@ mod control;
 mod errors;
 mod fleet;
 mod harness;
+mod limits;
 mod operations;

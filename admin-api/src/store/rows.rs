@@ -24,6 +24,7 @@ pub(super) mod select {
                coalesce(max(ordinal) FILTER (WHERE role = 'balancer'), 0) AS balancer
         FROM instances";
     pub(in crate::store) const BALANCING: &str = "SELECT strategy, parameters, generation FROM balancing";
+    pub(in crate::store) const LIMITS: &str = "SELECT document, generation FROM limits";
     pub(in crate::store) const OPEN_OPERATIONS: &str = "SELECT document FROM operations WHERE state IN ('pending', 'running') ORDER BY id";
     pub(in crate::store) const OPERATION_COUNTS: &str = "SELECT state, count(*) AS n FROM operations GROUP BY state";
     pub(in crate::store) const LAST_AUDIT: &str = "SELECT seq, record, hash FROM audit ORDER BY seq DESC LIMIT 1";
@@ -36,6 +37,7 @@ pub(super) struct FleetRows<R> {
     pub(super) instances: Vec<R>,
     pub(super) ordinals: R,
     pub(super) balancing: R,
+    pub(super) limits: R,
 }
 
 /// The desired state, whole.
@@ -46,6 +48,7 @@ pub(super) fn fleet<R: Columns>(rows: &FleetRows<R>, store: &str) -> Result<Flee
         instances,
         ordinals,
         balancing,
+        limits,
     } = rows;
     Ok(Fleet {
         generation: unsigned(integer_of(cluster, "generation")?)?,
@@ -71,6 +74,8 @@ pub(super) fn fleet<R: Columns>(rows: &FleetRows<R>, store: &str) -> Result<Flee
             parameters: json(text(balancing, "parameters")?)?,
             generation: unsigned(integer_of(balancing, "generation")?)?,
         },
+        limits: json(text(limits, "document")?)?,
+        limits_generation: unsigned(integer_of(limits, "generation")?)?,
     })
 }
 

@@ -55,6 +55,7 @@ impl ControlStore for SqliteStore {
             instances: sqlx::query(select::INSTANCES).fetch_all(&mut *transaction).await?,
             ordinals: sqlx::query(select::ORDINALS).fetch_one(&mut *transaction).await?,
             balancing: sqlx::query(select::BALANCING).fetch_one(&mut *transaction).await?,
+            limits: sqlx::query(select::LIMITS).fetch_one(&mut *transaction).await?,
         };
         transaction.commit().await?;
         rows::fleet(&fleet, self.database.store_id())

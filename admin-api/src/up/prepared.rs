@@ -1,6 +1,6 @@
 //! What is checked and decided before anything is started, so that nothing is half started.
 
-use super::{Args, child::Program, leftovers, ports};
+use super::{Args, child::Program, leftovers, ports, protection::Protection};
 use crate::data::{CONTROL, DataFolder, Lock, write_secret};
 use crate::desired::{Edit, Fleet, Host};
 use crate::serve::{check_bus, check_listen};
@@ -28,6 +28,8 @@ pub(super) struct Prepared {
     fastchatd: PathBuf,
     database: Secret,
     agent_token: PathBuf,
+    /// How connections are protected.
+    pub(super) protection: Protection,
     _lock: Lock,
 }
 
@@ -51,13 +53,14 @@ impl Prepared {
         let store = store::open(database.expose()).await?;
         let prepared = prepare(args, &data, store.as_ref()).await;
         store.close().await;
-        let (host, agent_token) = prepared?;
+        let (host, agent_token, protection) = prepared?;
         Ok(Self {
             data,
             host,
             fastchatd,
             database,
             agent_token,
+            protection,
             _lock: lock,
         })
     }
@@ -67,13 +70,16 @@ impl Prepared {
         Ok(Program {
             what: "control plane",
             path: std::env::current_exe().context("can't find this program's own file")?,
-            args: vec![
+            args: [
                 "serve".into(),
                 "--data".into(),
                 self.data.path().into(),
                 "--listen".into(),
                 args.admin_listen.to_string().into(),
-            ],
+            ]
+            .into_iter()
+            .chain(self.protection.flags_of_control())
+            .collect(),
             // They may hold passwords: arguments are seen by every user of the machine.
             env: vec![("FASTCHAT_DATABASE", self.database.clone()), ("FASTCHAT_BUS", args.bus.clone())],
             log: self.data.process(CONTROL)?.join("log"),
@@ -85,18 +91,21 @@ impl Prepared {
         Ok(Program {
             what: "agent",
             path: self.fastchatd.clone(),
-            args: vec![
+            args: [
                 "agent".into(),
                 "--name".into(),
                 self.host.name.clone().into(),
                 "--control".into(),
-                format!("http://{}", args.admin_listen).into(),
+                format!("{}://{}", self.protection.scheme(), args.admin_listen).into(),
                 "--token-file".into(),
                 self.agent_token.clone().into(),
                 "--data".into(),
                 self.data.path().into(),
                 "--stop-children".into(),
-            ],
+            ]
+            .into_iter()
+            .chain(self.protection.flags_of_agent())
+            .collect(),
             env: Vec::new(),
             log: self.data.process(&self.host.name)?.join("log"),
         })
@@ -116,7 +125,8 @@ fn check_options(args: &Args) -> anyhow::Result<()> {
             faults.first().map_or("it is not known", |fault| fault.detail.as_str())
         );
     }
-    check_listen(args.admin_listen, false)?;
+    // Whether it may be plain is decided with the rest of the fleet.
+    check_listen(args.admin_listen, true)?;
     match args.balancer_listen {
         Some(listen) if listen.ip().is_unspecified() => {
             bail!("--balancer-listen: clients can't dial {listen}; give the address of this machine that they reach")
@@ -139,10 +149,11 @@ fn find_fastchatd(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Checks the ports, ends what an `up` that was killed left behind, and enrols this machine as a host.
-async fn prepare(args: &Args, data: &DataFolder, store: &dyn ControlStore) -> anyhow::Result<(Host, PathBuf)> {
+/// Makes certificates, checks the ports, ends what an `up` that was killed left behind, and enrols this machine as a host.
+async fn prepare(args: &Args, data: &DataFolder, store: &dyn ControlStore) -> anyhow::Result<(Host, PathBuf, Protection)> {
     let fleet = store.fleet().await?;
     let host = host(args, &fleet)?;
+    let protection = Protection::prepare(args, data, &host.address)?;
     let needed = ports::needed(&fleet, &host, args.admin_listen, args.servers)?;
     leftovers::end_supervisors(data, &host.name).await?;
     ports::check_free(&needed, data)?;
@@ -156,7 +167,7 @@ async fn prepare(args: &Args, data: &DataFolder, store: &dyn ControlStore) -> an
     }
     let token_file = data.process(&host.name)?.join("token");
     write_secret(&token_file, &process_token(&fleet.cluster.fleet_key, Role::Agent, &host.name))?;
-    Ok((host, token_file))
+    Ok((host, token_file, protection))
 }
 
 /// This machine: as it stands in the folder, with what the options say about new processes.

@@ -2,9 +2,9 @@
 
 use super::child::Pids;
 use super::fleet::Ready;
+use super::prepared::Prepared;
 use crate::cli::client::{CallError, Client};
 use crate::cli::output;
-use crate::data::DataFolder;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,11 +24,12 @@ impl Report {
     /// The control plane does not answer.
     pub(super) async fn gather(
         client: &Client,
-        data: &DataFolder,
+        prepared: &Prepared,
         admin: SocketAddr,
         supervised: &[(&str, &str, Pids)],
         ready: Ready,
     ) -> Result<Self, CallError> {
+        let protection = &prepared.protection;
         let targets: Vec<Value> = client.get("/v1/prometheus/targets").await?;
         let http = |role: &str, name: &str| {
             let of = |target: &&Value| target["labels"]["role"] == role && target["labels"]["server"] == name;
@@ -36,7 +37,10 @@ impl Report {
                 .iter()
                 .find(of)
                 .and_then(|target| target["targets"][0].as_str())
-                .map(|address| format!("http://{address}"))
+                .map(|address| {
+                    let scheme = if role == "control" { protection.scheme() } else { "http" };
+                    format!("{scheme}://{address}")
+                })
         };
         let process = |role: &str, name: &str, pid: Value| json!({"role": role, "name": name, "pid": pid, "http": http(role, name)});
         let name = |instance: &Value| instance["name"].as_str().unwrap_or_default().to_owned();
@@ -62,9 +66,10 @@ impl Report {
             .map(|server| json!({"name": server["name"], "address": server["address"], "pid": server["pid"]}));
         let line = json!({
             "ready": true,
-            "admin": format!("http://{admin}"),
+            "admin": format!("{}://{admin}", protection.scheme()),
             "balancer": ready.balancers.first().map(|balancer| balancer["address"].clone()),
-            "token_file": data.admin_token(),
+            "token_file": prepared.data.admin_token(),
+            "tls": protection.name().map(|name| json!({"name": name, "ca": protection.ca()})),
             "servers": servers.collect::<Vec<_>>(),
             "processes": processes,
         });
@@ -98,12 +103,18 @@ impl Report {
             .map(|server| format!("{} at {}", text(&server["name"]), text(&server["address"])))
             .collect();
         let me = std::env::args().next().unwrap_or_else(|| "fastchat-admin".to_owned());
-        let options = format!("--url {admin} --token-file {token}");
+        let (name, ca) = (&self.line["tls"]["name"], &self.line["tls"]["ca"]);
+        let trust = ca.as_str().map_or_else(String::new, |ca| format!(" --ca {ca}"));
+        let cacert = ca.as_str().map_or_else(String::new, |ca| format!("--cacert {ca} "));
+        let options = format!("--url {admin} --token-file {token}{trust}");
         // Where clients look by themselves there is no need to say it.
-        let at = match balancer.as_str() {
-            BALANCER_OF_CLIENTS => String::new(),
-            other => format!(" --balancer {other}"),
+        let mut at = match (balancer.as_str(), name.as_str(), ca.as_str()) {
+            // Somebody else's certificate has the fleet's name only.
+            (balancer, Some(name), None) => format!(" --balancer {name}:{} --tls", balancer.rsplit(':').next().unwrap_or_default()),
+            (BALANCER_OF_CLIENTS, ..) => String::new(),
+            (other, ..) => format!(" --balancer {other}"),
         };
+        at.push_str(&trust);
         let chat = client.map_or_else(String::new, |client| {
             format!(
                 "  {client} --profile alice register alice{at}
@@ -123,8 +134,8 @@ impl Report {
 Try next:
 
 {chat}  {me} servers list {options}
-  curl -H \"Authorization: Bearer $(cat {token})\" {admin}/v1/servers
-  curl -X PUT -H \"Authorization: Bearer $(cat {token})\" -H 'If-Match: *' --json '{{\"strategy\":\"round-robin\"}}' {admin}/v1/balancing
+  curl {cacert}-H \"Authorization: Bearer $(cat {token})\" {admin}/v1/servers
+  curl {cacert}-X PUT -H \"Authorization: Bearer $(cat {token})\" -H 'If-Match: *' --json '{{\"strategy\":\"round-robin\"}}' {admin}/v1/balancing
 
 Ctrl-C ends all of it; the same command continues it.",
             servers.join(", ")
@@ -167,6 +178,23 @@ mod tests {
             text.contains("fastchat --profile bob register bob --balancer 127.0.0.1:8201\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn who_has_to_trust_a_ca_is_told_which() {
+        let Report { mut line } = report("127.0.0.1:7101");
+        line["tls"] = json!({"name": "localhost", "ca": "/data/tls/ca.pem"});
+        let text = Report { line: line.clone() }.text(Some("fastchat"));
+        for part in [
+            "fastchat --profile bob register bob --ca /data/tls/ca.pem\n",
+            "curl --cacert /data/tls/ca.pem -H",
+            "--token-file /data/admin.token --ca /data/tls/ca.pem\n",
+        ] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+        line["tls"] = json!({"name": "chat.example.org", "ca": null});
+        let text = Report { line }.text(Some("fastchat"));
+        assert!(text.contains("register bob --balancer chat.example.org:7101 --tls\n"), "{text}");
     }
 
     #[test]

@@ -19,6 +19,13 @@ pub(crate) struct UpLine {
     pub(crate) token_file: PathBuf,
     pub(crate) servers: Vec<UpServer>,
     pub(crate) processes: Vec<UpProcess>,
+    pub(crate) tls: Option<UpTls>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpTls {
+    pub(crate) name: String,
+    pub(crate) ca: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]

@@ -13,7 +13,7 @@ const MESSAGES: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Registers a name through the balancer, and starts its session.
-async fn person(fleet: &Fleet, name: &str) -> (Session, AccountId) {
+pub(super) async fn person(fleet: &Fleet, name: &str) -> (Session, AccountId) {
     let config = Config::new(fleet.balancer()).expect("the balancer's address");
     let entered = enter(&config, Errand::default()).await.expect("a server");
     let registered = chat::register(&entered.connection, &registration(name), (&b"a sealed keyring"[..]).into()).await;
@@ -25,7 +25,7 @@ async fn person(fleet: &Fleet, name: &str) -> (Session, AccountId) {
 }
 
 /// The server that the session is on, once it has caught up.
-async fn caught_up(session: &mut Session) -> String {
+pub(super) async fn caught_up(session: &mut Session) -> String {
     let mut on = None;
     loop {
         match session.next().await.expect("the session lives") {

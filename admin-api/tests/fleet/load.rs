@@ -1,36 +1,13 @@
 //! `fastchat-load` against a real fleet: it measures, and `check` both proves and can fail.
 
-use super::harness::{Fleet, binary, signal};
-use serde_json::{Value, json};
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-    thread::JoinHandle,
-    time::Duration,
+use super::{
+    generator::{Running, figures, load},
+    harness::{Fleet, binary, signal, until},
 };
-
-/// The program, on a fleet and accounts that its runs share.
-fn load(fleet: &Fleet, accounts: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(binary("fastchat-load"));
-    command
-        .args(arguments.split_whitespace())
-        .args(["--json", "--balancer", fleet.balancer(), "--admin-url", &fleet.line.admin])
-        .arg("--token-file")
-        .arg(&fleet.line.token_file)
-        .arg("--accounts")
-        .arg(accounts)
-        .stdin(Stdio::null());
-    command
-}
-
-/// Its figures, and what it ended with.
-#[track_caller]
-fn figures(output: &Output) -> (Value, Option<i32>) {
-    let text = String::from_utf8_lossy(&output.stderr);
-    let figures = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("one JSON object: {e}\n{text}"));
-    (figures, output.status.code())
-}
+use fastchat_schema_testing::Server;
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use std::{process::Command, time::Duration};
 
 #[track_caller]
 fn assert_nothing_is_wrong(figures: &Value) {
@@ -89,24 +66,13 @@ fn check_survives_a_killed_server_and_convicts_a_doctored_record() {
     let fleet = Fleet::start();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let record = folder.path().join("record.json");
-    let mut check = load(
-        &fleet,
-        folder.path(),
-        "check --seconds 5 --conversations 4 --members 3 --rate 100 --progress",
-    );
-    let mut running = check
-        .arg("--record")
-        .arg(&record)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // A line of progress says that the members are in and send.
-    let stderr = wait_for_line(&mut running, "measuring   1 s");
+    let mut check = load(&fleet, folder.path(), "check --for 5 --conversations 4 --members 3 --rate 100");
+    check.arg("--record").arg(&record);
+    let mut running = Running::start(check, |_| ());
+    running.wait_until_it_measures();
     std::thread::sleep(Duration::from_secs(1));
     signal(fleet.line.servers[0].pid, "KILL");
-    let (figures_of_it, code) = figures(&running.wait_with_output().expect("it ends"));
-    stderr.join().expect("no panic");
+    let (figures_of_it, code) = running.wait();
     assert_nothing_is_wrong(&figures_of_it);
     assert_eq!((&figures_of_it["findings"], code), (&json!([]), Some(0)), "{figures_of_it}");
     assert!(
@@ -148,32 +114,52 @@ fn check_survives_a_killed_server_and_convicts_a_doctored_record() {
 fn an_interrupted_run_ends_with_the_figures_so_far() {
     let fleet = Fleet::start();
     let accounts = tempfile::tempdir().expect("a temporary folder");
-    let mut pairs = load(
-        &fleet,
-        accounts.path(),
-        "pairs --pairs 2 --window 2 --seconds 600 --warmup 0 --progress",
-    );
-    let mut running = pairs.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let stderr = wait_for_line(&mut running, "measuring   1 s");
-    signal(running.id(), "INT");
-    let (figures, code) = figures(&running.wait_with_output().expect("it ends"));
-    stderr.join().expect("no panic");
+    let pairs = load(&fleet, accounts.path(), "pairs --pairs 2 --window 2 --seconds 600 --warmup 0");
+    let mut running = Running::start(pairs, |_| ());
+    running.wait_until_it_measures();
+    running.interrupt();
+    let (figures, code) = running.wait();
     assert_eq!((&figures["interrupted"], code), (&json!(true), Some(0)), "{figures}");
     assert!(figures["delivered"].as_u64() > Some(0), "{figures}");
     assert_nothing_is_wrong(&figures);
 }
 
-/// Waits until it has written something on stderr; the rest is read by a thread.
-fn wait_for_line(running: &mut Child, text: &str) -> JoinHandle<()> {
-    let mut stderr = BufReader::new(running.stderr.take().expect("piped"));
-    let mut line = String::new();
-    while !line.contains(text) {
-        line.clear();
-        let read = stderr.read_line(&mut line).expect("text");
-        assert!(read > 0, "it ended before it said \"{text}\"");
-    }
-    // What it says later is of no interest, but somebody has to read it.
-    std::thread::spawn(move || _ = std::io::copy(&mut stderr, &mut std::io::sink()))
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_database_uses_is_counted_though_its_processes_come_and_go() {
+    let database = tokio::task::spawn_blocking(Server::start).await.unwrap();
+    let url = database.url("postgres");
+    let fleet = Fleet::start_with(&["--servers", "1", "--database", &url]);
+    let accounts = tempfile::tempdir().expect("a temporary folder");
+    let mut idle = load(&fleet, accounts.path(), "idle --connections 1 --seconds 600 --warmup 0");
+    idle.args(["--pid", &format!("database={}", database.pid())]);
+    let mut running = Running::start(idle, |_| ());
+    tokio::task::block_in_place(|| running.wait_until_it_measures());
+
+    // A connection is a process of PostgreSQL's, and ends with it.
+    let mut connection = PgConnection::connect(&url).await.expect("the database");
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    let counted: i64 = sqlx::query_scalar("SELECT count(*) FROM generate_series(1, 3000000)")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(counted, 3_000_000);
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let ticks: Vec<f64> = stat.split(' ').skip(13).take(2).map(|field| field.parse().unwrap()).collect();
+    let used = ticks.iter().sum::<f64>() / rustix::param::clock_ticks_per_second() as f64;
+    connection.close().await.expect("it is closed");
+    until("its process has ended", 10, async || {
+        (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(())
+    })
+    .await;
+
+    running.interrupt();
+    let (figures, code) = tokio::task::block_in_place(|| running.wait());
+    assert_eq!(code, Some(0), "{figures}");
+    let told = figures["cpu_s"]["database"].as_f64().expect("the database's CPU time");
+    assert!(used > 0.0 && told >= used, "{told} s were told, its process used {used} s");
 }
 
 fn list(value: &mut Value) -> &mut Vec<Value> {

@@ -28,6 +28,7 @@ mod clients_that_die;
 mod devices;
 mod machinery;
 mod members;
+mod online;
 mod secrecy;
 mod servers_that_die;
 mod settings;

@@ -9,7 +9,7 @@ use super::{
     state::Phase,
 };
 use crate::{
-    config::{self, Log},
+    config::{self, Log, Protection},
     shell::{Report, Shell},
 };
 use anyhow::Context;
@@ -33,9 +33,9 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The ledger can't be used.
-pub(crate) async fn run(shell: Shell, options: config::Agent, log: Log) -> anyhow::Result<()> {
+pub(crate) async fn run(shell: Shell, options: config::Agent, log: Log, protection: &Protection) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("can't tell where fastchatd is, to start instances with it")?;
-    let launcher = ProcessLauncher::new(program, options.data.clone(), log);
+    let launcher = ProcessLauncher::new(program, options.data.clone(), log, protection.flags());
     let (file, ledger) = LedgerFile::open(&options.data)?;
     let measures = Measures::register(&shell.registry)?;
     let agent = Agent {

@@ -20,7 +20,7 @@ pub(super) async fn run<F>(
     limits: Limits,
     shutdown: &CancellationToken,
     serve: impl Fn(TcpStream) -> F,
-    refuse: impl Fn(&TcpStream),
+    refuse: impl Fn(TcpStream),
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -35,7 +35,7 @@ pub(super) async fn run<F>(
                 Ok((stream, _)) if connections.len() < max => {
                     connections.spawn(serve(stream));
                 }
-                Ok((stream, _)) => refuse(&stream),
+                Ok((stream, _)) => refuse(stream),
                 Err(error) => pause(error).await,
             },
         }

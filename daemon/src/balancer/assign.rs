@@ -2,7 +2,8 @@
 //!
 //! A balancer has this one verb, and no `hello` before it.
 
-use super::{dispatcher::Dispatcher, failure, metrics::Metrics};
+use super::{admission::Visit, dispatcher::Dispatcher, failure, metrics::Metrics};
+use crate::limits::{Limit, Limited};
 use bytes::Bytes;
 use fastchat_wire::{
     Code, EncodeError, ErrorBody, Frame, FrameError, Kind, Op,
@@ -27,13 +28,13 @@ pub(super) enum Answer {
 ///
 /// # Errors
 /// The answer doesn't fit into a header: a fault of ours.
-pub(super) fn answer(dispatcher: &Dispatcher, metrics: &Metrics, frame: &Frame) -> Result<Answer, EncodeError> {
+pub(super) fn answer(dispatcher: &Dispatcher, metrics: &Metrics, visit: &Visit, frame: &Frame) -> Result<Answer, EncodeError> {
     let Kind::Request { op, id } = frame.head.kind else {
         return Ok(Answer::None);
     };
     let timer = metrics.assign_latency.start_timer();
     let outcome = match op {
-        Some(Op::Assign) => frame.parse().and_then(|request| assign(dispatcher, &request)),
+        Some(Op::Assign) => frame.parse().and_then(|request| assign(dispatcher, metrics, visit, &request)),
         Some(Op::Hello) => Err(ErrorBody::new(
             Code::BadRequest,
             "this is a balancer: send assign, then hello to the server that it names",
@@ -48,7 +49,11 @@ pub(super) fn answer(dispatcher: &Dispatcher, metrics: &Metrics, frame: &Frame) 
     match outcome {
         Ok(assigned) => encode_response(id, &assigned, &Block::none()).map(Answer::Reply),
         Err(error) => {
-            let closes = matches!(error.code, Code::BadFrame | Code::TooLarge);
+            let closes = match error.code {
+                Code::BadFrame | Code::TooLarge => true,
+                Code::RateLimited => visit.is_abused(metrics),
+                _ => false,
+            };
             let bytes = failure(metrics, Some(id), error)?;
             Ok(if closes { Answer::Refusal(bytes) } else { Answer::Reply(bytes) })
         }
@@ -68,11 +73,12 @@ pub(super) fn refusal(metrics: &Metrics, error: FrameError) -> Result<Bytes, Enc
 /// # Errors
 /// The answer doesn't fit into a header: a fault of ours.
 pub(super) fn no_place(metrics: &Metrics) -> Result<Bytes, EncodeError> {
-    let error = ErrorBody::retry_after(Code::Overloaded, "the balancer has too many connections: try again", 1_000);
+    let error = Limited::place(Limit::BalancerConnections).error(&metrics.limited);
     failure(metrics, None, error)
 }
 
-fn assign(dispatcher: &Dispatcher, request: &Assign) -> Result<Assigned, ErrorBody> {
+fn assign(dispatcher: &Dispatcher, metrics: &Metrics, visit: &Visit, request: &Assign) -> Result<Assigned, ErrorBody> {
+    let holder = visit.assign(metrics)?;
     if let Some(hint) = request.hint.as_ref().filter(|hint| hint.len() > HINT_BYTES_MAX) {
         return Err(ErrorBody::new(
             Code::BadRequest,
@@ -85,10 +91,14 @@ fn assign(dispatcher: &Dispatcher, request: &Assign) -> Result<Assigned, ErrorBo
             "this balancer does not pipe connections: send assign without proxy and dial the server",
         ));
     }
-    dispatcher.assign(request)
+    dispatcher.assign(request, holder)
 }
 
-fn failure(metrics: &Metrics, re: Option<u64>, error: ErrorBody) -> Result<Bytes, EncodeError> {
+/// A failed response, counted.
+///
+/// # Errors
+/// It doesn't fit into a header: a fault of ours.
+pub(super) fn failure(metrics: &Metrics, re: Option<u64>, error: ErrorBody) -> Result<Bytes, EncodeError> {
     metrics.assign_failures.with_label_values(&[error.code.as_str()]).inc();
     failure::encode(re, error)
 }

@@ -5,12 +5,14 @@
 //! loop here.
 
 use super::{
+    admission::{Admission, Visit},
     assign::{self, Answer},
     connection::Connection,
     dispatcher::Dispatcher,
     limits::Limits,
     metrics::Metrics,
 };
+use crate::net::door::Door;
 use bytes::BytesMut;
 use fastchat_wire::{EncodeError, FrameLimits};
 use std::{io, sync::Arc};
@@ -35,7 +37,9 @@ enum Next {
 #[derive(Clone)]
 pub(super) struct Clients {
     pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) admission: Arc<Admission>,
     pub(super) metrics: Metrics,
+    pub(super) door: Door,
     pub(super) limits: Limits,
     pub(super) shutdown: CancellationToken,
 }
@@ -43,25 +47,39 @@ pub(super) struct Clients {
 impl Clients {
     /// One connection's life.
     pub(super) async fn serve(self, stream: TcpStream) {
+        // Without an address it is gone already.
+        let Ok(peer) = stream.peer_addr() else { return };
+        let visit = match Arc::clone(&self.admission).enter(peer.ip(), &self.metrics) {
+            Ok(visit) => visit,
+            Err(error) => {
+                if let Ok(bytes) = assign::failure(&self.metrics, None, error) {
+                    self.door.refuse(stream, &bytes);
+                }
+                return;
+            }
+        };
         self.metrics.connections.inc();
         // The peer's faults are answered on the wire; how its socket ends is nobody's business but its own.
-        if let Err(error) = self.run(stream).await {
+        if let Err(error) = self.run(stream, &visit).await {
             tracing::debug!(%error, "a client's connection ended");
         }
         self.metrics.connections.dec();
     }
 
     /// Tells a client that there is no place for it.
-    pub(super) fn refuse(&self, stream: &TcpStream) {
+    pub(super) fn refuse(&self, stream: TcpStream) {
         if let Ok(bytes) = assign::no_place(&self.metrics) {
-            // A fresh socket's buffer takes it at once; there is no waiting for one that doesn't.
-            let _ = stream.try_write(&bytes);
+            self.door.refuse(stream, &bytes);
         }
     }
 
-    async fn run(&self, stream: TcpStream) -> io::Result<()> {
-        let mut connection = Connection::new(stream, FrameLimits::UNAUTHENTICATED)?;
+    async fn run(&self, stream: TcpStream, visit: &Visit) -> io::Result<()> {
         let mut quiet_since = Instant::now();
+        let entering = self.door.open(stream, self.limits.quiet);
+        let Some(stream) = self.shutdown.run_until_cancelled(entering).await.flatten() else {
+            return Ok(());
+        };
+        let mut connection = Connection::new(stream, FrameLimits::UNAUTHENTICATED);
         let mut frame_since = None;
         loop {
             let deadline = frame_since.map_or(quiet_since + self.limits.quiet, |since| since + self.limits.frame);
@@ -74,7 +92,7 @@ impl Clients {
                 return Ok(());
             }
             self.metrics.bytes_in.inc_by(read as u64);
-            match self.answer_all(&mut connection).await? {
+            match self.answer_all(&mut connection, visit).await? {
                 Next::Refuse(bytes) => {
                     self.metrics.bytes_out.inc_by(bytes.len() as u64);
                     connection.refuse(&bytes, self.limits.discard).await;
@@ -94,7 +112,7 @@ impl Clients {
     }
 
     /// Answers every complete frame that was read.
-    async fn answer_all(&self, connection: &mut Connection) -> io::Result<Next> {
+    async fn answer_all(&self, connection: &mut Connection, visit: &Visit) -> io::Result<Next> {
         let mut out = BytesMut::new();
         let mut any = false;
         let refusal = loop {
@@ -106,7 +124,7 @@ impl Clients {
                 Ok(Some(frame)) => {
                     any = true;
                     self.metrics.frames_in.inc();
-                    match assign::answer(&self.dispatcher, &self.metrics, &frame).map_err(ours)? {
+                    match assign::answer(&self.dispatcher, &self.metrics, visit, &frame).map_err(ours)? {
                         Answer::None => {}
                         Answer::Reply(bytes) => {
                             self.metrics.frames_out.inc();

@@ -1,12 +1,11 @@
 //! One connection: frames in, bytes out, and the end after a fault of framing.
 
+use crate::net::scratch::read_into;
+use bytes::BytesMut;
+use fastchat_tls::Stream;
 use fastchat_wire::{Deframer, Frame, FrameError, FrameLimits};
 use std::{io, time::Duration};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 /// Read at a time, at most: what a peer pipelines beyond waits in its socket.
 const READ_BYTES: usize = 8 << 10;
@@ -14,21 +13,17 @@ const READ_BYTES: usize = 8 << 10;
 /// A socket with its deframer.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     deframer: Deframer,
 }
 
 impl Connection {
-    /// Takes over an accepted socket.
-    ///
-    /// # Errors
-    /// The socket is gone already.
-    pub(super) fn new(stream: TcpStream, limits: FrameLimits) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        Ok(Self {
+    /// Takes over a connection.
+    pub(super) fn new(stream: Stream, limits: FrameLimits) -> Self {
+        Self {
             stream,
             deframer: Deframer::new(limits),
-        })
+        }
     }
 
     /// Reads what is there; 0 is the peer's end. Dropped half-way it loses nothing.
@@ -36,9 +31,8 @@ impl Connection {
     /// # Errors
     /// The socket failed.
     pub(super) async fn read(&mut self) -> io::Result<usize> {
-        let buffer = self.deframer.buffer_mut();
-        buffer.reserve(READ_BYTES);
-        (&mut self.stream).take(READ_BYTES as u64).read_buf(buffer).await
+        self.deframer.release();
+        read_into(&mut self.stream, self.deframer.buffer_mut(), READ_BYTES).await
     }
 
     /// The next frame of what was read.
@@ -59,7 +53,11 @@ impl Connection {
     /// # Errors
     /// The socket failed, or the peer did not read for `within`.
     pub(super) async fn write(&mut self, bytes: &[u8], within: Duration) -> io::Result<()> {
-        timeout(within, self.stream.write_all(bytes)).await?
+        timeout(within, async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        })
+        .await?
     }
 
     /// Says why, shuts the sending half down, discards input for at most
@@ -69,8 +67,10 @@ impl Connection {
         let _ = timeout(discard, async {
             self.stream.write_all(answer).await?;
             self.stream.shutdown().await?;
-            let mut waste = [0; 4 << 10];
-            while self.stream.read(&mut waste).await? > 0 {}
+            let mut waste = BytesMut::new();
+            while read_into(&mut self.stream, &mut waste, READ_BYTES).await? > 0 {
+                waste.clear();
+            }
             io::Result::Ok(())
         })
         .await;

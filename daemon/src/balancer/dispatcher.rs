@@ -11,12 +11,14 @@
 //! never held across an await, and tickets are signed and checked outside it.
 
 use super::{
+    admission::Holder,
     metrics::{Metrics, as_gauge},
     registry::{LinkId, Policy, Registry, Replaced, Reported},
     strategy::{self, Strategy},
 };
 use crate::{
     fleet_key::{self, FleetKey},
+    limits::{Limit, Limited},
     ticket::{self, Ticket},
 };
 use fastchat_wire::{
@@ -35,8 +37,6 @@ use tokio::{sync::watch, time::Instant};
 
 /// Without a server to give: when to ask again.
 const NO_SERVER_RETRY_MS: u64 = 500;
-/// Too many tickets are out: when to ask again.
-const OVERLOADED_RETRY_MS: u64 = 1_000;
 /// A reservation outlives its ticket by this: the load that says that it was used may still be on its way.
 const REPORT_GRACE_MS: u64 = LOAD_INTERVAL_MS;
 
@@ -140,10 +140,12 @@ impl Dispatcher {
     }
 
     /// Gives a client a server, with a ticket that reserves its place there.
+    /// Tickets count for their holder, where there is one.
     ///
     /// # Errors
-    /// `no-server`, or `overloaded` where too many tickets are out.
-    pub(super) fn assign(&self, request: &Assign) -> Result<Assigned, ErrorBody> {
+    /// `no-server`, `rate-limited` where too many tickets are out for the holder,
+    /// or `overloaded` where too many are out for all.
+    pub(super) fn assign(&self, request: &Assign, holder: Option<Holder>) -> Result<Assigned, ErrorBody> {
         let now = self.now();
         let mut inner = self.lock();
         let Inner {
@@ -155,11 +157,11 @@ impl Dispatcher {
         } = &mut *inner;
         let candidates = registry.candidates(now, request.move_id);
         if registry.outstanding() >= self.tickets_max {
-            return Err(ErrorBody::retry_after(
-                Code::Overloaded,
-                "too many tickets are out: ask again",
-                OVERLOADED_RETRY_MS,
-            ));
+            return Err(Limited::place(Limit::BalancerTickets).error(&self.metrics.limited));
+        }
+        let over = |holder: &Holder| holder.tickets_max > 0 && registry.held_by(holder.address) >= holder.tickets_max;
+        if holder.as_ref().is_some_and(over) {
+            return Err(Limited::place(Limit::AddressTickets).error(&self.metrics.limited));
         }
         let no_server = || ErrorBody::retry_after(Code::NoServer, "no server takes new clients now: ask again", NO_SERVER_RETRY_MS);
         let picked = strategy.pick(&candidates, request.hint.as_deref(), rng).ok_or_else(no_server)?;
@@ -170,6 +172,9 @@ impl Dispatcher {
             .reserve(picked, number, reserved_until, request.move_id)
             .ok_or_else(no_server)?;
         let (server, address) = (name.to_owned(), address.to_owned());
+        if let Some(holder) = holder {
+            registry.hold(number, holder.address);
+        }
         let key = inner.key.clone();
         self.count(&inner);
         drop(inner);

@@ -24,6 +24,8 @@ pub(super) struct Limits {
     pub(super) reserved_delay: Duration,
     /// Between two status reports.
     pub(super) report_interval: Duration,
+    /// Between two looks at the certificate's files.
+    pub(super) look: Duration,
     /// What is still being written at the end may take so long.
     pub(super) stop: Duration,
 }
@@ -40,6 +42,7 @@ impl Default for Limits {
             link_silence: Duration::from_millis(LINK_SILENCE_MS_MAX),
             reserved_delay: Duration::from_millis(LOAD_DELAY_MS_MAX),
             report_interval: Duration::from_millis(250),
+            look: Duration::from_secs(1),
             stop: Duration::from_secs(2),
         }
     }

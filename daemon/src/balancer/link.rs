@@ -10,6 +10,7 @@
 //! [`Attached`] that it holds detaches when it is dropped.
 
 use super::{connection::Connection, dispatcher::Dispatcher, failure, limits::Limits, registry::LinkId};
+use crate::net::door::Door;
 use bytes::Bytes;
 use fastchat_wire::{
     Code, Empty, EncodeError, ErrorBody, EventName, Frame, FrameLimits, Kind, Op, encode_event, encode_response,
@@ -38,6 +39,7 @@ const ADDRESS_BYTES_MAX: usize = 261;
 #[derive(Clone)]
 pub(super) struct Links {
     pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) door: Door,
     pub(super) limits: Limits,
     pub(super) shutdown: CancellationToken,
 }
@@ -92,10 +94,15 @@ impl Links {
     }
 
     async fn run(&self, stream: TcpStream) -> io::Result<()> {
-        let mut connection = Connection::new(stream, FRAME_LIMITS)?;
+        let opened = Instant::now();
+        let entering = self.door.open(stream, self.limits.link_silence);
+        let Some(stream) = self.shutdown.run_until_cancelled(entering).await.flatten() else {
+            return Ok(());
+        };
+        let mut connection = Connection::new(stream, FRAME_LIMITS);
         let mut attached: Option<Attached> = None;
         let mut changes = self.dispatcher.changes();
-        let mut heard = Instant::now();
+        let mut heard = opened;
         let mut telling = Telling {
             told: None,
             due: None,

@@ -1,5 +1,7 @@
 //! What the balancer counts.
 
+use crate::limits::Limit;
+use crate::net::door::DoorMetrics;
 use fastchat_wire::{
     Code,
     control::{BalancerServer, strategies::STRATEGIES},
@@ -12,9 +14,15 @@ const FAILURES: &[Code] = &[
     Code::TooLarge,
     Code::UnknownOp,
     Code::BadRequest,
+    Code::RateLimited,
     Code::Overloaded,
     Code::NoServer,
 ];
+
+/// Name of the clients' listener.
+pub(super) const CLIENTS: &str = "clients";
+/// Name of the servers' listener.
+pub(super) const LINKS: &str = "links";
 
 /// From 10 µs to 0.65 s.
 const LATENCY_BUCKETS_S: &[f64] = &[1e-5, 2e-5, 4e-5, 8e-5, 1.6e-4, 6.4e-4, 2.5e-3, 1e-2, 4e-2, 0.16, 0.65];
@@ -29,10 +37,12 @@ pub(super) struct Metrics {
     pub(super) bytes_out: IntCounter,
     pub(super) assigns: IntCounterVec,
     pub(super) assign_failures: IntCounterVec,
+    pub(super) limited: IntCounterVec,
     pub(super) assign_latency: Histogram,
     pub(super) tickets_redeemed: IntCounter,
     pub(super) tickets_expired: IntCounter,
     pub(super) generation: IntGauge,
+    pub(super) doors: DoorMetrics,
     strategy_info: IntGaugeVec,
     balancing_generation: IntGauge,
     servers: IntGauge,
@@ -77,6 +87,7 @@ impl Metrics {
             bytes_out: counter("fastchat_balancer_bytes_out_total", "Bytes written to clients")?,
             assigns: counters("fastchat_balancer_assigns_total", "Clients sent to each server", "server")?,
             assign_failures: counters("fastchat_balancer_assign_failures_total", "Clients answered with an error", "code")?,
+            limited: counters("fastchat_balancer_limited_total", "What clients were not given, by limit", "limit")?,
             assign_latency,
             strategy_info: gauges(
                 "fastchat_balancer_strategy_info",
@@ -97,9 +108,13 @@ impl Metrics {
             tickets_redeemed: counter("fastchat_balancer_tickets_redeemed_total", "Tickets that became connections")?,
             tickets_expired: counter("fastchat_balancer_tickets_expired_total", "Tickets that nobody used")?,
             generation: gauge("fastchat_balancer_generation", "Generation of the spec in force")?,
+            doors: DoorMetrics::register(registry, "balancer", &[CLIENTS, LINKS])?,
         };
         for code in FAILURES {
             metrics.assign_failures.with_label_values(&[code.as_str()]);
+        }
+        for limit in Limit::BALANCER {
+            metrics.limited.with_label_values(&[limit.as_str()]);
         }
         Ok(metrics)
     }

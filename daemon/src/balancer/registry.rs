@@ -36,6 +36,7 @@ mod expiring;
 mod tests;
 
 use super::strategy::{Candidate, ServerIndex};
+use crate::limits::AddressKey;
 use expiring::Expiring;
 use fastchat_wire::{MoveId, control::BalancerServer};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -123,6 +124,8 @@ impl Server {
 struct Reservation {
     server: ServerIndex,
     moving: Option<MoveId>,
+    /// Whose ticket it is, where that is counted.
+    holder: Option<AddressKey>,
 }
 
 #[derive(Debug)]
@@ -137,6 +140,8 @@ struct Move {
 pub(super) struct Registry {
     servers: BTreeMap<ServerIndex, Server>,
     reservations: Expiring<u64, Reservation>,
+    /// Tickets that are out, by holder; nobody is in it without one.
+    held: HashMap<AddressKey, u32>,
     moves: Expiring<MoveId, Move>,
     policy: Policy,
     servers_seen: u32,
@@ -225,8 +230,13 @@ impl Registry {
                 None => self.on_server(source, |source| source.placed += 1),
             }
         }
-        if let Some(replaced) = self.reservations.insert(number, Reservation { server, moving }, expires_at) {
-            self.on_server(replaced.server, |server| server.reserved -= 1);
+        let reservation = Reservation {
+            server,
+            moving,
+            holder: None,
+        };
+        if let Some(replaced) = self.reservations.insert(number, reservation, expires_at) {
+            self.give_back(&replaced);
         }
         self.assignments += 1;
         let server = self.servers.get_mut(&server)?;
@@ -235,12 +245,26 @@ impl Registry {
         Some((&server.name, &server.address))
     }
 
+    /// Counts a ticket that is out for whoever got it.
+    pub(super) fn hold(&mut self, number: u64, holder: AddressKey) {
+        if let Some(reservation) = self.reservations.get_mut(number)
+            && reservation.holder.replace(holder).is_none()
+        {
+            *self.held.entry(holder).or_default() += 1;
+        }
+    }
+
+    /// Tickets that are out for that holder.
+    pub(super) fn held_by(&self, holder: AddressKey) -> u32 {
+        self.held.get(&holder).copied().unwrap_or(0)
+    }
+
     /// Forgets what is over at `now`. True where a ticket was.
     pub(super) fn expire(&mut self, now: u64) -> bool {
         let expired = self.totals.expired;
         while let Some((number, reservation)) = self.reservations.pop_expired(now) {
             self.totals.expired += 1;
-            self.on_server(reservation.server, |server| server.reserved -= 1);
+            self.give_back(&reservation);
             self.announce_again(reservation.moving, number);
         }
         while let Some((_, known)) = self.moves.pop_expired(now) {
@@ -322,10 +346,12 @@ impl Registry {
         if self.reservations.get(number).is_none_or(|known| known.server != index) {
             return false;
         }
-        let moving = self.reservations.remove(number).and_then(|known| known.moving);
+        let Some(reservation) = self.reservations.remove(number) else {
+            return false;
+        };
         self.totals.redeemed += 1;
-        self.on_server(index, |server| server.reserved -= 1);
-        if let Some(known) = moving.and_then(|id| self.moves.remove(id)) {
+        self.give_back(&reservation);
+        if let Some(known) = reservation.moving.and_then(|id| self.moves.remove(id)) {
             self.forget(&known);
             if known.ticket == Some(number) {
                 self.on_server(known.source, |source| source.arrived.push_back(now + LEAVE_MS_MAX));
@@ -370,7 +396,20 @@ impl Registry {
     /// Gives up a ticket for a newer one of the same move.
     fn release(&mut self, number: u64) {
         if let Some(reservation) = self.reservations.remove(number) {
-            self.on_server(reservation.server, |server| server.reserved -= 1);
+            self.give_back(&reservation);
+        }
+    }
+
+    /// A ticket is out no more.
+    fn give_back(&mut self, reservation: &Reservation) {
+        self.on_server(reservation.server, |server| server.reserved -= 1);
+        if let Some(holder) = reservation.holder
+            && let Some(held) = self.held.get_mut(&holder)
+        {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(&holder);
+            }
         }
     }
 

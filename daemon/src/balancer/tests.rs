@@ -2,12 +2,14 @@
 //! control plane notice.
 
 mod clients;
+mod limits;
 mod links;
 mod peer;
 mod specs;
+mod tls;
 
 use super::*;
-use crate::{fleet_key::FleetKey, probes::Readiness};
+use crate::{fleet_key::FleetKey, net::transport::Transport, probes::Readiness};
 use fastchat_wire::{
     Secret32,
     control::{BalancerServer, Balancing},
@@ -38,6 +40,7 @@ fn balancer_spec(strategy: &str) -> BalancerSpec {
         ticket_ms: 10_000,
         excluded: Vec::new(),
         connections_max: BTreeMap::new(),
+        limits: fastchat_wire::control::Limits::default(),
     }
 }
 
@@ -76,6 +79,7 @@ fn shell(first: Arc<Spec>) -> (Shell, watch::Sender<Arc<Spec>>, watch::Receiver<
         shutdown: CancellationToken::new(),
         registry: prometheus::Registry::new(),
         readiness: Readiness::default(),
+        transport: Transport::default(),
     };
     (shell, specs, reports)
 }
@@ -95,8 +99,13 @@ impl Balancer {
     }
 
     async fn start_with(strategy: &str, limits: Limits) -> Self {
+        Self::start_protected(strategy, limits, Transport::default()).await
+    }
+
+    async fn start_protected(strategy: &str, limits: Limits, transport: Transport) -> Self {
         let part = balancer_spec(strategy);
-        let (shell, specs, reports) = shell(spec(1, part.clone()));
+        let (mut shell, specs, reports) = shell(spec(1, part.clone()));
+        shell.transport = transport;
         let listeners = Listeners {
             clients: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             links: TcpListener::bind("127.0.0.1:0").await.unwrap(),

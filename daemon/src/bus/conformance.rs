@@ -1,7 +1,14 @@
 //! What every bus does, as its users notice it: one suite, run on both.
 
 use super::{Bus, BusEvent, BusMetrics, LINK_SILENCE, Message, mesh::Mesh, message::BLOCK_BYTES_BY_VALUE_MAX, nats::Nats};
-use crate::{fleet_key::FleetKey, store::logs::Entry};
+use crate::{
+    fleet_key::FleetKey,
+    net::{
+        door::{Door, DoorMetrics},
+        transport::Transport,
+    },
+    store::logs::Entry,
+};
 use fastchat_wire::{
     EntryId, LogId, Secret32,
     control::{BusPlace, Peer},
@@ -62,7 +69,10 @@ impl Kind for OnMesh {
         let listener = until(async || TcpListener::bind(address).await.ok()).await;
         self.addresses.insert(name.into(), listener.local_addr().unwrap());
         let (metrics, shutdown) = (metrics(), CancellationToken::new());
-        let (bus, events) = Mesh::start(name.into(), key(), listener, metrics.clone(), shutdown.clone());
+        let transport = Transport::default();
+        let doors = DoorMetrics::register(&Registry::new(), "server", &["bus"]).unwrap();
+        let door = Door::new(transport.acceptor(), &doors, "bus");
+        let (bus, events) = Mesh::start(name.into(), key(), (listener, door), transport, metrics.clone(), shutdown.clone());
         Member {
             name: name.into(),
             bus,

@@ -21,7 +21,10 @@ mod incoming;
 mod outgoing;
 
 use super::{Bus, BusEvent, BusMetrics, EVENTS_QUEUE, Message};
-use crate::{fleet_key::FleetKey, net::outbox::Outbox};
+use crate::{
+    fleet_key::FleetKey,
+    net::{door::Door, outbox::Outbox, transport::Transport},
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fastchat_wire::control::Peer;
@@ -50,6 +53,8 @@ const GREETINGS_MAX: usize = 64;
 pub(crate) struct Mesh {
     name: String,
     key: FleetKey,
+    door: Door,
+    transport: Transport,
     metrics: BusMetrics,
     events: mpsc::Sender<BusEvent>,
     links: Mutex<HashMap<String, Link>>,
@@ -87,7 +92,8 @@ impl Mesh {
     pub(crate) fn start(
         name: String,
         key: FleetKey,
-        listener: TcpListener,
+        (listener, door): (TcpListener, Door),
+        transport: Transport,
         metrics: BusMetrics,
         shutdown: CancellationToken,
     ) -> (Arc<Self>, mpsc::Receiver<BusEvent>) {
@@ -96,6 +102,8 @@ impl Mesh {
         let mesh = Arc::new(Self {
             name,
             key,
+            door,
+            transport,
             metrics,
             events,
             links: Mutex::default(),

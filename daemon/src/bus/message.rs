@@ -4,7 +4,7 @@ use crate::store::logs::Entry;
 use bytes::Bytes;
 use fastchat_wire::{
     AccountId, DeviceId, EncodeError, EntryId, Frame, LogId,
-    chat::{mark::MarkEvent, remove_device::DeviceEvent},
+    chat::{mark::MarkEvent, remove_device::DeviceEvent, signal::SignalEvent},
     encode_private,
 };
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,21 @@ pub(crate) enum Message {
     /// A device came or went; tell these accounts.
     Device(DeviceEvent, Vec<AccountId>),
     /// Watermarks moved; tell the conversation's members.
-    Mark(MarkEvent),
+    Mark {
+        /// Whose, and how far.
+        mark: MarkEvent,
+        /// The roster version that it is for.
+        members_seq: u64,
+    },
+    /// Somebody's signal; tell the conversation's members.
+    Signal {
+        /// Whose, and where.
+        signal: SignalEvent,
+        /// The roster version that it is for.
+        members_seq: u64,
+        /// At most [`fastchat_wire::limits::SIGNAL_BYTES_MAX`].
+        block: Bytes,
+    },
 }
 
 /// The header on the wire; ids by the dozen are in the block, 16 bytes each.
@@ -142,6 +156,11 @@ enum Body {
     },
     Mark {
         mark: MarkEvent,
+        members_seq: u64,
+    },
+    Signal {
+        signal: SignalEvent,
+        members_seq: u64,
     },
 }
 
@@ -223,7 +242,24 @@ impl Message {
             Self::DeviceEnded(device) => (Body::DeviceEnded { device: *device }, Bytes::new()),
             Self::AccountEnded(account) => (Body::AccountEnded { account: *account }, Bytes::new()),
             Self::Device(device, to) => (Body::Device { device: device.clone() }, ids(to)),
-            Self::Mark(mark) => (Body::Mark { mark: mark.clone() }, Bytes::new()),
+            Self::Mark { mark, members_seq } => (
+                Body::Mark {
+                    mark: mark.clone(),
+                    members_seq: *members_seq,
+                },
+                Bytes::new(),
+            ),
+            Self::Signal {
+                signal,
+                members_seq,
+                block,
+            } => (
+                Body::Signal {
+                    signal: signal.clone(),
+                    members_seq: *members_seq,
+                },
+                block.clone(),
+            ),
         };
         encode_private(
             &Header {
@@ -290,7 +326,12 @@ impl Message {
             Body::DeviceEnded { device } => Self::DeviceEnded(device),
             Body::AccountEnded { account } => Self::AccountEnded(account),
             Body::Device { device } => Self::Device(device, accounts(&frame.block)?),
-            Body::Mark { mark } => Self::Mark(mark),
+            Body::Mark { mark, members_seq } => Self::Mark { mark, members_seq },
+            Body::Signal { signal, members_seq } => Self::Signal {
+                signal,
+                members_seq,
+                block: frame.block.clone(),
+            },
         })
     }
 }
@@ -360,6 +401,25 @@ mod tests {
             Message::SessionEnded([7; 16]),
             Message::DeviceEnded(DeviceId([8; 16])),
             Message::AccountEnded(account(9)),
+            Message::Mark {
+                mark: MarkEvent {
+                    conversation: LogId([1; 16]),
+                    account: account(2),
+                    delivered: Some(3),
+                    read: None,
+                },
+                members_seq: 4,
+            },
+            Message::Signal {
+                signal: SignalEvent {
+                    conversation: LogId([1; 16]),
+                    from: account(2),
+                    device: DeviceId([3; 16]),
+                    epoch: 4,
+                },
+                members_seq: 5,
+                block: "typing".into(),
+            },
         ] {
             assert_eq!(through(&message), message);
         }

@@ -1,6 +1,9 @@
 //! The command line.
 
-use super::{Layer, LogFormat, layer::LogLayer};
+use super::{
+    Layer, LogFormat,
+    layer::{LogLayer, TlsLayer},
+};
 use clap::{Args, Parser, Subcommand};
 use fastchat_wire::Secret;
 use fastchat_wire::control::Role;
@@ -30,6 +33,8 @@ OPTIONS, ENVIRONMENT, FILE
       token_file = \"/etc/fastchat/s1.token\"
       [log]
       level = \"info\"
+      [tls]
+      certificate = \"/etc/fastchat/tls/fleet.pem\"
 
   An empty variable counts as not set. A key that nobody knows is an error.
 
@@ -95,7 +100,7 @@ struct ProcessArgs {
     /// [env: FASTCHAT_NAME]
     #[arg(verbatim_doc_comment, long)]
     name: Option<String>,
-    /// Follow the spec of the control plane at this address, http://HOST:PORT
+    /// Follow the spec of the control plane at this address, http://HOST:PORT or https://HOST:PORT
     /// [env: FASTCHAT_CONTROL]
     #[arg(verbatim_doc_comment, long, value_name = "URL", conflicts_with = "spec")]
     control: Option<String>,
@@ -108,7 +113,34 @@ struct ProcessArgs {
     #[arg(verbatim_doc_comment, long, value_name = "FILE")]
     spec: Option<PathBuf>,
     #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
     log: LogArgs,
+}
+
+/// How the process's connections are protected.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
+struct TlsArgs {
+    /// Speak TLS 1.3, with the certificate in this PEM file (then those between it and the CA); a
+    /// new one in it is used at once. An agent hands this and the next ones to its instances
+    /// [env: FASTCHAT_TLS_CERTIFICATE]
+    #[arg(verbatim_doc_comment, long, value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+    /// PEM file of its private key, closed to other users [env: FASTCHAT_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// The fleet's name, which the certificates of all its processes have; the others are dialled
+    /// by their addresses and verified by this name [env: FASTCHAT_TLS_NAME]
+    #[arg(verbatim_doc_comment, long, value_name = "NAME")]
+    tls_name: Option<String>,
+    /// Trust the CA in this PEM file, and not those that this machine trusts [env: FASTCHAT_TLS_CA]
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// Listen and dial without TLS beyond this machine: on a network that you trust
+    /// [env: FASTCHAT_ALLOW_PLAINTEXT]
+    #[arg(verbatim_doc_comment, long)]
+    allow_plaintext: bool,
 }
 
 /// Options of `server` and `balancer`.
@@ -195,6 +227,13 @@ impl From<ProcessArgs> for Layer {
             control: args.control,
             token_file: args.token_file,
             spec: args.spec,
+            allow_plaintext: args.tls.allow_plaintext.then_some(true),
+            tls: TlsLayer {
+                certificate: args.tls.tls_certificate,
+                key: args.tls.tls_key,
+                name: args.tls.tls_name,
+                ca: args.tls.tls_ca,
+            },
             ..args.log.into()
         }
     }

@@ -32,8 +32,26 @@ pub(crate) struct Layer {
     pub(crate) stop_children: Option<bool>,
     /// URL of the database to migrate.
     pub(crate) database: Option<Secret>,
+    /// Be plain beyond this machine.
+    pub(crate) allow_plaintext: Option<bool>,
+    /// Certificates.
+    pub(crate) tls: TlsLayer,
     /// The log.
     pub(crate) log: LogLayer,
+}
+
+/// Section `tls`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TlsLayer {
+    /// File of the certificate chain.
+    pub(crate) certificate: Option<PathBuf>,
+    /// File of its private key.
+    pub(crate) key: Option<PathBuf>,
+    /// The fleet's name.
+    pub(crate) name: Option<String>,
+    /// File of the CA.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// Section `log`.
@@ -67,6 +85,13 @@ impl Layer {
             data: self.data.or(below.data),
             stop_children: self.stop_children.or(below.stop_children),
             database: self.database.or(below.database),
+            allow_plaintext: self.allow_plaintext.or(below.allow_plaintext),
+            tls: TlsLayer {
+                certificate: self.tls.certificate.or(below.tls.certificate),
+                key: self.tls.key.or(below.tls.key),
+                name: self.tls.name.or(below.tls.name),
+                ca: self.tls.ca.or(below.tls.ca),
+            },
             log: LogLayer {
                 format: self.log.format.or(below.log.format),
                 level: self.log.level.or(below.log.level),
@@ -108,7 +133,8 @@ impl Layer {
                 reason: "it isn't UTF-8".into(),
             }),
         };
-        let (stop_children, format) = ("FASTCHAT_STOP_CHILDREN", "FASTCHAT_LOG_FORMAT");
+        let flag = |key| parsed(key, text(key)?, |value| value.parse().map_err(|_| "give true or false".to_owned()));
+        let format = "FASTCHAT_LOG_FORMAT";
         Ok(Self {
             config: path("FASTCHAT_CONFIG"),
             name: text("FASTCHAT_NAME")?,
@@ -117,10 +143,15 @@ impl Layer {
             spec: path("FASTCHAT_SPEC"),
             state: path("FASTCHAT_STATE"),
             data: path("FASTCHAT_DATA"),
-            stop_children: parsed(stop_children, text(stop_children)?, |value| {
-                value.parse().map_err(|_| "give true or false".to_owned())
-            })?,
+            stop_children: flag("FASTCHAT_STOP_CHILDREN")?,
             database: text("FASTCHAT_DATABASE")?.map(Secret::new),
+            allow_plaintext: flag("FASTCHAT_ALLOW_PLAINTEXT")?,
+            tls: TlsLayer {
+                certificate: path("FASTCHAT_TLS_CERTIFICATE"),
+                key: path("FASTCHAT_TLS_KEY"),
+                name: text("FASTCHAT_TLS_NAME")?,
+                ca: path("FASTCHAT_TLS_CA"),
+            },
             log: LogLayer {
                 format: parsed(format, text(format)?, |value| {
                     LogFormat::from_str(value, false).map_err(|_| "give text or json".to_owned())

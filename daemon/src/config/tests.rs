@@ -25,8 +25,9 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 
 #[test]
 fn a_flag_beats_the_environment_beats_the_file() {
-    let (_folder, path) =
-        file("name = 'file'\ncontrol = 'http://file:1'\ntoken_file = '/file'\nstate = '/file'\n[log]\nlevel = 'warn'\nformat = 'json'");
+    let (_folder, path) = file(
+        "name = 'file'\ncontrol = 'http://127.0.0.9:1'\ntoken_file = '/file'\nstate = '/file'\n[log]\nlevel = 'warn'\nformat = 'json'",
+    );
     let environment = [
         ("FASTCHAT_NAME", "env"),
         ("FASTCHAT_STATE", "/env"),
@@ -38,7 +39,7 @@ fn a_flag_beats_the_environment_beats_the_file() {
     assert_eq!(got.log.level, "debug");
     assert_eq!(got.log.format, LogFormat::Json);
     let control = Source::Control {
-        url: "http://file:1".into(),
+        url: "http://127.0.0.9:1".into(),
         token_file: "/file".into(),
     };
     assert_eq!(got.source, control);
@@ -53,10 +54,10 @@ fn the_file_may_be_named_by_the_environment() {
 
 #[test]
 fn the_source_of_the_spec_is_one_decision() {
-    let (_folder, path) = file("control = 'http://file:1'\ntoken_file = '/file'");
+    let (_folder, path) = file("control = 'http://127.0.0.9:1'\ntoken_file = '/file'");
     let got = process(load(&format!("fastchatd server --config {path} --name s1 --spec /s1.json"), &[]).unwrap());
     assert_eq!(got.source, Source::File("/s1.json".into()));
-    let both = [("FASTCHAT_CONTROL", "http://a:1"), ("FASTCHAT_SPEC", "/s1.json")];
+    let both = [("FASTCHAT_CONTROL", "http://localhost:1"), ("FASTCHAT_SPEC", "/s1.json")];
     assert_eq!(load("fastchatd server --name s1", &both), Err(ConfigError::TwoSources));
 }
 
@@ -91,11 +92,36 @@ fn whatever_is_wrong_is_named() {
         &[],
         "--control (with --token-file) or --spec is missing",
     );
-    wrong("fastchatd server --name s1 --control http://a:1", &[], "--token-file is missing");
+    wrong("fastchatd server --name s1 --control https://a:1", &[], "--token-file is missing");
     wrong(
-        "fastchatd server --name s1 --control https://a:1 --token-file x",
+        "fastchatd server --name s1 --control ftp://a:1 --token-file x",
         &[],
         "give http://HOST:PORT",
+    );
+    wrong(
+        "fastchatd server --name s1 --control http://a:1 --token-file x",
+        &[],
+        "--allow-plaintext on a network that you trust",
+    );
+    wrong(
+        "fastchatd server --name s1 --spec x --tls-key k",
+        &[],
+        "--tls-certificate is missing",
+    );
+    wrong(
+        "fastchatd server --name s1 --spec x --tls-certificate c",
+        &[],
+        "--tls-key is missing",
+    );
+    wrong(
+        "fastchatd server --name s1 --spec x --tls-certificate c --tls-key k",
+        &[],
+        "--tls-name is missing",
+    );
+    wrong(
+        "fastchatd server --name s1 --spec x --tls-certificate c --tls-key k",
+        &[("FASTCHAT_TLS_NAME", "not a name")],
+        "--tls-name can't be",
     );
     wrong("fastchatd server --name ../s1 --spec x", &[], "--name can't be");
     wrong(
@@ -119,6 +145,34 @@ fn whatever_is_wrong_is_named() {
     wrong(&format!("fastchatd server --config {path}"), &[], "line 2: unknown field `speck`");
     let (_folder, path) = file("name = 's1'\nstop_children = 'x'");
     wrong(&format!("fastchatd server --config {path}"), &[], "line 2: ");
+}
+
+#[test]
+fn what_an_agent_is_told_of_tls_its_instances_are_told_too() {
+    let (_folder, path) = file(
+        "name = 'h1'\nspec = '/h1.json'\nallow_plaintext = true\n[tls]\ncertificate = '/c.pem'\nkey = '/k.pem'\nname = 'file.example.org'",
+    );
+    let agent = process(
+        load(
+            &format!("fastchatd agent --config {path} --tls-ca /ca.pem"),
+            &[("FASTCHAT_TLS_NAME", "chat.example.org")],
+        )
+        .unwrap(),
+    );
+    let flags: Vec<_> = agent
+        .protection
+        .flags()
+        .into_iter()
+        .map(|flag| flag.into_string().unwrap())
+        .collect();
+    let line = format!("fastchatd server --name s1 --spec /s1.json {}", flags.join(" "));
+    let server = process(load(&line, &[]).unwrap());
+    assert_eq!(server.protection, agent.protection);
+    assert_eq!(server.protection.tls.unwrap().name, "chat.example.org");
+    assert_eq!(
+        process(load("fastchatd server --name s1 --spec x", &[]).unwrap()).protection,
+        Protection::default()
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Frames out of a socket, each within its time.
 
+use super::scratch::{READ_BYTES, read_into};
 use fastchat_wire::{Deframer, Frame, FrameError, FrameLimits};
 use prometheus::IntCounter;
 use std::{io, time::Duration};
@@ -35,9 +36,6 @@ pub(crate) enum ReadError {
     #[error(transparent)]
     Io(#[from] io::Error),
 }
-
-/// Room that a read is given.
-const READ_BYTES: usize = 8 << 10;
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// A reader at the start of a stream; `bytes_in` counts what it reads.
@@ -79,6 +77,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             }
             if !self.deframer.is_mid_frame() {
                 self.began = None;
+                self.deframer.release();
             } else if self.began.is_none() {
                 self.began = Some(Instant::now());
             }
@@ -87,14 +86,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             {
                 return Ok(None);
             }
-            let buffer = self.deframer.buffer_mut();
-            buffer.reserve(READ_BYTES);
-            let read = self.socket.read_buf(buffer);
             let n = match self.began {
-                Some(began) => timeout_at(began + self.frame_time_max, read)
+                Some(began) => timeout_at(began + self.frame_time_max, self.read())
                     .await
                     .map_err(|_| ReadError::TooSlow)??,
-                None => read.await?,
+                None => self.read().await?,
             };
             self.bytes_in.inc_by(n as u64);
             if n == 0 {
@@ -104,6 +100,20 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                     ReadError::Closed
                 });
             }
+        }
+    }
+
+    /// What follows of a block that is longer than a read is read where it
+    /// belongs; everything else without a buffer that would have to be kept while
+    /// nothing comes.
+    async fn read(&mut self) -> io::Result<usize> {
+        let is_long = self.deframer.awaited_block_bytes().is_some_and(|bytes| bytes > READ_BYTES);
+        let buffer = self.deframer.buffer_mut();
+        if is_long && buffer.len() >= READ_BYTES {
+            buffer.reserve(READ_BYTES);
+            self.socket.read_buf(buffer).await
+        } else {
+            read_into(&mut self.socket, buffer, READ_BYTES).await
         }
     }
 

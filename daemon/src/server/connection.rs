@@ -11,6 +11,7 @@
 
 use super::{
     Server,
+    admission::{Entry, Meter},
     appender::Source,
     context::Identity,
     dispatch,
@@ -20,6 +21,7 @@ use super::{
     session::{Admitted, Session},
 };
 use crate::{
+    limits::Limit,
     net::{
         farewell,
         outbox::{Outbox, Outgoing},
@@ -27,14 +29,12 @@ use crate::{
     },
     store::Denied,
 };
-use fastchat_wire::{Block, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event};
+use fastchat_tls::{ReadHalf, WriteHalf};
+use fastchat_wire::{Block, Code, Frame, FrameLimits, Kind, Op, chat::behind::Behind, encode_event};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout, timeout_at},
 };
@@ -57,10 +57,11 @@ const COUNTED_BYTES_MIN: usize = 8 << 10;
 pub(super) struct Connection {
     server: Arc<Server>,
     id: ConnectionId,
-    reader: FrameReader<OwnedReadHalf>,
+    reader: FrameReader<ReadHalf>,
     outbox: Arc<Outbox>,
     place: Place,
     source: Arc<Source>,
+    meter: Meter,
     /// Room for blocks that wait for their commit.
     appending: Arc<Semaphore>,
     /// Ends this connection.
@@ -84,6 +85,7 @@ impl Drop for Place {
         if let Session::Ready(identity) = self.session
             && self.server.hub.detach(identity.account, self.id)
         {
+            self.server.peers.unwatch(identity.account);
             self.server.peers.changed(identity.account);
         }
         if self.session != Session::AwaitingHello {
@@ -94,12 +96,15 @@ impl Drop for Place {
 }
 
 /// Serves a connection until its end.
-pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: ConnectionId, end: CancellationToken) {
+pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, entry: Entry, id: ConnectionId, end: CancellationToken) {
     server.metrics.accepted.inc();
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "a socket without TCP_NODELAY");
-    }
-    let (read_half, write_half) = socket.into_split();
+    let opened = Instant::now();
+    let entering = server.door.open(socket, server.limits.sign_in);
+    let Some(stream) = end.run_until_cancelled(entering).await.flatten() else {
+        server.metrics.closed.with_label_values(&[Closed::Handshake.as_str()]).inc();
+        return;
+    };
+    let (read_half, write_half) = stream.into_split();
     let outbox = Arc::new(Outbox::default());
     let reader = FrameReader::new(
         read_half,
@@ -122,9 +127,10 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
             closed: Closed::Error,
         },
         source,
+        meter: Meter::new(Arc::clone(&server.admission), entry),
         appending: Arc::new(Semaphore::new(APPENDING_KIB_MAX as usize)),
         end: end.clone(),
-        opened: Instant::now(),
+        opened,
         unknown_presence: None,
         outbox: Arc::clone(&outbox),
         server: Arc::clone(&server),
@@ -168,13 +174,13 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, id: Connection
     let flushed = timeout(FLUSH, rest).await.is_ok();
     outbox.close();
     // Unread input would reset the connection, and with it what was just written.
-    if flushed && matches!(closed, Closed::BadFrame | Closed::Ended) {
+    if flushed && matches!(closed, Closed::BadFrame | Closed::Limited | Closed::Ended) {
         farewell::discard(reader.into_socket()).await;
     }
 }
 
 /// Writes what the outbox gives until it is closed; then shuts the sending half.
-async fn write(server: &Server, outbox: &Outbox, mut socket: OwnedWriteHalf) -> Closed {
+async fn write(server: &Server, outbox: &Outbox, mut socket: WriteHalf) -> Closed {
     loop {
         let frames = match outbox.take(WRITE_BYTES).await {
             Outgoing::Frames(frames) => frames,
@@ -188,8 +194,21 @@ async fn write(server: &Server, outbox: &Outbox, mut socket: OwnedWriteHalf) -> 
                 return Closed::Peer;
             }
         };
-        for slice in frames.concat().chunks(WRITE_BYTES) {
-            match timeout(WRITE_STALL, socket.write_all(slice)).await {
+        // One frame is written where it lies; several go out together.
+        let together;
+        let bytes = match frames.as_slice() {
+            [alone] => alone,
+            several => {
+                together = several.concat();
+                &together[..]
+            }
+        };
+        for slice in bytes.chunks(WRITE_BYTES) {
+            let written = async {
+                socket.write_all(slice).await?;
+                socket.flush().await
+            };
+            match timeout(WRITE_STALL, written).await {
                 Ok(Ok(())) => server.metrics.bytes_out.inc_by(slice.len() as u64),
                 Ok(Err(_)) => return Closed::Error,
                 Err(_) => return Closed::Slow,
@@ -206,7 +225,10 @@ impl Connection {
         loop {
             let next = async {
                 self.outbox.has_room().await;
-                self.next_frame().await
+                let (frame, room) = self.next_frame().await?;
+                let account = self.place.session.account();
+                self.meter.frame(2 + frame.header.len() + frame.block.len(), account).await;
+                Ok((frame, room))
             };
             let (frame, room) = match end.run_until_cancelled(next).await {
                 None => return Closed::Ended,
@@ -223,10 +245,11 @@ impl Connection {
                     .inc();
                 if let Err(refusal) = self.serve_request(op, Call { id, frame }, room).await {
                     self.server.metrics.errors.with_label_values(&[refusal.error.code.as_str()]).inc();
-                    let broken = refusal.error.code == fastchat_wire::Code::BadFrame;
                     self.outbox.answer(refusal.encode(Some(id)));
-                    if broken {
-                        return Closed::BadFrame;
+                    match refusal.error.code {
+                        Code::BadFrame => return Closed::BadFrame,
+                        Code::RateLimited if self.meter.is_abused() => return Closed::Limited,
+                        _ => {}
                     }
                 }
             }
@@ -245,10 +268,14 @@ impl Connection {
             Ok(Some(frame)) => Ok(Some(frame)),
             Ok(None) => {
                 // First come, first served: the oldest partial frames have their room and go on.
-                let kib = self.reader.awaited_block_bytes().unwrap_or(0).div_ceil(1_024);
-                let wanted = u32::try_from(kib).unwrap_or(u32::MAX);
+                let bytes = self.reader.awaited_block_bytes().unwrap_or(0);
                 let pause = Instant::now();
-                room = Arc::clone(&self.server.partial_blocks).acquire_many_owned(wanted).await.ok();
+                let blocks = &self.server.admission.blocks;
+                room = blocks.try_take(bytes);
+                if room.is_none() {
+                    self.server.admission.count(Limit::ServerBlocks);
+                    room = blocks.take(bytes).await;
+                }
                 self.reader.paused(pause.elapsed());
                 if signing_in {
                     let rest = timeout_at(sign_in + pause.elapsed(), self.reader.next(None)).await;
@@ -275,22 +302,33 @@ impl Connection {
 
     async fn serve_request(&mut self, op: Option<Op>, call: Call, room: Option<OwnedSemaphorePermit>) -> Result<(), Refusal> {
         let server = Arc::clone(&self.server);
-        let answer = match self.place.session.admit(op)? {
+        let admitted = self.place.session.admit(op)?;
+        let allowed = self.meter.request(&admitted);
+        if !matches!(admitted, Admitted::Serve(Op::Append, _)) {
+            allowed.clone()?;
+        }
+        // Boxed where it isn't the hot path: the largest of these would be a part of
+        // every connection's task, also while it waits.
+        let answer = match admitted {
             Admitted::Hello => {
                 let answer = super::handlers::hello::handle(&server, &call)?;
                 self.place.session = Session::SigningIn;
                 answer
             }
             Admitted::SignIn(op) => {
-                let (identity, answer) = dispatch::sign_in(&server, op, &call).await?;
-                self.sign_on(identity).await?;
+                let (identity, answer) = Box::pin(dispatch::sign_in(&server, op, &call)).await?;
+                Box::pin(self.sign_on(identity)).await?;
                 answer
             }
-            Admitted::Open(op) => dispatch::open(&server, op, &call).await?,
+            Admitted::Open(op) => Box::pin(dispatch::open(&server, op, &call)).await?,
             Admitted::Serve(Op::Append, identity) => {
                 let kib = u32::try_from(call.frame.block.len() / 1_024 + 1)
                     .unwrap_or(u32::MAX)
                     .min(APPENDING_KIB_MAX);
+                // A refusal of it holds up the later ones to its log.
+                if let Err(refusal) = allowed {
+                    return Err(super::handlers::append::refuse(&call, &self.source, refusal));
+                }
                 let waiting = Arc::clone(&self.appending)
                     .acquire_many_owned(kib)
                     .await
@@ -299,16 +337,16 @@ impl Connection {
             }
             Admitted::Serve(op @ (Op::Fetch | Op::Conversations), identity) => {
                 if let Some(change) = self.unknown_presence.take() {
-                    server.peers.known(change).await;
+                    Box::pin(server.peers.known(change)).await;
                 }
-                dispatch::serve(&server, op, &identity, &call, self.id).await?
+                Box::pin(dispatch::serve(&server, op, &identity, &call, self.id)).await?
             }
             Admitted::Serve(Op::Logout, identity) => {
-                let answer = dispatch::serve(&server, Op::Logout, &identity, &call, self.id).await?;
+                let answer = Box::pin(dispatch::serve(&server, Op::Logout, &identity, &call, self.id)).await?;
                 self.end.cancel();
                 answer
             }
-            Admitted::Serve(op, identity) => dispatch::serve(&server, op, &identity, &call, self.id).await?,
+            Admitted::Serve(op, identity) => Box::pin(dispatch::serve(&server, op, &identity, &call, self.id)).await?,
         };
         for frame in answer {
             self.outbox.answer(frame);
@@ -326,8 +364,10 @@ impl Connection {
             outbox: Arc::clone(&self.outbox),
             end: self.end.clone(),
         };
+        self.meter.signed_in();
         let server = &self.server;
-        server.hub.attach(Arc::new(online));
+        let ended = server.hub.attach(Arc::new(online), server.admission.account_connections_max());
+        (0..ended).for_each(|_| server.admission.count(Limit::AccountConnections));
         // Also where the account was online already: whether that was told yet, nobody here knows.
         self.unknown_presence = Some(server.peers.changed(identity.account));
         // A session that ended before the hub had it was not told its end.

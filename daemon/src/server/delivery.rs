@@ -3,13 +3,23 @@
 //! A few shards, a log always on the same one; each is one task that owns its
 //! logs' [`Feed`]s and rosters, so that no lock is held across a read.
 
+mod hint;
 mod shard;
 
 pub(crate) use shard::event;
 
-use super::{feed::Doorbell, hub::Hub, metrics::ServerMetrics, peers::Peers};
+use super::{
+    feed::Doorbell,
+    hub::{ConnectionId, Hub},
+    metrics::ServerMetrics,
+    peers::Peers,
+};
 use crate::store::{Store, logs::Membership};
-use fastchat_wire::{AccountId, LogId, chat::mark::MarkEvent};
+use bytes::Bytes;
+use fastchat_wire::{
+    AccountId, EventName, LogId,
+    chat::{mark::MarkEvent, signal::SignalEvent},
+};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -26,6 +36,39 @@ pub(crate) enum Origin {
     Elsewhere,
 }
 
+/// What a conversation's members are told and no log keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// Somebody's watermarks moved.
+    Mark(MarkEvent),
+    /// Somebody's signal.
+    Signal {
+        /// Whose, and where.
+        signal: SignalEvent,
+        /// Sealed.
+        block: Bytes,
+        /// The connection that sent it, where that is here: it knows.
+        sender: Option<ConnectionId>,
+    },
+}
+
+impl Hint {
+    fn conversation(&self) -> LogId {
+        match self {
+            Self::Mark(mark) => mark.conversation,
+            Self::Signal { signal, .. } => signal.conversation,
+        }
+    }
+
+    /// The event that tells it.
+    fn event(&self) -> EventName {
+        match self {
+            Self::Mark(_) => EventName::Mark,
+            Self::Signal { .. } => EventName::Signal,
+        }
+    }
+}
+
 /// What a shard is asked.
 #[derive(Debug)]
 enum Command {
@@ -38,8 +81,9 @@ enum Command {
     Activate(AccountId, Vec<(LogId, u64)>),
     Joined(Vec<Membership>),
     Verify,
-    Mark {
-        mark: MarkEvent,
+    Hint {
+        hint: Hint,
+        members_seq: u64,
         origin: Origin,
     },
 }
@@ -155,8 +199,10 @@ impl Delivery {
         }
     }
 
-    /// Watermarks moved.
-    pub(crate) async fn mark(&self, mark: MarkEvent, origin: Origin) {
-        self.tell(self.shard(mark.conversation), Command::Mark { mark, origin }).await;
+    /// The members by that version of the roster, or a later one, are told something that no log keeps.
+    pub(crate) async fn hint(&self, hint: Hint, members_seq: u64, origin: Origin) {
+        let shard = self.shard(hint.conversation());
+        let command = Command::Hint { hint, members_seq, origin };
+        self.tell(shard, command).await;
     }
 }

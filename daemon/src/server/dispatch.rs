@@ -46,7 +46,7 @@ pub(super) async fn serve(server: &Server, op: Op, who: &Identity, call: &Call, 
     let context = &server.context;
     match op {
         Op::Create => handlers::create::handle(server, who, call).await,
-        Op::Conversations => handlers::conversations::handle(server, who, call).await,
+        Op::Conversations => handlers::conversations::handle(server, who, call, connection).await,
         Op::Members => handlers::members::handle(server, who, call).await,
         Op::Commit => handlers::commit::handle(server, who, call, connection).await,
         Op::Fetch => handlers::fetch::handle(server, who, call).await,
@@ -55,6 +55,7 @@ pub(super) async fn serve(server: &Server, op: Op, who: &Identity, call: &Call, 
         Op::Grant => handlers::grant::handle(server, who, call).await,
         Op::Leave => handlers::leave::handle(server, who, call).await,
         Op::Mark => handlers::mark::handle(server, who, call).await,
+        Op::Signal => handlers::signal::handle(server, who, call, connection).await,
         Op::Logout => handlers::logout::handle(context, who, call).await,
         Op::ChangePassword => handlers::change_password::handle(context, who, call).await,
         Op::Lookup => handlers::lookup::handle(context, who, call).await,
@@ -69,7 +70,7 @@ pub(super) async fn serve(server: &Server, op: Op, who: &Identity, call: &Call, 
         // The session admits none of the others here.
         _ => Err(Refusal::new(
             Code::UnknownOp,
-            format!("this server does not serve {} yet", op.as_str()),
+            format!("a chat server does not serve {}", op.as_str()),
         )),
     }
 }

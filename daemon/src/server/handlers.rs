@@ -32,6 +32,7 @@ pub(crate) mod register;
 pub(crate) mod remove_device;
 pub(crate) mod resume;
 pub(crate) mod set_credential;
+pub(crate) mod signal;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trim;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use fastchat_wire::{AccountId, DeviceId};
 use std::{
     collections::HashMap,
+    ops::AddAssign,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,13 @@ pub(crate) struct Pushed {
     pub(crate) queued: u64,
     /// Dropped: that connection is behind.
     pub(crate) dropped: u64,
+}
+
+impl AddAssign for Pushed {
+    fn add_assign(&mut self, more: Self) {
+        self.queued += more.queued;
+        self.dropped += more.dropped;
+    }
 }
 
 /// Whose connections are to end.
@@ -68,10 +76,19 @@ impl Hub {
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection signed in.
-    pub(crate) fn attach(&self, online: Arc<Online>) {
+    /// A connection signed in. Beyond `most` of one account (0 is no limit) the
+    /// oldest are ended: how many.
+    pub(crate) fn attach(&self, online: Arc<Online>, most: u32) -> usize {
         let mut shard = self.shard(online.identity.account);
-        shard.entry(online.identity.account).or_default().push(online);
+        let connections = shard.entry(online.identity.account).or_default();
+        connections.push(online);
+        let living = || connections.iter().filter(|online| !online.end.is_cancelled());
+        let surplus = match usize::try_from(most) {
+            Ok(most) if most > 0 => living().count().saturating_sub(most),
+            _ => 0,
+        };
+        living().take(surplus).for_each(|oldest| oldest.end.cancel());
+        surplus
     }
 
     /// A connection ended or logged out; true where it was the last of its account.

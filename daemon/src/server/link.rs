@@ -3,8 +3,12 @@
 use super::load::{LoadMeter, TOLD_PER_LOAD_MAX};
 use crate::{
     fleet_key::FleetKey,
-    net::reader::{FrameReader, ReadError},
+    net::{
+        reader::{FrameReader, ReadError},
+        transport::Transport,
+    },
 };
+use fastchat_tls::{ReadHalf, WriteHalf};
 use fastchat_wire::{
     Block, FrameLimits,
     control::Peer,
@@ -16,10 +20,6 @@ use prometheus::IntCounter;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -46,11 +46,11 @@ impl Introduction {
 }
 
 /// Keeps the link until it is aborted.
-pub(super) async fn run(introduction: Introduction, balancer: Peer, load: Arc<LoadMeter>) {
+pub(super) async fn run(introduction: Introduction, transport: Transport, balancer: Peer, load: Arc<LoadMeter>) {
     let mut wait = DIAL_WAIT.0;
     loop {
         let began = Instant::now();
-        let ended = link(&introduction, &balancer, &load).await;
+        let ended = link(&introduction, &transport, &balancer, &load).await;
         load.reserved(&balancer.name, None);
         if let Err(error) = ended {
             tracing::info!(balancer = balancer.name, %error, "no link to the balancer: dialling again");
@@ -65,12 +65,11 @@ pub(super) async fn run(introduction: Introduction, balancer: Peer, load: Arc<Lo
 }
 
 /// One life of the link.
-async fn link(introduction: &Introduction, balancer: &Peer, load: &LoadMeter) -> Result<(), ReadError> {
-    let socket = timeout(SILENCE, TcpStream::connect(&balancer.address))
+async fn link(introduction: &Introduction, transport: &Transport, balancer: &Peer, load: &LoadMeter) -> Result<(), ReadError> {
+    let stream = timeout(SILENCE, transport.dial(&balancer.address))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    socket.set_nodelay(true)?;
-    let (read_half, mut writer) = socket.into_split();
+    let (read_half, mut writer) = stream.into_split();
     let bytes_in = IntCounter::new("link_bytes_in", "not registered").map_err(io::Error::other)?;
     let mut reader = FrameReader::new(read_half, FrameLimits::DEFAULT, SILENCE, bytes_in);
 
@@ -96,15 +95,19 @@ async fn link(introduction: &Introduction, balancer: &Peer, load: &LoadMeter) ->
     }
 }
 
-async fn write(writer: &mut OwnedWriteHalf, frame: Result<bytes::Bytes, fastchat_wire::EncodeError>) -> Result<(), ReadError> {
+async fn write(writer: &mut WriteHalf, frame: Result<bytes::Bytes, fastchat_wire::EncodeError>) -> Result<(), ReadError> {
     let frame = frame.map_err(io::Error::other)?;
-    timeout(SILENCE, writer.write_all(&frame)).await.map_err(|_| ReadError::TooSlow)??;
+    let written = async {
+        writer.write_all(&frame).await?;
+        writer.flush().await
+    };
+    timeout(SILENCE, written).await.map_err(|_| ReadError::TooSlow)??;
     Ok(())
 }
 
 /// Loads: soon after each change, and every so often.
 async fn loads(
-    writer: &mut OwnedWriteHalf,
+    writer: &mut WriteHalf,
     balancer: &str,
     load: &LoadMeter,
     changes: &mut tokio::sync::watch::Receiver<()>,
@@ -129,7 +132,7 @@ async fn loads(
 }
 
 /// What the balancer has reserved here, until the link ends.
-async fn reservations(reader: &mut FrameReader<OwnedReadHalf>, balancer: &str, load: &LoadMeter) -> Result<(), ReadError> {
+async fn reservations(reader: &mut FrameReader<ReadHalf>, balancer: &str, load: &LoadMeter) -> Result<(), ReadError> {
     while let Some(frame) = reader.next(None).await? {
         if let Ok(reserved) = frame.parse::<Reserved>() {
             load.reserved(balancer, Some(reserved.count));

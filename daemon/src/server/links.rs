@@ -1,6 +1,7 @@
 //! The links to all balancers that the spec names.
 
 use super::{link, load::LoadMeter, start};
+use crate::net::transport::Transport;
 use fastchat_wire::control::{Peer, ServerSpec};
 use std::sync::Arc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -8,15 +9,17 @@ use tokio::task::{AbortHandle, JoinSet};
 /// The links to the balancers.
 pub(super) struct Links {
     introduction: link::Introduction,
+    transport: Transport,
     running: JoinSet<()>,
     balancers: Vec<(Peer, AbortHandle)>,
 }
 
 impl Links {
     /// No links yet.
-    pub(super) fn new(introduction: link::Introduction) -> Self {
+    pub(super) fn new(introduction: link::Introduction, transport: Transport) -> Self {
         Self {
             introduction,
+            transport,
             running: JoinSet::new(),
             balancers: Vec::new(),
         }
@@ -38,9 +41,13 @@ impl Links {
         });
         for balancer in &part.balancers {
             if !self.balancers.iter().any(|(known, _)| known == balancer) {
-                let running = self
-                    .running
-                    .spawn(link::run(self.introduction.clone(), balancer.clone(), Arc::clone(load)));
+                let link = link::run(
+                    self.introduction.clone(),
+                    self.transport.clone(),
+                    balancer.clone(),
+                    Arc::clone(load),
+                );
+                let running = self.running.spawn(link);
                 self.balancers.push((balancer.clone(), running));
             }
         }

@@ -1,7 +1,8 @@
 //! What a chat server counts.
 
-use crate::bus::BusMetrics;
-use fastchat_wire::{Code, Op};
+use super::hub::Pushed;
+use crate::{bus::BusMetrics, limits::Limit, net::door::DoorMetrics, store::postgres::AppendPaths};
+use fastchat_wire::{Code, EventName, Op};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
 
 /// What a chat server counts. Never a label of an account, device, conversation or client.
@@ -16,16 +17,22 @@ pub(crate) struct ServerMetrics {
     pub(crate) bytes_out: IntCounter,
     pub(crate) requests: IntCounterVec,
     pub(crate) errors: IntCounterVec,
+    pub(crate) limited: IntCounterVec,
     pub(crate) appends: IntCounter,
     pub(crate) append_duplicates: IntCounter,
     pub(crate) append_latency: Histogram,
     pub(crate) append_batch: Histogram,
+    pub(crate) append_paths: IntCounterVec,
     pub(crate) pushes: IntCounter,
     pub(crate) pushes_dropped: IntCounter,
+    pub(crate) hints: IntCounterVec,
+    pub(crate) hints_dropped: IntCounterVec,
+    pub(crate) presence_watched: IntGauge,
     pub(crate) holes_read: IntCounter,
     pub(crate) bus: BusMetrics,
     pub(crate) sign_ins: IntCounterVec,
     pub(crate) generation: IntGauge,
+    pub(crate) doors: DoorMetrics,
 }
 
 /// Why a connection ended: the label `reason`.
@@ -35,10 +42,14 @@ pub(crate) enum Closed {
     Peer,
     /// The peer broke the framing.
     BadFrame,
+    /// It did not become TLS.
+    Handshake,
     /// It said nothing for two ping intervals, or did not sign in in time.
     Silent,
     /// A frame took too long to arrive, or nothing could be written for too long.
     Slow,
+    /// It went on asking for more than it was given.
+    Limited,
     /// Its session ended, or its move's time was over.
     Ended,
     /// The socket failed.
@@ -46,21 +57,36 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    const ALL: [Self; 6] = [Self::Peer, Self::BadFrame, Self::Silent, Self::Slow, Self::Ended, Self::Error];
+    const ALL: [Self; 8] = [
+        Self::Peer,
+        Self::BadFrame,
+        Self::Handshake,
+        Self::Silent,
+        Self::Slow,
+        Self::Limited,
+        Self::Ended,
+        Self::Error,
+    ];
 
     /// The label's value.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Peer => "peer",
             Self::BadFrame => "bad-frame",
+            Self::Handshake => "handshake",
             Self::Silent => "silent",
             Self::Slow => "slow",
+            Self::Limited => "limited",
             Self::Ended => "ended",
             Self::Error => "error",
         }
     }
 }
 
+/// Name of the clients' listener.
+pub(crate) const CLIENTS: &str = "clients";
+/// Name of the other servers' listener.
+pub(crate) const OTHER_SERVERS: &str = "bus";
 /// Labels of `sign_ins`.
 pub(crate) const SIGN_IN_METHODS: [&str; 3] = ["register", "login", "resume"];
 /// Labels of `sign_ins`.
@@ -100,12 +126,29 @@ impl ServerMetrics {
             bytes_out: counter("bytes_out_total", "Bytes sent to clients")?,
             requests: counters("requests_total", "Requests received, by verb", &["op"])?,
             errors: counters("errors_total", "Requests refused, by code", &["code"])?,
+            limited: counters("limited_total", "What clients were not given, or later, by limit", &["limit"])?,
             appends: counter("appends_total", "Entries appended by clients")?,
             append_duplicates: counter("append_duplicates_total", "Appends of entries that stood there already")?,
             append_latency: histogram("append_latency_seconds", "From an append's arrival to its commit", &LATENCY_SECONDS)?,
             append_batch: histogram("append_batch_entries", "Entries of one transaction", &BATCH_ENTRIES)?,
+            append_paths: counters(
+                "append_paths_total",
+                "Entries by the path that they took into PostgreSQL: numbered from memory, locked; again where memory was wrong",
+                &["path"],
+            )?,
             pushes: counter("pushes_total", "Entries queued for connections")?,
             pushes_dropped: counter("pushes_dropped_total", "Entries not queued because a connection reads too slowly")?,
+            hints: counters(
+                "hints_total",
+                "Events that no log keeps, queued for connections, by event",
+                &["event"],
+            )?,
+            hints_dropped: counters(
+                "hints_dropped_total",
+                "Events that no log keeps, not queued because a connection reads too slowly, by event",
+                &["event"],
+            )?,
+            presence_watched: gauge("presence_watched", "Accounts of whose presence somebody here is told")?,
             holes_read: counter(
                 "holes_read_total",
                 "Times that entries were read from a log because doorbells were late or lost",
@@ -113,6 +156,7 @@ impl ServerMetrics {
             bus: BusMetrics::register(registry)?,
             sign_ins: counters("sign_ins_total", "Sign-ins, by method and outcome", &["method", "outcome"])?,
             generation: gauge("generation", "Generation of the spec in force")?,
+            doors: DoorMetrics::register(registry, "server", &[CLIENTS, OTHER_SERVERS])?,
         };
         for op in Op::ALL {
             metrics.requests.with_label_values(&[op.as_str()]);
@@ -120,6 +164,16 @@ impl ServerMetrics {
         metrics.requests.with_label_values(&[UNKNOWN_OP]);
         for code in Code::ALL {
             metrics.errors.with_label_values(&[code.as_str()]);
+        }
+        for path in AppendPaths::ALL {
+            metrics.append_paths.with_label_values(&[path]);
+        }
+        for limit in Limit::SERVER {
+            metrics.limited.with_label_values(&[limit.as_str()]);
+        }
+        for event in HINTS {
+            metrics.hints.with_label_values(&[event.as_str()]);
+            metrics.hints_dropped.with_label_values(&[event.as_str()]);
         }
         for reason in Closed::ALL {
             metrics.closed.with_label_values(&[reason.as_str()]);
@@ -131,7 +185,16 @@ impl ServerMetrics {
         }
         Ok(metrics)
     }
+
+    /// Counts what became of an event that no log keeps.
+    pub(crate) fn hints(&self, event: EventName, pushed: Pushed) {
+        self.hints.with_label_values(&[event.as_str()]).inc_by(pushed.queued);
+        self.hints_dropped.with_label_values(&[event.as_str()]).inc_by(pushed.dropped);
+    }
 }
+
+/// Events that no log keeps: labels of `hints_total` and `hints_dropped_total`.
+const HINTS: [EventName; 4] = [EventName::Mark, EventName::Signal, EventName::Device, EventName::Presence];
 
 /// Label of verbs that the protocol doesn't have.
 pub(crate) const UNKNOWN_OP: &str = "unknown";

@@ -1,17 +1,23 @@
 //! What handlers tell connections, here and on the other servers, beside entries.
 
 use super::{
-    delivery::{Delivery, Origin},
+    delivery::{Delivery, Hint, Origin},
     hub::{Hub, Whose},
     peers::{ACCOUNTS_PER_MESSAGE, Peers},
 };
-use crate::{bus::Message, store::accounts::SessionId};
+use crate::{
+    bus::Message,
+    store::{Store, accounts::SessionId},
+};
 use fastchat_wire::{
     AccountId, DeviceId, LogId,
     chat::{mark::MarkEvent, remove_device::DeviceEvent},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::interval};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
 
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +55,11 @@ impl Announcer {
 /// Tells what handlers announce, here and to the other servers, until the last
 /// announcer is gone. Marks are coalesced to one a second for each account and
 /// conversation.
-pub(crate) async fn run(mut news: mpsc::Receiver<News>, hub: Arc<Hub>, peers: Arc<Peers>, delivery: Delivery) {
+pub(crate) async fn run(mut news: mpsc::Receiver<News>, store: Arc<dyn Store>, hub: Arc<Hub>, peers: Arc<Peers>, delivery: Delivery) {
     let mut marks: HashMap<(LogId, AccountId), MarkEvent> = HashMap::new();
     let mut flush = interval(MARKS_INTERVAL);
+    // It is not asked while there are none: what was missed is not made up for.
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             next = news.recv() => match next {
@@ -80,12 +88,33 @@ pub(crate) async fn run(mut news: mpsc::Receiver<News>, hub: Arc<Hub>, peers: Ar
                 }
                 None => return,
             },
-            _ = flush.tick() => for (_, mark) in marks.drain() {
-                delivery.mark(mark, Origin::Here).await;
-            },
+            _ = flush.tick(), if !marks.is_empty() => tell_marks(&mut marks, &*store, &delivery).await,
         }
     }
 }
+
+/// Tells marks to who is a member now, which is later than when they were made.
+/// They are hints: where the store can't say who that is, they are not told.
+async fn tell_marks(marks: &mut HashMap<(LogId, AccountId), MarkEvent>, store: &dyn Store, delivery: &Delivery) {
+    let mut logs: Vec<LogId> = marks.keys().map(|(log, _)| *log).collect();
+    logs.sort_unstable();
+    logs.dedup();
+    let mut versions = HashMap::with_capacity(logs.len());
+    for chunk in logs.chunks(VERSIONS_CHUNK) {
+        match store.roster_versions(chunk).await {
+            Ok(read) => versions.extend(read),
+            Err(error) => tracing::warn!(%error, "rosters can't be read: marks are not told"),
+        }
+    }
+    for ((log, _), mark) in marks.drain() {
+        if let Some(members_seq) = versions.get(&log) {
+            delivery.hint(Hint::Mark(mark), *members_seq, Origin::Here).await;
+        }
+    }
+}
+
+/// Logs whose rosters' versions are read at once.
+const VERSIONS_CHUNK: usize = 500;
 
 /// Between two `mark` events of one account in one conversation.
 const MARKS_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,10 +1,14 @@
 //! The other servers: telling them who is online here, and hearing who is online there.
 
+mod watching;
+
 use super::{
-    delivery::{Delivery, Origin},
+    delivery::{Delivery, Hint, Origin},
     feed::Doorbell,
-    hub::{Hub, Whose},
+    hub::{Hub, Pushed, Whose},
+    metrics::ServerMetrics,
     presence::{Presence, Reply},
+    watch::Watch,
 };
 use crate::{
     bus::{
@@ -37,17 +41,25 @@ pub(crate) struct Peers {
     known: Notify,
     /// What other servers told may have been missed.
     missed: Notify,
+    /// Who is told of whose presence. Locked before the presence, never after it.
+    watch: Mutex<Watch>,
+    /// Somebody who is watched may have come or gone.
+    watched: Notify,
+    metrics: ServerMetrics,
 }
 
 impl Peers {
     /// Nobody heard of yet.
-    pub(crate) fn new(hub: Arc<Hub>, bus: Arc<dyn Bus>) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, bus: Arc<dyn Bus>, metrics: ServerMetrics) -> Self {
         Self {
             hub,
             bus,
             presence: Mutex::default(),
             known: Notify::new(),
             missed: Notify::new(),
+            watch: Mutex::default(),
+            watched: Notify::new(),
+            metrics,
         }
     }
 
@@ -69,6 +81,8 @@ impl Peers {
             (vec![], vec![account])
         };
         self.bus.broadcast(&Message::Delta { seq, came, went });
+        drop(presence);
+        self.note(&[account]);
         seq
     }
 
@@ -193,10 +207,12 @@ impl Peers {
             }
             BusEvent::Hears(peer) => {
                 self.presence().hears(&peer);
+                self.note_all();
                 self.look(delivery).await;
             }
             BusEvent::Silent(peer) => {
                 self.presence().silent(&peer);
+                self.note_all();
                 self.look(delivery).await;
             }
             BusEvent::Gap(peer) => {
@@ -232,10 +248,15 @@ impl Peers {
             Message::Snapshot { known, piece, accounts } => {
                 let reply = self.presence().snapshot(peer, known, piece, &accounts);
                 self.reply(peer, reply);
+                if reply != Reply::Nothing {
+                    self.note_all();
+                }
             }
             Message::Delta { seq, came, went } => {
                 let reply = self.presence().delta(peer, seq, &came, &went);
                 self.reply(peer, reply);
+                self.note(&came);
+                self.note(&went);
             }
             Message::Known(known) => {
                 let knows_us_again = self.presence().acknowledged(peer, known);
@@ -254,7 +275,19 @@ impl Peers {
             Message::DeviceEnded(device) => self.hub.end(Whose::Device(device)),
             Message::AccountEnded(account) => self.hub.end(Whose::Account(account)),
             Message::Device(event, to) => self.tell_accounts(&event, &to),
-            Message::Mark(mark) => delivery.mark(mark, Origin::Elsewhere).await,
+            Message::Mark { mark, members_seq } => delivery.hint(Hint::Mark(mark), members_seq, Origin::Elsewhere).await,
+            Message::Signal {
+                signal,
+                members_seq,
+                block,
+            } => {
+                let hint = Hint::Signal {
+                    signal,
+                    block,
+                    sender: None,
+                };
+                delivery.hint(hint, members_seq, Origin::Elsewhere).await;
+            }
         }
     }
 
@@ -262,9 +295,11 @@ impl Peers {
     pub(crate) fn tell_accounts<E: fastchat_wire::Event>(&self, event: &E, accounts: &[AccountId]) {
         match encode_event(None, event, &Block::none()) {
             Ok(frame) => {
+                let mut pushed = Pushed::default();
                 for account in accounts {
-                    self.hub.push(*account, |_| Some(frame.clone()));
+                    pushed += self.hub.push(*account, |_| Some(frame.clone()));
                 }
+                self.metrics.hints(E::NAME, pushed);
             }
             Err(error) => tracing::error!(%error, "an event can't be written"),
         }

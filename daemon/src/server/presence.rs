@@ -326,6 +326,11 @@ impl Presence {
         self.peers.values().all(|peer| peer.accounts.is_empty())
     }
 
+    /// True where the account is online on another server.
+    pub(crate) fn is_online(&self, account: AccountId) -> bool {
+        self.peers.values().any(|peer| peer.accounts.contains(&account))
+    }
+
     /// The servers on which at least one of these accounts is online.
     pub(crate) fn servers_of(&self, accounts: &(impl Iterator<Item = AccountId> + Clone)) -> Vec<String> {
         let online = |peer: &Peer| !peer.accounts.is_empty() && accounts.clone().any(|account| peer.accounts.contains(&account));

@@ -7,7 +7,7 @@
 //! `logout` ends the session with all of its connections.
 
 use super::{context::Identity, handlers::Refusal};
-use fastchat_wire::{Code, Op};
+use fastchat_wire::{AccountId, Code, Op};
 
 /// What a connection has said so far; each state has its own data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,14 @@ fn open_op(op: Op) -> Option<OpenOp> {
 }
 
 impl Session {
+    /// Who is signed in, if anybody.
+    pub(crate) fn account(self) -> Option<AccountId> {
+        match self {
+            Self::Ready(identity) => Some(identity.account),
+            Self::AwaitingHello | Self::SigningIn => None,
+        }
+    }
+
     /// Is this verb allowed now? `None` is a verb that the protocol doesn't have.
     ///
     /// # Errors
@@ -102,7 +110,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::store::accounts::SessionId;
-    use fastchat_wire::{AccountId, DeviceId};
+    use fastchat_wire::DeviceId;
 
     fn ready() -> Session {
         Session::Ready(Identity {

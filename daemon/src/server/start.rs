@@ -2,6 +2,7 @@
 
 use super::{
     Limits, Server,
+    admission::Admission,
     appender::Appender,
     blobs,
     context::Context,
@@ -10,7 +11,7 @@ use super::{
     link::Introduction,
     load::LoadMeter,
     mend,
-    metrics::ServerMetrics,
+    metrics::{CLIENTS, OTHER_SERVERS, ServerMetrics},
     news::{self, Announcer},
     password::Passwords,
     peers::Peers,
@@ -18,7 +19,12 @@ use super::{
 use crate::{
     bus::{Bus, BusEvent, mesh::Mesh, nats::Nats},
     fleet_key::FleetKey,
-    store::{Store, postgres::PostgresStore, sqlite::SqliteStore},
+    net::{door::Door, transport::Transport},
+    store::{
+        Store,
+        postgres::{AppendPaths, PostgresStore},
+        sqlite::SqliteStore,
+    },
 };
 use anyhow::Context as _;
 use fastchat_schema::Opened;
@@ -27,10 +33,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicU64},
 };
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, mpsc},
-};
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A server that is ready to accept.
@@ -53,8 +56,9 @@ pub(super) async fn start(
     listener: TcpListener,
     metrics: ServerMetrics,
     limits: Limits,
+    transport: &Transport,
 ) -> anyhow::Result<Started> {
-    let store: Arc<dyn Store> = open_store(part.database.expose()).await?;
+    let store: Arc<dyn Store> = open_store(part.database.expose(), &metrics).await?;
     let store_id = store.store_id().await.context("the store has no id: run `fastchatd migrate`")?;
     anyhow::ensure!(
         store_id == spec.store,
@@ -67,19 +71,31 @@ pub(super) async fn start(
 
     let key = FleetKey::new(part.fleet_key.clone());
     let quit = CancellationToken::new();
-    let (bus, events) = start_bus(spec, part, &key, listener, &metrics, &quit)?;
+    let door = Door::new(transport.acceptor(), &metrics.doors, OTHER_SERVERS);
+    let (bus, events) = start_bus(spec, part, &key, ((listener, door), transport), &metrics, &quit)?;
 
     let tasks = TaskTracker::new();
     let hub = Arc::new(Hub::new());
-    let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&bus)));
+    let peers = Arc::new(Peers::new(Arc::clone(&hub), Arc::clone(&bus), metrics.clone()));
     let delivery = Delivery::start(Arc::clone(&store), Arc::clone(&hub), Arc::clone(&peers), metrics.clone(), &tasks);
-    let appender = Appender::start(Arc::clone(&store), delivery.clone(), metrics.clone(), &tasks);
+    let appender = Appender::start(&store, &delivery, &metrics, &tasks);
     let (announcer, announced) = Announcer::new();
-    tasks.spawn(news::run(announced, Arc::clone(&hub), Arc::clone(&peers), delivery.clone()));
+    tasks.spawn(news::run(
+        announced,
+        Arc::clone(&store),
+        Arc::clone(&hub),
+        Arc::clone(&peers),
+        delivery.clone(),
+    ));
     let listening = quit.clone();
     let (peers_of_bus, delivery_of_bus) = (Arc::clone(&peers), delivery.clone());
     tasks.spawn(async move {
         listening.run_until_cancelled(peers_of_bus.run(events, delivery_of_bus)).await;
+    });
+
+    let (telling, watching) = (quit.clone(), Arc::clone(&peers));
+    tasks.spawn(async move {
+        telling.run_until_cancelled(watching.tell_presence()).await;
     });
 
     let mending = quit.clone();
@@ -93,6 +109,11 @@ pub(super) async fn start(
         metrics.bytes_in.clone(),
         metrics.bytes_out.clone(),
     ));
+    let admission = Arc::new(Admission::new(part.limits.clone(), metrics.limited.clone()));
+    let (sweeping, swept) = (quit.clone(), Arc::clone(&admission));
+    tasks.spawn(async move {
+        sweeping.run_until_cancelled(swept.sweep()).await;
+    });
     let context = Context {
         name: part.name.clone(),
         store_id,
@@ -109,9 +130,10 @@ pub(super) async fn start(
         hub,
         peers,
         load,
+        door: Door::new(transport.acceptor(), &metrics.doors, CLIENTS),
         metrics,
         limits,
-        partial_blocks: Arc::new(Semaphore::new(limits.partial_blocks_kib)),
+        admission,
         connections_max: AtomicU64::new(part.connections_max),
     };
     Ok(Started {
@@ -127,7 +149,7 @@ fn start_bus(
     spec: &Spec,
     part: &ServerSpec,
     key: &FleetKey,
-    listener: TcpListener,
+    (listener, transport): ((TcpListener, Door), &Transport),
     metrics: &ServerMetrics,
     quit: &CancellationToken,
 ) -> anyhow::Result<(Arc<dyn Bus>, mpsc::Receiver<BusEvent>)> {
@@ -135,7 +157,7 @@ fn start_bus(
     let place = BusPlace::parse(part.bus.expose()).context("check --bus of the control plane")?;
     Ok(match place {
         BusPlace::Mesh => {
-            let (mesh, events) = Mesh::start(name, key.clone(), listener, metrics, quit);
+            let (mesh, events) = Mesh::start(name, key.clone(), listener, transport.clone(), metrics, quit);
             (mesh, events)
         }
         BusPlace::Nats(place) => {
@@ -155,19 +177,9 @@ pub(super) fn introduction(part: &ServerSpec) -> Introduction {
     }
 }
 
-/// A listener.
-///
-/// # Errors
-/// Says what is in the way.
-pub(super) async fn bind(address: &str, whom: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("can't listen for {whom} on {address}: is the port in use? `ss -ltnp` says by whom"))
-}
-
-async fn open_store(url: &str) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(url: &str, metrics: &ServerMetrics) -> anyhow::Result<Arc<dyn Store>> {
     Ok(match fastchat_schema::open(url).await? {
         Opened::Sqlite(database) => Arc::new(SqliteStore::new(database)),
-        Opened::Postgres(database) => Arc::new(PostgresStore::new(database)),
+        Opened::Postgres(database) => Arc::new(PostgresStore::new(database, AppendPaths::new(&metrics.append_paths))),
     })
 }

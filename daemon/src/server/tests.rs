@@ -5,10 +5,16 @@ mod broker;
 mod bus;
 mod client;
 mod connections;
+mod delivery;
 mod fleet;
+mod hints;
+mod hostile;
+mod limits;
+mod presence;
 mod proxy;
 mod pushes;
 mod stop;
+mod tls;
 
 use client::Client;
 use fleet::Fleet;

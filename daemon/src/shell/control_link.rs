@@ -1,9 +1,15 @@
 //! The control link's requests: one for the spec, one for the status.
 
+use crate::config::Process;
 use anyhow::{Context, bail};
-use fastchat_wire::control::{Role, SPEC_WAIT_MS, Spec, Status, spec_path, status_path};
+use fastchat_tls::{Connector, Protocol, Roots};
+use fastchat_wire::control::{SPEC_WAIT_MS, Spec, Status, spec_path, status_path};
 use reqwest::{Client, RequestBuilder, StatusCode};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 use zeroize::Zeroizing;
 
 /// A connection takes no longer than this.
@@ -25,15 +31,30 @@ pub(super) struct ControlLink {
 }
 
 impl ControlLink {
-    /// A link to the control plane at `url` (`http://host:port`).
+    /// A process's link to the control plane at `url` (`http://host:port`, `https://host:port`).
     ///
     /// # Errors
-    /// The HTTP client can't be built.
-    pub(super) fn new(url: &str, token_file: PathBuf, role: Role, name: &str) -> anyhow::Result<Self> {
+    /// The HTTP client can't be built: the CA can't be read.
+    pub(super) fn new(url: &str, token_file: PathBuf, process: &Process) -> anyhow::Result<Self> {
+        let protection = &process.protection;
+        let roots = if url.starts_with("https://") {
+            protection.roots()
+        } else {
+            Roots::Nobody
+        };
+        let mut client = Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .tls_backend_preconfigured(Connector::new(&roots, Protocol::Http)?.config());
+        let mut url = url.to_owned();
+        if let Some((named, name, address)) = protection.tls.as_ref().and_then(|tls| by_name(&url, &tls.name)) {
+            client = client.resolve(&name, address);
+            url = named;
+        }
         Ok(Self {
-            client: Client::builder().no_proxy().connect_timeout(CONNECT).build()?,
-            spec_url: format!("{url}{}", spec_path(role, name)),
-            status_url: format!("{url}{}", status_path(role, name)),
+            client: client.build()?,
+            spec_url: format!("{url}{}", spec_path(process.role, &process.name)),
+            status_url: format!("{url}{}", status_path(process.role, &process.name)),
             token_file,
         })
     }
@@ -101,4 +122,12 @@ impl ControlLink {
             status => format!("the control plane answers {status}"),
         }
     }
+}
+
+/// Of a TLS URL with an IP address: the URL by the fleet's name, that name, and the address to dial.
+/// A certificate has the fleet's name, whichever address the control plane is dialled at.
+fn by_name(url: &str, name: &str) -> Option<(String, String, SocketAddr)> {
+    let address: SocketAddr = url.strip_prefix("https://")?.parse().ok()?;
+    let is_address = name.parse::<IpAddr>().is_ok();
+    (!is_address).then(|| (format!("https://{name}:{}", address.port()), name.to_owned(), address))
 }

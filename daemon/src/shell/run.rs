@@ -7,6 +7,7 @@ use super::{
 use crate::{
     config::{Process, Source},
     metrics,
+    net::transport::Transport,
     probes::{self, Readiness},
 };
 use anyhow::{Context, anyhow};
@@ -39,9 +40,10 @@ where
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
     let mut signals = Signals::catch().context("can't catch signals")?;
     let _lock = InstanceLock::take(&process.state)?;
+    let transport = Transport::new(&process.protection)?;
     let cache = Cache::new(&process.state);
     let origin = match &process.source {
-        Source::Control { url, token_file } => Origin::Control(ControlLink::new(url, token_file.clone(), process.role, &process.name)?),
+        Source::Control { url, token_file } => Origin::Control(ControlLink::new(url, token_file.clone(), process)?),
         Source::File(path) => Origin::File(path.clone()),
     };
     let first = tokio::select! {
@@ -66,6 +68,7 @@ where
         shutdown: CancellationToken::new(),
         registry: metrics::registry(process.role)?,
         readiness: Readiness::default(),
+        transport,
     };
     let follower = Follower {
         role: process.role,

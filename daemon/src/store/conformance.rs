@@ -14,7 +14,7 @@ pub(crate) mod two;
 
 /// Runs the whole suite: `$open` is an async function that makes an empty store,
 /// `$open_two` one that makes two on the same data; each with whatever must live
-/// as long as they do.
+/// as long as they do. With `logs` before them only the part about logs.
 macro_rules! conformance {
     ($open:path, $open_two:path) => {
         $crate::store::conformance::conformance!(@ $open;
@@ -48,6 +48,12 @@ macro_rules! conformance {
                 an_account_announces_so_many_bytes_a_day
                 a_blob_comes_in_a_bounded_number_of_pieces
             }
+        );
+        $crate::store::conformance::conformance!(logs $open, $open_two);
+    };
+    // What is about logs alone.
+    (logs $open:path, $open_two:path) => {
+        $crate::store::conformance::conformance!(@ $open;
             append {
                 numbers_count_up_and_blocks_come_back
                 a_batch_may_have_many_logs_and_senders
@@ -81,6 +87,8 @@ macro_rules! conformance {
                 members_come_in_pages_by_account
                 marks_never_move_back_nor_beyond_the_last_entry
                 a_roster_knows_who_reads_which_entry
+                what_is_not_stored_goes_by_the_conversation_of_now
+                a_page_names_the_others_of_direct_conversations
             }
         );
         $crate::store::conformance::conformance!(@ $open_two;

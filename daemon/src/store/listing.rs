@@ -2,7 +2,7 @@
 
 use super::{
     Denied, Result,
-    logs::{Actor, ConversationsPage, MembersPage, Membership, Roster, RosterMember},
+    logs::{Actor, ConversationsPage, MembersPage, Membership, Now, Roster, RosterMember},
     values::{self, LogKind},
 };
 use fastchat_schema::Columns;
@@ -10,6 +10,7 @@ use fastchat_wire::{
     DeviceId, LogId,
     chat::{
         conversations::{Conversation, LogBounds},
+        create::ConversationKind,
         members::Member,
     },
 };
@@ -17,8 +18,10 @@ use fastchat_wire::{
 /// A page of conversations; one row more than asked for says that there are more.
 pub(in crate::store) fn conversations(rows: &[impl Columns], limit: u32) -> Result<ConversationsPage> {
     let asked = usize::try_from(limit).unwrap_or(usize::MAX);
+    let contacts = rows.iter().take(asked).map(|row| values::optional_id(row, "contact"));
     Ok(ConversationsPage {
         more: rows.len() > asked,
+        contacts: contacts.filter_map(Result::transpose).collect::<Result<_>>()?,
         conversations: rows.iter().take(asked).map(conversation).collect::<Result<_>>()?,
     })
 }
@@ -67,6 +70,7 @@ pub(in crate::store) fn roster(log: LogId, rows: &[impl Columns]) -> Result<Rost
         log,
         members_seq: 0,
         only_device: None,
+        is_direct: false,
         members: Vec::with_capacity(rows.len()),
     };
     for row in rows {
@@ -74,6 +78,7 @@ pub(in crate::store) fn roster(log: LogId, rows: &[impl Columns]) -> Result<Rost
         if kind == LogKind::Inbox {
             roster.only_device = Some(DeviceId(log.0));
         }
+        roster.is_direct = kind == LogKind::Conversation(ConversationKind::Direct);
         roster.members_seq = values::number(row, "members_seq")?;
         roster.members.extend(match kind {
             LogKind::Inbox | LogKind::Archive => Some(RosterMember {
@@ -120,6 +125,19 @@ pub(in crate::store) fn membership(row: &impl Columns) -> Result<Membership> {
         from_seq: values::number(row, "from_seq")?,
         last_seq: values::number(row, "last_seq")?,
     })
+}
+
+/// What counts for something that is not stored.
+pub(in crate::store) fn now(row: &impl Columns) -> Result<Now> {
+    Ok(Now {
+        epoch: values::number(row, "epoch")?,
+        members_seq: values::number(row, "members_seq")?,
+    })
+}
+
+/// The version of a log's roster.
+pub(in crate::store) fn roster_version(row: &impl Columns) -> Result<(LogId, u64)> {
+    Ok((values::id(row, "id")?, values::number(row, "members_seq")?))
 }
 
 /// A log's last number.

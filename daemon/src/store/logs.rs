@@ -159,6 +159,8 @@ pub(crate) struct Roster {
     pub(crate) members_seq: u64,
     /// Set for an inbox: only this device.
     pub(crate) only_device: Option<DeviceId>,
+    /// A direct conversation, whose two members are told of each other's presence.
+    pub(crate) is_direct: bool,
     /// Members, and former ones with the number through which they may read.
     pub(crate) members: Vec<RosterMember>,
 }
@@ -184,6 +186,8 @@ impl RosterMember {
 #[derive(Debug, Clone)]
 pub(crate) struct ConversationsPage {
     pub(crate) conversations: Vec<Conversation>,
+    /// The other accounts of those that are direct.
+    pub(crate) contacts: Vec<AccountId>,
     pub(crate) more: bool,
 }
 
@@ -203,6 +207,15 @@ pub(crate) struct Membership {
     pub(crate) from_seq: u64,
     /// The log's last one.
     pub(crate) last_seq: u64,
+}
+
+/// What counts for something that is told to a conversation's members and not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// The current epoch.
+    pub(crate) epoch: u64,
+    /// The roster's version: whoever is told is a member by that one or a later one.
+    pub(crate) members_seq: u64,
 }
 
 /// Watermarks after a `mark`; `None` where one did not move.
@@ -282,6 +295,12 @@ pub(crate) trait LogStore {
     /// Moves the account's watermarks; never back, never beyond the last entry.
     /// Denied: `not-member`.
     async fn mark(&self, conversation: LogId, account: AccountId, delivered: Option<u64>, read: Option<u64>) -> Result<Moved>;
+
+    /// A conversation as it is now. Denied: `not-member`.
+    async fn now(&self, conversation: LogId, account: AccountId) -> Result<Now>;
+
+    /// The versions of logs' rosters; unknown logs are left out.
+    async fn roster_versions(&self, logs: &[LogId]) -> Result<Vec<(LogId, u64)>>;
 
     /// Who gets a log's pushes; an unknown log has an empty roster.
     async fn roster(&self, log: LogId) -> Result<Roster>;

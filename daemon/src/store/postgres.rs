@@ -5,7 +5,8 @@
 //!  a write    one transaction: lock (lock.rs), then read what stands now, decide by
 //!             super::rules, write; READ COMMITTED, so that each statement sees what
 //!             was committed while the lock was waited for
-//!  append     the same in one call of a function that the schema defines
+//!  append     the same in one call of a function that the schema defines, unless this
+//!             server wrote the log last: then with numbers from memory (append.rs)
 //! ```
 //!
 //! Nothing is written on the strength of a read from before its lock, and a
@@ -35,20 +36,36 @@ mod tests;
 mod trim;
 mod values;
 
+pub(crate) use append::AppendPaths;
+
 use super::{Result, Store, StoreError};
+use append::Appends;
 use async_trait::async_trait;
 use fastchat_schema::{DatabaseError, PostgresDatabase};
 
 /// The store on PostgreSQL.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct PostgresStore {
     database: PostgresDatabase,
+    appends: Appends,
 }
 
 impl PostgresStore {
     /// A store on an open database.
-    pub(crate) fn new(database: PostgresDatabase) -> Self {
-        Self { database }
+    pub(crate) fn new(database: PostgresDatabase, paths: AppendPaths) -> Self {
+        Self {
+            appends: Appends::new(&database, paths),
+            database,
+        }
+    }
+
+    /// One that remembers nothing: each append is asked for.
+    #[cfg(test)]
+    fn forgetful(database: PostgresDatabase, paths: AppendPaths) -> Self {
+        Self {
+            appends: Appends::forgetful(&database, paths),
+            database,
+        }
     }
 }
 
@@ -62,9 +79,13 @@ impl Store for PostgresStore {
         sqlx::query("SELECT id FROM store").fetch_one(self.database.pool()).await?;
         Ok(())
     }
+
+    fn append_lanes(&self) -> usize {
+        append::LANES
+    }
 }
 
-/// How often something is tried whose name or id somebody else takes at the same moment.
+/// How often something is tried that somebody else crosses at the same moment.
 const ATTEMPTS_MAX: usize = 3;
 
 /// Does something that looks whether a name or id is taken, then takes it. Where

@@ -54,4 +54,9 @@ impl Store for SqliteStore {
         sqlx::query("SELECT id FROM store").fetch_one(self.database.readers()).await?;
         Ok(())
     }
+
+    fn append_lanes(&self) -> usize {
+        // It has one writer.
+        1
+    }
 }

@@ -9,7 +9,7 @@ const LOCK: i64 = 0x6661_7374_6368_6174;
 
 /// Applies what the schema lacks, all or nothing.
 pub(crate) async fn migrate(place: &PostgresPlace) -> Result<Migrated, OpenError> {
-    let mut connection = connect(&place.options).await.map_err(DatabaseError::from)?;
+    let mut connection = connect(&place.options).await.map_err(OpenError::connecting)?;
     let migrated = migrate_on(&mut connection, place).await;
     drop(connection.close().await);
     migrated

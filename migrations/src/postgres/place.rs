@@ -1,10 +1,8 @@
 //! Which PostgreSQL database, and by how many connections.
 
+use super::tls;
 use crate::OpenError;
-use sqlx::{
-    ConnectOptions,
-    postgres::{PgConnectOptions, PgSslMode},
-};
+use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use std::{fmt, str::FromStr};
 
 /// Connections of one process, unless told otherwise.
@@ -26,7 +24,7 @@ pub(crate) struct PostgresPlace {
 
 impl PostgresPlace {
     /// `postgres://USER:PASSWORD@HOST:PORT/NAME?connections=N`, and what else libpq knows of such URLs:
-    /// `?host=/run/postgresql` for a socket's folder, `application_name`.
+    /// `?host=/run/postgresql` for a socket's folder, `application_name`, `sslmode`, `sslrootcert`.
     ///
     /// # Errors
     /// Says what is wrong, without the URL.
@@ -37,14 +35,8 @@ impl PostgresPlace {
         if options.get_database().is_none() {
             return Err(bad("it names no database: write it as postgres://USER@HOST/NAME"));
         }
-        let options = match options.get_ssl_mode() {
-            PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => options.ssl_mode(PgSslMode::Disable),
-            _ => {
-                return Err(bad(
-                    "this version speaks to PostgreSQL without TLS: use sslmode=disable on a private network, or a tunnel",
-                ));
-            }
-        };
+        let mode = tls::mode(&options, tls::Named::of(&url));
+        let options = options.ssl_mode(mode);
         let options = match options.get_application_name() {
             Some(_) => options,
             None => options.application_name("fastchat"),
@@ -130,7 +122,7 @@ mod tests {
         for (url, what) in [
             ("postgres://chat:s3cret@db", "names no database"),
             ("postgres://chat:s3cret@db:port/x", "write it as"),
-            ("postgres://chat:s3cret@db/x?sslmode=verify-full", "TLS"),
+            ("postgres://chat:s3cret@db/x?sslmode=maybe", "write it as"),
             ("postgres://chat:s3cret@db/x?connections=1", "from 2 to 64"),
             ("postgres://chat:s3cret@db/x?connections=many", "from 2 to 64"),
         ] {

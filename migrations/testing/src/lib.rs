@@ -4,6 +4,8 @@
 //!  TestDatabase::empty()      a new database of the run's server
 //!  TestDatabase::migrated()   the same with the schema, from a template
 //!  Server::start()            a server of its own, to be killed and started again
+//!  Server::start_with_certificate()   the same with TLS
+//!  version()                  of PostgreSQL, for who measures it
 //! ```
 //!
 //! A run's tests are many processes; all share one server, for `initdb` takes
@@ -20,4 +22,5 @@ mod programs;
 mod server;
 
 pub use database::TestDatabase;
+pub use programs::version;
 pub use server::Server;

@@ -43,6 +43,16 @@ pub(crate) fn done(command: &mut Command) {
     );
 }
 
+/// The version of PostgreSQL, as it names itself.
+///
+/// # Panics
+/// PostgreSQL is missing.
+#[must_use]
+pub fn version() -> String {
+    let output = run(program("postgres").arg("--version"));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 /// Gives a folder to the user that PostgreSQL runs as.
 pub(crate) fn give(folder: &Path) -> std::io::Result<()> {
     if !rustix::process::geteuid().is_root() {

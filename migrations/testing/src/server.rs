@@ -49,6 +49,29 @@ impl Server {
         Self::join(&folder.keep())
     }
 
+    /// Starts a server of its own that also listens on 127.0.0.1, with this certificate and key, in PEM;
+    /// answers it and its port.
+    ///
+    /// # Panics
+    /// PostgreSQL is missing or does not start.
+    #[must_use]
+    pub fn start_with_certificate(certificate: &str, key: &str) -> (Self, u16) {
+        let server = Self::start();
+        server.stop();
+        // Nobody else takes it between here and its start, or the start fails.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.expect("a free port").port();
+        for (name, pem) in [("server.crt", certificate), ("server.key", key)] {
+            let path = server.data().join(name);
+            std::fs::write(&path, pem).expect("its certificate");
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("its certificate");
+            give(&path).expect("its certificate");
+        }
+        server.configure(&format!("listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\n"));
+        server.start_again();
+        (server, port)
+    }
+
     /// Uses the server of a folder; starts it where nobody does.
     pub(crate) fn join(folder: &Path) -> Self {
         let _start = enter(folder);
@@ -81,12 +104,22 @@ impl Server {
         format!("postgres://postgres@localhost/{database}?host={}", self.folder.display())
     }
 
+    /// The process that started all others of it.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        let pid = self.postmaster().expect("a running server");
+        pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
     /// Kills it, all of its processes at once: none gets to say or to finish anything.
     ///
     /// # Panics
     /// It does not run.
     pub fn kill(&self) {
-        let pid = self.pid().expect("a running server");
+        let pid = self.postmaster().expect("a running server");
         let number = pid.as_raw_nonzero();
         let children = std::fs::read_to_string(format!("/proc/{number}/task/{number}/children")).expect("a running server");
         let children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
@@ -125,6 +158,21 @@ impl Server {
         }
     }
 
+    fn stop(&self) {
+        done(
+            program("pg_ctl")
+                .args(["stop", "--wait", "--silent", "--mode=fast", "-D"])
+                .arg(self.data()),
+        );
+    }
+
+    fn configure(&self, more: &str) {
+        let path = self.data().join("postgresql.conf");
+        let mut configuration = std::fs::read_to_string(&path).expect("its configuration");
+        configuration.push_str(more);
+        std::fs::write(&path, configuration).expect("its configuration");
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
@@ -144,19 +192,17 @@ impl Server {
                 ])
                 .arg(self.data()),
         );
-        let mut configuration = std::fs::read_to_string(self.data().join("postgresql.conf")).expect("its configuration");
-        configuration.push_str(CONFIGURATION);
-        configuration.push_str(&format!("unix_socket_directories = '{}'\n", self.folder.display()));
-        std::fs::write(self.data().join("postgresql.conf"), configuration).expect("its configuration");
+        self.configure(CONFIGURATION);
+        self.configure(&format!("unix_socket_directories = '{}'\n", self.folder.display()));
     }
 
-    fn pid(&self) -> Option<Pid> {
+    fn postmaster(&self) -> Option<Pid> {
         let file = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
         Pid::from_raw(file.lines().next()?.trim().parse().ok()?)
     }
 
     fn runs(&self) -> bool {
-        self.pid().is_some_and(|pid| test_kill_process(pid).is_ok())
+        self.postmaster().is_some_and(|pid| test_kill_process(pid).is_ok())
     }
 
     /// Starts the watchdog, which outlives this process.

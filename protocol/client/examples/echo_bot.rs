@@ -7,7 +7,7 @@
 //! fastchat send @echo "is there anybody?"
 //! ```
 
-use fastchat_client::{Config, messenger::Messenger, profile::Profile, record::What};
+use fastchat_client::{messenger::Messenger, profile::Profile, record::What};
 use fastchat_e2e::content::Body;
 use std::{env, path::Path, sync::Arc};
 
@@ -15,7 +15,7 @@ use std::{env, path::Path, sync::Arc};
 async fn main() -> anyhow::Result<()> {
     let folder = env::args().nth(1).unwrap_or("./echo-bot".to_owned());
     let profile = Arc::new(Profile::open(Path::new(&folder))?);
-    let config = Config::new(&profile.balancer()?.unwrap_or("127.0.0.1:7101".to_owned()))?;
+    let config = profile.config()?;
     let bot = Messenger::start(profile, config)?;
     loop {
         let record = bot.next(bot.profile().shown()?).await?;

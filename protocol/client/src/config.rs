@@ -1,6 +1,6 @@
 //! Where the fleet is, and how patient a client is.
 
-use crate::{address::Address, error::Error, limits::BALANCERS_MAX};
+use crate::{address::Address, error::Error, limits::BALANCERS_MAX, tls::Tls};
 use fastchat_wire::limits::{HINT_BYTES_MAX, LABEL_BYTES_MAX};
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Config {
     /// The balancers: any of them will do.
     pub balancers: Vec<Address>,
+    /// Which connections are TLS; those to other machines always, unless the next one says no.
+    pub tls: Tls,
     /// Dial addresses that are not loopback without TLS: whoever is on the way
     /// reads names, times and sizes, and can take over the session.
     pub allow_plaintext: bool,
@@ -44,6 +46,8 @@ pub struct Timing {
     pub farewell: Duration,
     /// A hole in a log that is being sent to is fetched after so long: the answer may fill it.
     pub hole_patience: Duration,
+    /// What was processed is told to the fleet after so long, together.
+    pub marks: Duration,
 }
 
 impl Default for Timing {
@@ -58,6 +62,7 @@ impl Default for Timing {
             settled: Duration::from_secs(10),
             farewell: Duration::from_secs(5),
             hole_patience: Duration::from_millis(100),
+            marks: Duration::from_secs(2),
         }
     }
 }
@@ -70,6 +75,7 @@ impl Config {
     pub fn new(balancer: &str) -> Result<Self, Error> {
         Ok(Self {
             balancers: vec![balancer.parse()?],
+            tls: Tls::default(),
             allow_plaintext: false,
             agent: concat!("fastchat-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             hint: None,

@@ -5,7 +5,7 @@ use crate::{
     chat,
     config::Config,
     connection::Connection,
-    dial::dial,
+    dial::{dial_assigned, dial_named},
     error::{Error, Failure},
     limits::WAIT_MAX,
     session::Course,
@@ -65,8 +65,8 @@ pub(crate) async fn enter_once(config: &Config, balancer: usize, errand: Errand)
     let Some(balancer) = config.balancers.get(balancer) else {
         return Err(Error::Usage("name a balancer".to_owned()));
     };
-    let assigned = {
-        let connection = dial(config, balancer).await?;
+    let (assigned, way) = {
+        let (connection, way) = dial_named(config, balancer).await?;
         let request = Assign {
             hint: config.hint.clone(),
             resume: errand.resume,
@@ -75,7 +75,7 @@ pub(crate) async fn enter_once(config: &Config, balancer: usize, errand: Errand)
         };
         let assigned = answered(config, chat::assign(&connection, &request)).await?;
         connection.close();
-        assigned
+        (assigned, way)
     };
     let address: Address = assigned
         .address
@@ -84,7 +84,7 @@ pub(crate) async fn enter_once(config: &Config, balancer: usize, errand: Errand)
         .parse()
         .map_err(|error| Error::CannotConnect(format!("the balancer {balancer} names no server's address: {error}")))?;
     sleep(Duration::from_millis(assigned.wait_ms).min(WAIT_MAX)).await;
-    let connection = dial(config, &address).await?;
+    let connection = dial_assigned(config, &address, &way).await?;
     let welcome = answered(config, chat::hello(&connection, &config.agent, Some(assigned.ticket))).await?;
     Ok(Entered { connection, welcome })
 }

@@ -83,6 +83,7 @@ pub mod profile;
 pub mod record;
 pub mod session;
 pub mod sync;
+pub mod tls;
 pub mod transfer;
 
 pub use address::Address;
@@ -95,3 +96,4 @@ pub use event::Event;
 pub use journal::{Journal, Lease, MemoryJournal, Saved, StorageError};
 pub use outbox::{MemoryOutbox, Outbox, Outgoing, Settlement};
 pub use session::{Ended, Session, SessionEvent};
+pub use tls::Tls;

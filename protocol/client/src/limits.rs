@@ -14,7 +14,7 @@ pub const READY_ENTRIES_MAX: usize = 1_024;
 /// Bytes of entries that wait for the consumer. The pages of fetches that run may come on top.
 pub const READY_BYTES_MAX: usize = 8 << 20;
 /// Hints (marks, signals, devices, presence) that wait for the consumer; beyond, the newest are dropped.
-pub const HINTS_MAX: usize = 256;
+pub const HINTS_MAX: usize = 1_024;
 /// Entries of one log that wait behind a hole.
 pub const HELD_ENTRIES_MAX: usize = 256;
 /// Bytes of the entries of all logs that wait behind holes.

@@ -42,7 +42,7 @@ use crate::{
 };
 use fastchat_e2e::{AccountId, Content, ConversationId, EntryId, content::Body};
 use shared::Shared;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout_at},
@@ -132,6 +132,13 @@ impl Messenger {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.shared.status.subscribe()
+    }
+
+    /// Whether those are online that this account has direct chats with, as the server tells it: at sign-in of each of
+    /// them, and whenever one comes or goes. Empty without a server; who is not in it, the server tells nothing of.
+    #[must_use]
+    pub fn presence(&self) -> watch::Receiver<HashMap<AccountId, bool>> {
+        self.shared.presence.subscribe()
     }
 
     /// Waits until everything that the fleet had for this device is in the profile.

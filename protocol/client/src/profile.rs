@@ -19,6 +19,7 @@
 //! Synchronous: keep it off the async threads.
 
 pub(crate) mod contacts;
+mod fleet;
 mod folder;
 pub(crate) mod history;
 pub(crate) mod identity;
@@ -32,6 +33,7 @@ pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use fleet::BALANCER_DEFAULT;
 pub use identity::Me;
 
 use crate::{
@@ -146,22 +148,6 @@ impl Profile {
     /// [`Problem::Store`].
     pub fn is_signed_in(&self) -> Result<bool, Problem> {
         self.read(|tx| Ok(identity::token(tx)?.is_some()))
-    }
-
-    /// The balancer that was used last.
-    ///
-    /// # Errors
-    /// [`Problem::Store`].
-    pub fn balancer(&self) -> Result<Option<String>, Problem> {
-        self.read(identity::balancer)
-    }
-
-    /// Keeps the balancer for the next time.
-    ///
-    /// # Errors
-    /// [`Problem::Store`].
-    pub fn save_balancer(&self, balancer: &str) -> Result<(), Problem> {
-        self.write(|tx| identity::save_balancer(tx, balancer))
     }
 
     /// All conversations that this device knows, oldest first.

@@ -25,12 +25,14 @@
 //! | `runner` | the loop: what happened, and what is to begin now |
 //! | `work` | what runs beside the loop: fetches, batches, lists |
 //! | `delivery` | what waits for the consumer |
+//! | `marks` | how far this account has read, told to the fleet |
 
 mod arrive;
 mod course;
 mod delivery;
 mod ended;
 mod event;
+mod marks;
 mod runner;
 mod work;
 
@@ -48,6 +50,7 @@ pub(crate) use course::{Course, backoff};
 pub use ended::Ended;
 pub use event::SessionEvent;
 use fastchat_wire::{EntryId, LogId};
+use marks::Marks;
 use runner::Runner;
 use std::{
     fmt,
@@ -81,6 +84,7 @@ struct Shared {
     outbox: Arc<dyn Outbox>,
     timing: Timing,
     woken: Notify,
+    marks: Marks,
     end: CancellationToken,
     ended: OnceLock<Ended>,
 }
@@ -105,6 +109,7 @@ impl Session {
             outbox,
             timing: config.timing.clone(),
             woken: Notify::new(),
+            marks: Marks::default(),
             end: CancellationToken::new(),
             ended: OnceLock::new(),
         });
@@ -117,6 +122,7 @@ impl Session {
             touched,
         };
         let closing = CloseOnDrop(handle.connection.clone());
+        let marking = handle.connection.clone();
         let task = tokio::spawn(async move {
             // Also where this task is aborted: handles that live on have no connection any more.
             let _closing = closing;
@@ -126,6 +132,7 @@ impl Session {
                 biased;
                 () = shared.end.cancelled() => Ended::Closed,
                 ended = Runner::run(config, &shared, to_consumer, to_touch, announce) => ended,
+                () = shared.marks.tell(shared.timing.marks, marking) => Ended::Closed,
             };
             let _ = shared.ended.set(ended);
             drop(last_sender);
@@ -167,7 +174,9 @@ impl Session {
     /// # Errors
     /// The journal can't keep it.
     pub async fn processed(&self, entry: &Entry, store: &Arc<str>) -> Result<(), Unkept> {
-        self.handle.processed(store, entry.log(), entry.seq()).await
+        self.handle.processed(store, entry.log(), entry.seq()).await?;
+        self.handle.delivered(entry);
+        Ok(())
     }
 
     /// Closes it: nothing that is under way is waited for. [`Self::next`] says
@@ -205,6 +214,13 @@ impl Handle {
     pub async fn processed(&self, store: &Arc<str>, log: LogId, seq: u64) -> Result<(), Unkept> {
         let (journal, store) = (Arc::clone(&self.shared.journal), Arc::clone(store));
         blocking(move || journal.save_cursor(&store, log, seq)).await
+    }
+
+    /// An entry was processed, and that is kept: the fleet is told in a while, with
+    /// one `mark` for each conversation. [`Session::processed`] says so by itself;
+    /// this is for callers that keep their cursors beside the journal.
+    pub fn delivered(&self, entry: &Entry) {
+        self.shared.marks.note(entry);
     }
 
     /// The connection to the present server, for the functions of

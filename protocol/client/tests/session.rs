@@ -6,6 +6,8 @@
 mod fake;
 #[path = "session/hostile.rs"]
 mod hostile;
+#[path = "session/marking.rs"]
+mod marking;
 #[path = "session/moving.rs"]
 mod moving;
 #[path = "session/receiving.rs"]

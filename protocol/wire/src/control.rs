@@ -13,11 +13,13 @@
 //! than the one in force is ignored. JSON keys are snake_case.
 
 mod bus;
+pub mod limits;
 mod spec;
 mod status;
 pub mod strategies;
 
 pub use bus::{BusError, BusPlace, NatsLogin, NatsPlace};
+pub use limits::Limits;
 pub use spec::{AgentSpec, BalancerSpec, Balancing, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
 pub use status::{
     AgentStatus, BalancerServer, BalancerStatus, InstanceState, InstanceStatus, ProcessState, ServerStatus, Status, StatusPart,

@@ -128,6 +128,13 @@ impl Deframer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Between frames: gives the buffer's memory back; frames that lie in it keep theirs.
+    pub fn release(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
     /// True where a frame has begun and isn't complete: its 30 s are running.
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
@@ -160,7 +167,8 @@ impl Deframer {
             },
         };
         if self.buffer.len() < block_bytes {
-            self.buffer.reserve((block_bytes - self.buffer.len()).min(READ_AHEAD_BYTES));
+            let missing = block_bytes - self.buffer.len();
+            self.buffer.reserve(missing.min(self.buffer.len()).min(READ_AHEAD_BYTES));
             self.awaiting_block = Some((head, header, block_bytes));
             return Ok(None);
         }
@@ -207,8 +215,8 @@ impl Deframer {
     }
 }
 
-/// A block's announced length reserves at most this much memory ahead of the
-/// bytes that came: a peer that announces much and sends nothing costs little.
+/// A block's announced length reserves as much memory again as came of it, and at
+/// most this much: a peer that announces much and sends nothing costs nothing.
 const READ_AHEAD_BYTES: usize = 16 << 10;
 
 /// A block to send, with the header keys that describe it.

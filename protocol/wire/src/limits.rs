@@ -72,6 +72,10 @@ pub const FETCH_LIMIT_DEFAULT: u32 = 100;
 pub const FETCH_BYTES_MAX: usize = 1 << 20;
 /// Largest block of a `signal`.
 pub const SIGNAL_BYTES_MAX: usize = 4 << 10;
+/// Accounts whose presence one account is told of.
+pub const PRESENCE_ACCOUNTS_MAX: usize = 500;
+/// An account that is gone for so long is offline.
+pub const PRESENCE_GONE_MS: u64 = 3_000;
 /// In larger conversations marks are not pushed.
 pub const MARK_EVENT_MEMBERS_MAX: usize = 32;
 /// Largest block of one `blob-put` (announced as `chunk`).

@@ -125,6 +125,8 @@ fn the_limits_of_the_page_are_the_limits_of_the_crate() {
         (5, format!("`limit` (1..={PAGE_MAX}, default {FETCH_LIMIT_DEFAULT})")),
         (5, format!("conversations of more than {MARK_EVENT_MEMBERS_MAX} accounts")),
         (5, format!("block ≤ {} KiB", kib(SIGNAL_BYTES_MAX))),
+        (8, format!("gone from every server for {} s", PRESENCE_GONE_MS / 1_000)),
+        (8, format!("is told of at most {PRESENCE_ACCOUNTS_MAX} others")),
         (5, format!("a short token (1..={KIND_BYTES_MAX} of `a-z-`)")),
         (6, format!("(at most {KEYS_CLAIM_MAX} of each)")),
         (

@@ -22,6 +22,13 @@ pub(super) async fn apply(connection: &mut SqliteConnection, edit: &Edit, genera
                 .await?;
             Ok(())
         }
+        Edit::SetLimits(limits) => {
+            sqlx::query("UPDATE limits SET document = ?, generation = generation + 1")
+                .bind(to_json(limits)?)
+                .execute(connection)
+                .await?;
+            Ok(())
+        }
         Edit::PutOperation(operation) => put_operation(connection, operation).await,
     }
 }

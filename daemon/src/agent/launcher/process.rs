@@ -21,6 +21,7 @@ use fastchat_wire::control::InstanceSpec;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     io,
     os::{fd::OwnedFd, unix::process::CommandExt},
     path::PathBuf,
@@ -51,6 +52,8 @@ pub(crate) struct ProcessLauncher {
     program: PathBuf,
     data: PathBuf,
     log: Log,
+    /// What all instances are told of TLS.
+    protection: Vec<OsString>,
     live: BTreeMap<String, Live>,
     exits: BTreeMap<String, String>,
     /// One task for each process that has a handle, which ends with it.
@@ -61,12 +64,13 @@ pub(crate) struct ProcessLauncher {
 }
 
 impl ProcessLauncher {
-    /// Starts `program` for instances whose folders are below `data`.
-    pub(crate) fn new(program: PathBuf, data: PathBuf, log: Log) -> Self {
+    /// Starts `program` for instances whose folders are below `data`; `protection` are the flags that each is given.
+    pub(crate) fn new(program: PathBuf, data: PathBuf, log: Log, protection: Vec<OsString>) -> Self {
         Self {
             program,
             data,
             log,
+            protection,
             live: BTreeMap::new(),
             exits: BTreeMap::new(),
             watches: JoinSet::new(),
@@ -93,6 +97,7 @@ impl ProcessLauncher {
             .arg(&token_file)
             .arg("--state")
             .arg(&state)
+            .args(&self.protection)
             .args(["--log-format", self.log.format.as_str(), "--log-level", &self.log.level])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -45,7 +45,10 @@ async fn hear(mesh: &Mesh, socket: TcpStream) {
     };
     // A heartbeat waits for nothing.
     let _ = socket.set_nodelay(true);
-    let mut link = Incoming::new(mesh, socket);
+    let Some(stream) = mesh.door.open(socket, LINK_SILENCE).await else {
+        return;
+    };
+    let mut link = Incoming::new(mesh, stream);
     let peer = match timeout(LINK_SILENCE, link.greet(mesh)).await {
         Ok(Ok(peer)) => peer,
         Ok(Err(NotLet::Refused(reason))) => {

@@ -18,7 +18,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split},
-    net::TcpStream,
     time::{interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -60,8 +59,7 @@ pub(super) async fn run(mesh: Arc<Mesh>, peer: Peer, shared: Arc<Shared>, stop: 
 /// One life of the link; it ends with an error only.
 async fn link(mesh: &Mesh, peer: &Peer, shared: &Shared, number: u64) -> io::Result<()> {
     let greeted = async {
-        let stream = TcpStream::connect(&peer.address).await?;
-        stream.set_nodelay(true)?;
+        let stream = mesh.transport.dial(&peer.address).await?;
         let mut link = Dialled::new(mesh, stream);
         link.greet(mesh, &peer.name).await?;
         io::Result::Ok(link)

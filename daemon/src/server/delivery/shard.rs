@@ -11,11 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use fastchat_wire::{
-    AccountId, Block, DeviceId, EncodeError, LogId,
-    chat::{entry::EntryEvent, mark::MarkEvent},
-    encode_event,
-    encoding::Bytes64,
-    limits::{BLOCK_BYTES_MAX, MARK_EVENT_MEMBERS_MAX},
+    AccountId, Block, DeviceId, EncodeError, LogId, chat::entry::EntryEvent, encode_event, encoding::Bytes64, limits::BLOCK_BYTES_MAX,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -52,7 +48,7 @@ struct Active {
 }
 
 pub(super) struct Shard {
-    parts: Parts,
+    pub(super) parts: Parts,
     logs: HashMap<LogId, Active>,
     /// Set while a `Verify` waits.
     verifying: Arc<AtomicBool>,
@@ -115,8 +111,8 @@ impl Shard {
                 due.fold(None, earliest)
             }
             Command::Verify => self.verify().await,
-            Command::Mark { mark, origin } => {
-                self.mark(&mark, origin).await;
+            Command::Hint { hint, members_seq, origin } => {
+                self.hint(&hint, members_seq, origin).await;
                 None
             }
         }
@@ -145,7 +141,9 @@ impl Shard {
 
     async fn ring(&mut self, log: LogId, bell: Doorbell, origin: Origin) -> Option<Instant> {
         let now = Instant::now();
-        self.logs.entry(log).or_insert_with(|| Active::new(bell.seq.saturating_sub(1)));
+        if !self.logs.contains_key(&log) {
+            self.begin(log, &bell).await;
+        }
         if origin == Origin::Here {
             self.tell_others(log, &bell).await;
         }
@@ -153,6 +151,25 @@ impl Shard {
         active.feed.ring(bell, now);
         let ready = active.feed.take_ready(now);
         self.push(log, ready).await
+    }
+
+    /// A log that nobody here was told of. Whoever reads it here became a member after it had signed in: pushes begin
+    /// where its part of the log does, also where another server's bell came first. Somebody whose sign-in is under way
+    /// may be pushed what it fetches as well; no more than one read of it.
+    async fn begin(&mut self, log: LogId, bell: &Doorbell) {
+        self.logs.insert(log, Active::new(bell.seq.saturating_sub(1)));
+        let Some(roster) = self.roster(log, bell.members_seq).await else {
+            return;
+        };
+        // Inboxes and archives have no members that change: theirs are known from the sign-in on.
+        let is_conversation = roster.members_seq > 0;
+        let here = roster.members.iter().filter(|member| self.parts.hub.is_online(member.account));
+        let first = here.map(|member| member.from_seq).min();
+        if let Some(first) = first.filter(|first| is_conversation && *first <= bell.seq && bell.seq - first < HOLE_CHUNK)
+            && let Some(active) = self.logs.get_mut(&log)
+        {
+            active.feed = Feed::new(first - 1);
+        }
     }
 
     /// Tells the servers on which somebody may read the entry.
@@ -189,7 +206,7 @@ impl Shard {
     }
 
     /// The log's roster of that version or a later one; of now, where the version isn't known.
-    async fn roster(&mut self, log: LogId, members_seq: Option<u64>) -> Option<Arc<Roster>> {
+    pub(super) async fn roster(&mut self, log: LogId, members_seq: Option<u64>) -> Option<Arc<Roster>> {
         let active = self.logs.get(&log);
         if let (Some(roster), Some(needed)) = (active.and_then(|active| active.roster.as_ref()), members_seq)
             && roster.members_seq >= needed
@@ -234,14 +251,15 @@ impl Shard {
             }
         };
         let mut pushed = Pushed::default();
+        if let (true, 1, [one, other]) = (roster.is_direct, ready.entry.seq, &roster.members[..]) {
+            self.parts.peers.began([one.account, other.account]);
+        }
         for member in roster.members.iter().filter(|member| member.reads(ready.entry.seq)) {
-            let to = self.parts.hub.push(member.account, |online| {
+            pushed += self.parts.hub.push(member.account, |online| {
                 let appended_it = ready.appender == Some(online.connection);
                 let is_for_it = roster.only_device.is_none_or(|device| device == online.identity.device);
                 (is_for_it && !appended_it).then(|| encoded.for_device(online.identity.device))
             });
-            pushed.queued += to.queued;
-            pushed.dropped += to.dropped;
         }
         self.parts.metrics.pushes.inc_by(pushed.queued);
         self.parts.metrics.pushes_dropped.inc_by(pushed.dropped);
@@ -322,31 +340,6 @@ impl Shard {
             return None;
         }
         active.look(last_seq, Instant::now())
-    }
-
-    async fn mark(&mut self, mark: &MarkEvent, origin: Origin) {
-        let Some(roster) = self.roster(mark.conversation, Some(0)).await else {
-            return;
-        };
-        let members: Vec<AccountId> = roster
-            .members
-            .iter()
-            .filter(|m| m.through_seq.is_none())
-            .map(|m| m.account)
-            .collect();
-        if members.len() > MARK_EVENT_MEMBERS_MAX || !members.contains(&mark.account) {
-            return;
-        }
-        let others = members.iter().copied().filter(|account| *account != mark.account);
-        if origin == Origin::Here {
-            self.parts.peers.forward(&others, &Message::Mark(mark.clone()));
-        }
-        let Ok(frame) = encode_event(None, mark, &Block::none()) else {
-            return;
-        };
-        for account in others {
-            self.parts.hub.push(account, |_| Some(frame.clone()));
-        }
     }
 
     /// Forgets the logs that nobody here reads.

@@ -48,3 +48,15 @@ pub(crate) async fn start(
     }
     queued
 }
+
+/// Refuses an append that was not looked at. Like every refusal that another try
+/// may not meet, it holds up the later ones to its log.
+pub(crate) fn refuse(call: &Call, source: &Source, refusal: Refusal) -> Refusal {
+    match call.arguments::<append::Append>() {
+        Ok(arguments) => {
+            source.gate.refused(arguments.log, arguments.entry, &refusal);
+            refusal
+        }
+        Err(wrong) => wrong,
+    }
+}

@@ -1,14 +1,15 @@
 //! `conversations`: the account's conversations, by pages.
 
 use super::{Call, Handled, page_limit};
-use crate::server::{Server, context::Identity};
+use crate::server::{Server, context::Identity, hub::ConnectionId};
 use fastchat_wire::{
     Block,
     chat::conversations::{Conversations, ConversationsPage},
 };
 
-/// A page; the first one also has the bounds of inbox and archive.
-pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) -> Handled {
+/// A page; the first one also has the bounds of inbox and archive. From here on the account is told of the presence of
+/// those that it has direct conversations with.
+pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call, connection: ConnectionId) -> Handled {
     let arguments: Conversations = call.arguments()?;
     let limit = page_limit(arguments.limit)?;
     let store = &server.context.store;
@@ -20,6 +21,7 @@ pub(crate) async fn handle(server: &Server, identity: &Identity, call: &Call) ->
             .map(|(inbox, archive)| (Some(inbox), Some(archive)))?,
         Some(_) => (None, None),
     };
+    server.peers.watch(identity.account, connection, &page.contacts);
     call.answer(
         &ConversationsPage {
             more: page.more,

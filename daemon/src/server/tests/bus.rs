@@ -241,6 +241,26 @@ async fn a_server_that_left_the_spec_is_forgotten_and_may_come_back() {
         .expect("the push was lost");
 }
 
+#[tokio::test]
+async fn a_conversation_whose_later_entry_is_heard_of_first_is_pushed_from_its_beginning() {
+    let fleet = Fleet::proxied(3).await;
+    let mut alice = fleet.register(0, "alice").await;
+    let mut bob = fleet.register(1, "bob").await;
+    let mut carol = fleet.register(2, "carol").await;
+    for client in [&mut bob, &mut carol] {
+        client.conversations().await;
+    }
+    // What s1 tells s2 is held up; what s3 tells it is not.
+    fleet.link(0, 1).set(Wire::Frozen);
+    let log = alice.create(ConversationKind::Group, &[&bob, &carol]).await;
+    carol.pushed_from(log, 1).await;
+    let appended = carol.append(log, "x").await;
+    for seq in 1..=appended.seq {
+        let pushed = timeout(MENDED, bob.pushed_from(log, 0)).await.expect("its beginning is not pushed");
+        assert_eq!(pushed.event.seq, seq);
+    }
+}
+
 /// A server of the fleet that the test plays, known to the first one as `s9`.
 struct Played {
     hears: OwnedReadHalf,

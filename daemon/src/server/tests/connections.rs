@@ -233,12 +233,8 @@ async fn a_client_that_shuts_its_sending_half_still_gets_its_answers() {
 #[tokio::test]
 async fn a_block_that_waits_for_room_has_its_whole_time_after_that() {
     let frame = Duration::from_millis(700);
-    let fleet = Fleet::limited(Limits {
-        frame,
-        partial_blocks_kib: 4_096,
-        ..limits()
-    })
-    .await;
+    let mut fleet = Fleet::limited(Limits { frame, ..limits() }).await;
+    fleet.servers[0].limit(|limits| limits.server.blocks_bytes = 4 << 20).await;
     let mut greedy = fleet.register(0, "greedy").await;
     let mut alice = fleet.register(0, "alice").await;
     let archive = fastchat_wire::LogId::archive_of(alice.account);

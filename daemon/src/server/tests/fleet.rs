@@ -2,6 +2,7 @@
 
 use super::{Client, PATIENCE, proxy::Proxy};
 use crate::{
+    net::transport::Transport,
     probes::Readiness,
     server::{self, Limits, Listeners},
     shell::{Report, Shell},
@@ -33,6 +34,7 @@ pub(super) struct Fleet {
     broker_proxies: Vec<Proxy>,
     database: fastchat_schema::Database,
     limits: Limits,
+    transport: Transport,
     _folder: tempfile::TempDir,
 }
 
@@ -53,7 +55,6 @@ pub(super) fn limits() -> Limits {
         frame: PATIENCE,
         ping_interval: PATIENCE,
         soft_stop: Duration::from_millis(500),
-        ..Limits::default()
     }
 }
 
@@ -63,25 +64,30 @@ async fn listener(address: SocketAddr) -> TcpListener {
 
 impl Fleet {
     pub(super) async fn of(count: usize) -> Self {
-        Self::start(count, limits(), false, None).await
+        Self::start(count, limits(), false, Transport::default(), None).await
     }
 
     /// One server with other times.
     pub(super) async fn limited(limits: Limits) -> Self {
-        Self::start(1, limits, false, None).await
+        Self::start(1, limits, false, Transport::default(), None).await
     }
 
     /// With a proxy on each link of the mesh.
     pub(super) async fn proxied(count: usize) -> Self {
-        Self::start(count, limits(), true, None).await
+        Self::start(count, limits(), true, Transport::default(), None).await
+    }
+
+    /// With this way to listen and dial.
+    pub(super) async fn protected(count: usize, limits: Limits, transport: Transport) -> Self {
+        Self::start(count, limits, false, transport, None).await
     }
 
     /// On a broker, which may be away, with a proxy before it for each server.
     pub(super) async fn on(broker: NatsServer, count: usize) -> Self {
-        Self::start(count, limits(), false, Some(broker)).await
+        Self::start(count, limits(), false, Transport::default(), Some(broker)).await
     }
 
-    async fn start(count: usize, limits: Limits, proxied: bool, broker: Option<NatsServer>) -> Self {
+    async fn start(count: usize, limits: Limits, proxied: bool, transport: Transport, broker: Option<NatsServer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("fastchat.db").display());
         fastchat_schema::migrate(&url).await.unwrap();
@@ -139,13 +145,14 @@ impl Fleet {
                 ),
                 peers: peers.collect(),
                 drain: None,
+                limits: fastchat_wire::control::Limits::default(),
             };
             let spec = Spec {
                 store: database.store_id().to_owned(),
                 generation: 1,
                 part: Part::Server(part),
             };
-            servers.push(Server::start(spec, listeners, limits));
+            servers.push(Server::start(spec, listeners, limits, transport.clone()));
         }
         let fleet = Self {
             servers,
@@ -154,6 +161,7 @@ impl Fleet {
             broker_proxies,
             database,
             limits,
+            transport,
             _folder: folder,
         };
         if fleet.broker.as_ref().is_none_or(NatsServer::runs) {
@@ -226,12 +234,12 @@ impl Fleet {
                 sleep(Duration::from_millis(5)).await;
             }
         });
-        self.servers[index] = Server::start(old.spec.clone(), listeners.await.unwrap(), self.limits);
+        self.servers[index] = Server::start(old.spec.clone(), listeners.await.unwrap(), self.limits, self.transport.clone());
     }
 }
 
 impl Server {
-    fn start(spec: Spec, listeners: Listeners, limits: Limits) -> Self {
+    fn start(spec: Spec, listeners: Listeners, limits: Limits, transport: Transport) -> Self {
         let (specs, followed) = watch::channel(Arc::new(spec.clone()));
         let (report, _) = watch::channel(Report {
             applied_generation: 0,
@@ -249,6 +257,7 @@ impl Server {
             shutdown: CancellationToken::new(),
             registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
+            transport,
         };
         Self {
             clients: listeners.clients.local_addr().unwrap(),
@@ -268,6 +277,13 @@ impl Server {
             change(part);
         }
         self.specs.send_replace(Arc::new(self.spec.clone()));
+    }
+
+    /// Other limits of clients, in force when it returns.
+    pub(super) async fn limit(&mut self, change: impl FnOnce(&mut fastchat_wire::control::Limits)) {
+        self.respec(|part| change(&mut part.limits));
+        let generation = self.spec.generation as f64;
+        self.until("generation", "", |applied| applied == generation).await;
     }
 
     /// The sum of a metric's values, of those with this label where one is given.

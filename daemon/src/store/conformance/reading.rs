@@ -6,7 +6,7 @@ use super::{
 };
 use crate::store::{
     Denied, Store,
-    logs::{Actor, Membership, Moved, RosterMember},
+    logs::{Actor, Membership, Moved, Now, RosterMember},
 };
 use fastchat_wire::{
     DeviceId, LogId,
@@ -230,4 +230,41 @@ pub(crate) async fn a_roster_knows_who_reads_which_entry(store: Arc<dyn Store>) 
         (0, None, &alone(bob.account)[..])
     );
     assert!(store.roster(Uuid::now_v7().into()).await.unwrap().members.is_empty());
+}
+
+pub(crate) async fn what_is_not_stored_goes_by_the_conversation_of_now(store: Arc<dyn Store>) {
+    let (alice, bob) = (register(&store, "alice").await, register(&store, "bob").await);
+    let log = converse(&store, &alice, Group, &[&bob]).await;
+    let now = |epoch, members_seq| Now { epoch, members_seq };
+    assert_eq!(store.now(log, bob.account).await.unwrap(), now(0, 1));
+    committed(&store, commit_accounts(&alice, log, 0, &[], &[&bob])).await; // 2 commit, 3 member
+    assert_eq!(store.now(log, alice.account).await.unwrap(), now(1, 3));
+    let strange = Uuid::now_v7().into();
+    for (log, account) in [
+        (log, bob.account),
+        (LogId::archive_of(alice.account), alice.account),
+        (strange, alice.account),
+    ] {
+        assert_eq!(refusal(store.now(log, account).await), Denied::NotMember);
+    }
+    assert_eq!(store.roster_versions(&[strange, log]).await.unwrap(), [(log, 3)]);
+    assert!(!store.roster(log).await.unwrap().is_direct);
+    let direct = converse(&store, &alice, Direct, &[&bob]).await;
+    assert!(store.roster(direct).await.unwrap().is_direct);
+}
+
+pub(crate) async fn a_page_names_the_others_of_direct_conversations(store: Arc<dyn Store>) {
+    let (alice, bob, carol) = (
+        register(&store, "alice").await,
+        register(&store, "bob").await,
+        register(&store, "carol").await,
+    );
+    converse(&store, &alice, Direct, &[&bob]).await;
+    converse(&store, &alice, Group, &[&bob, &carol]).await;
+    let last = converse(&store, &carol, Direct, &[&alice]).await;
+    let contacts = async |account, after, limit| store.conversations(account, after, limit).await.unwrap().contacts;
+    assert_eq!(contacts(alice.account, None, 500).await, [bob.account, carol.account]);
+    assert_eq!(contacts(alice.account, None, 1).await, [bob.account], "of this page only");
+    assert_eq!(contacts(bob.account, None, 500).await, [alice.account]);
+    assert!(contacts(alice.account, Some(last), 500).await.is_empty());
 }

@@ -1,10 +1,10 @@
-//! [`LogStore`] on SQLite: one file for each verb, named here.
+//! [`LogStore`] on PostgreSQL: one file for each verb, named here.
 
-use super::{PostgresStore, append, commit, conversations, create, fetch, grant, group_info, leave, mark, members, trim};
+use super::{PostgresStore, commit, conversations, create, fetch, grant, group_info, leave, mark, members, trim};
 use crate::store::{
     Denied, LogStore, Result,
     logs::{
-        Actor, Append, Appended, Commit, Committed, ConversationsPage, Create, Created, Entry, MembersPage, Membership, Moved, Page,
+        Actor, Append, Appended, Commit, Committed, ConversationsPage, Create, Created, Entry, MembersPage, Membership, Moved, Now, Page,
         Roster, Written,
     },
 };
@@ -18,11 +18,14 @@ use fastchat_wire::{
 #[async_trait]
 impl LogStore for PostgresStore {
     async fn append(&self, batch: &[Append]) -> Result<Vec<std::result::Result<Appended, Denied>>> {
-        append::append(&self.database, batch).await
+        self.appends.append(batch).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed> {
-        commit::commit(&self.database, commit).await
+        let conversation = commit.conversation;
+        let outcome = commit::commit(&self.database, commit).await;
+        self.appends.forget(conversation);
+        outcome
     }
 
     async fn create(&self, create: Create) -> Result<Created> {
@@ -38,11 +41,15 @@ impl LogStore for PostgresStore {
         member_entry: EntryId,
         at: u64,
     ) -> Result<Vec<Written>> {
-        grant::grant(&self.database, conversation, actor, account, role, member_entry, at).await
+        let outcome = grant::grant(&self.database, conversation, actor, account, role, member_entry, at).await;
+        self.appends.forget(conversation);
+        outcome
     }
 
     async fn leave(&self, conversation: LogId, actor: Actor, member_entry: EntryId, at: u64) -> Result<Vec<Written>> {
-        leave::leave(&self.database, conversation, actor, member_entry, at).await
+        let outcome = leave::leave(&self.database, conversation, actor, member_entry, at).await;
+        self.appends.forget(conversation);
+        outcome
     }
 
     async fn fetch(&self, log: LogId, reader: Actor, after: u64, limit: u32, bytes_max: usize) -> Result<Page> {
@@ -75,6 +82,14 @@ impl LogStore for PostgresStore {
 
     async fn mark(&self, conversation: LogId, account: AccountId, delivered: Option<u64>, read: Option<u64>) -> Result<Moved> {
         mark::mark(&self.database, conversation, account, delivered, read).await
+    }
+
+    async fn now(&self, conversation: LogId, account: AccountId) -> Result<Now> {
+        members::now(&self.database, conversation, account).await
+    }
+
+    async fn roster_versions(&self, logs: &[LogId]) -> Result<Vec<(LogId, u64)>> {
+        conversations::roster_versions(&self.database, logs).await
     }
 
     async fn roster(&self, log: LogId) -> Result<Roster> {

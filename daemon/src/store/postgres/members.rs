@@ -2,7 +2,7 @@
 
 use crate::store::{
     Denied, Result, listing,
-    logs::{MembersPage, Roster},
+    logs::{MembersPage, Now, Roster},
 };
 use fastchat_schema::PostgresDatabase;
 use fastchat_wire::{AccountId, LogId};
@@ -49,4 +49,18 @@ pub(super) async fn roster(database: &PostgresDatabase, log: LogId) -> Result<Ro
     .fetch_all(database.pool())
     .await?;
     listing::roster(log, &rows)
+}
+
+/// A conversation as it is now, for a present member.
+pub(super) async fn now(database: &PostgresDatabase, conversation: LogId, account: AccountId) -> Result<Now> {
+    let row = sqlx::query(
+        "SELECT log.epoch, log.members_seq FROM members AS own JOIN logs AS log ON log.id = own.log_id
+         WHERE own.log_id = $1 AND own.account_id = $2 AND own.through_seq IS NULL",
+    )
+    .bind(conversation.0.as_slice())
+    .bind(account.0.as_slice())
+    .fetch_optional(database.pool())
+    .await?
+    .ok_or(Denied::NotMember)?;
+    listing::now(&row)
 }

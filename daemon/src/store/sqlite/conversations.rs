@@ -12,7 +12,8 @@ use fastchat_wire::{AccountId, LogId, chat::conversations::LogBounds};
 pub(super) async fn conversations(database: &Database, account: AccountId, after: Option<LogId>, limit: u32) -> Result<ConversationsPage> {
     let rows = sqlx::query(
         "SELECT log.id, log.kind, log.last_seq, log.epoch, own.role, own.read, max(own.from_seq, log.first_seq) AS from_seq,
-                (SELECT count(*) FROM members WHERE log_id = log.id AND through_seq IS NULL) AS members
+                (SELECT count(*) FROM members WHERE log_id = log.id AND through_seq IS NULL) AS members,
+                (SELECT account_id FROM members WHERE log_id = log.id AND log.kind = 'direct' AND account_id <> ?1) AS contact
          FROM members AS own JOIN logs AS log ON log.id = own.log_id
          WHERE own.account_id = ?1 AND own.through_seq IS NULL AND own.log_id > ?2
          ORDER BY own.log_id LIMIT ?3",
@@ -73,4 +74,13 @@ pub(super) async fn last_seqs(database: &Database, logs: &[LogId]) -> Result<Vec
         .fetch_all(database.readers())
         .await?;
     rows.iter().map(listing::last_seq).collect()
+}
+
+/// Versions of the rosters of the logs that exist.
+pub(super) async fn roster_versions(database: &Database, logs: &[LogId]) -> Result<Vec<(LogId, u64)>> {
+    let rows = sqlx::query("SELECT id, members_seq FROM logs WHERE id IN (SELECT unhex(value) FROM json_each(?))")
+        .bind(id_list(logs.iter().map(LogId::as_bytes)))
+        .fetch_all(database.readers())
+        .await?;
+    rows.iter().map(listing::roster_version).collect()
 }

@@ -4,7 +4,7 @@ use super::{SqliteStore, append, commit, conversations, create, fetch, grant, gr
 use crate::store::{
     Denied, LogStore, Result,
     logs::{
-        Actor, Append, Appended, Commit, Committed, ConversationsPage, Create, Created, Entry, MembersPage, Membership, Moved, Page,
+        Actor, Append, Appended, Commit, Committed, ConversationsPage, Create, Created, Entry, MembersPage, Membership, Moved, Now, Page,
         Roster, Written,
     },
 };
@@ -75,6 +75,14 @@ impl LogStore for SqliteStore {
 
     async fn mark(&self, conversation: LogId, account: AccountId, delivered: Option<u64>, read: Option<u64>) -> Result<Moved> {
         mark::mark(&self.database, conversation, account, delivered, read).await
+    }
+
+    async fn now(&self, conversation: LogId, account: AccountId) -> Result<Now> {
+        members::now(&self.database, conversation, account).await
+    }
+
+    async fn roster_versions(&self, logs: &[LogId]) -> Result<Vec<(LogId, u64)>> {
+        conversations::roster_versions(&self.database, logs).await
     }
 
     async fn roster(&self, log: LogId) -> Result<Roster> {

@@ -13,7 +13,11 @@ use crate::{
     session::{Ended, Session, SessionEvent},
 };
 use fastchat_wire::{LogId, chat::remove_device::DeviceChange};
-use std::{collections::HashSet, future::ready, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    future::ready,
+    sync::Arc,
+};
 
 /// Entries that are taken in one transaction.
 const BATCH_ENTRIES_MAX: usize = 64;
@@ -63,8 +67,11 @@ async fn take_all(shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Ended
         Ok(next) => next,
         Err(Problem::Store(error)) => return Err(Ended::Unkept(crate::Unkept(error.to_string()))),
         // One of them is at fault: the others go on without it.
-        Err(_) => one_by_one(shared, entries).await?,
+        Err(_) => one_by_one(shared, Arc::clone(&entries)).await?,
     };
+    for entry in entries.iter() {
+        shared.handle.delivered(entry);
+    }
     if next.contains(&Next::Moved) {
         shared.handle.wake();
     }
@@ -113,6 +120,7 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
         SessionEvent::Away { reason, retry_after } => {
             shared.session_caught_up(false);
             shared.tell(|status| (status.server, status.away) = (None, Some((reason, retry_after))));
+            shared.presence.send_modify(HashMap::clear);
         }
         SessionEvent::Listed(listing) => {
             shared.listed(&listing);
@@ -125,14 +133,16 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
         SessionEvent::Device(device) if device.change == DeviceChange::Added => {
             shared.ask(|errands| errands.new_devices.extend([device.account.sealed()]));
         }
+        SessionEvent::Presence(told) => shared
+            .presence
+            .send_modify(|known| _ = known.insert(told.account.sealed(), told.online)),
         // Settled in the outbox already; whoever waits for it looks there.
         SessionEvent::Sent { .. } | SessionEvent::Refused { .. } => shared.ask(|errands| errands.wishes = true),
         SessionEvent::Entry { .. }
         | SessionEvent::StoreChanged
         | SessionEvent::Mark(_)
         | SessionEvent::Signal(..)
-        | SessionEvent::Device(_)
-        | SessionEvent::Presence(_) => {}
+        | SessionEvent::Device(_) => {}
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::{Status, errands::Errands};
 use crate::{Connection, chat::Listing, problem::Problem, profile::Profile, session::Handle};
+use fastchat_e2e::AccountId;
 use fastchat_wire::LogId;
 use std::{
     collections::HashMap,
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) profile: Arc<Profile>,
     pub(super) handle: Handle,
     pub(super) status: watch::Sender<Status>,
+    /// Who is there, as the server told; nothing without a server.
+    pub(super) presence: watch::Sender<HashMap<AccountId, bool>>,
     /// By the last list: from where this account may read a log, where that is not its beginning.
     readable_from: Mutex<HashMap<LogId, u64>>,
     errands: Mutex<Queue>,
@@ -88,6 +91,7 @@ impl Shared {
             profile,
             handle,
             status: watch::Sender::new(Status::default()),
+            presence: watch::Sender::new(HashMap::new()),
             readable_from: Mutex::default(),
             errands: Mutex::default(),
             nudged: Notify::new(),

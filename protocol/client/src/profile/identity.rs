@@ -15,8 +15,6 @@ const CREDENTIAL: Table = Table::new("credential");
 const DEVICE_KEY: Table = Table::new("device-key");
 /// → the session's token.
 const TOKEN: Table = Table::new("token");
-/// → the balancer that was used last.
-const BALANCER: Table = Table::new("balancer");
 /// u32 generation → public backup key.
 const BACKUP: Table = Table::new("backup");
 /// → the fleet knows this device's credential.
@@ -96,14 +94,6 @@ pub(crate) fn save_token(tx: &Writer<'_>, token: Option<&Secret>) -> Result<(), 
         None => _ = tx.delete(TOKEN, ONLY)?,
     }
     Ok(())
-}
-
-pub(crate) fn balancer(tx: &Reader<'_>) -> Result<Option<String>, Problem> {
-    rows::get(tx, BALANCER, ONLY)
-}
-
-pub(crate) fn save_balancer(tx: &Writer<'_>, balancer: &str) -> Result<(), Problem> {
-    rows::put(tx, BALANCER, ONLY, &balancer)
 }
 
 /// Whether the fleet knows this device's credential.

@@ -1,5 +1,6 @@
 //! Spec: what a process should be.
 
+use super::Limits;
 use crate::{Secret, Secret32};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -90,6 +91,9 @@ pub struct ServerSpec {
     pub peers: Vec<Peer>,
     /// Set: ask clients to move away.
     pub drain: Option<Drain>,
+    /// What clients may take.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// The bus of specs that name none.
@@ -141,6 +145,9 @@ pub struct BalancerSpec {
     /// Most clients of each server by name; absent or 0 is no limit.
     #[serde(default)]
     pub connections_max: BTreeMap<String, u64>,
+    /// What clients may take.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// What a host agent should be.

@@ -53,7 +53,7 @@ fn launcher(folder: &Path) -> ProcessLauncher {
         format: crate::config::LogFormat::Text,
         level: "info".into(),
     };
-    ProcessLauncher::new(STAND_IN.into(), folder.to_owned(), log)
+    ProcessLauncher::new(STAND_IN.into(), folder.to_owned(), log, Vec::new())
 }
 
 fn instance(name: &str) -> InstanceSpec {

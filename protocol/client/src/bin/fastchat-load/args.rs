@@ -2,7 +2,7 @@
 
 use crate::{
     interrupt::Interrupt,
-    mode::{assign, check, group, idle, pairs, reconnect, signin},
+    mode::{assign, check, group, hostile, idle, pairs, reconnect, signin},
     processes::Process,
     stamp::STAMP_BYTES,
 };
@@ -58,10 +58,18 @@ pub(crate) struct Common {
     /// Go to this server without asking the balancer; several take turns
     #[arg(long, global = true, value_name = "HOST:PORT", value_delimiter = ',')]
     pub(crate) server: Vec<Address>,
-    /// Connect without TLS to addresses that are not this machine's
+    /// Use TLS, also to this machine; to others it is used anyway
+    ///
+    /// All servers must have a certificate for the host of --balancer (without it: of the first --server).
+    #[arg(long, global = true)]
+    pub(crate) tls: bool,
+    /// Trust the CA in this PEM file and no other; implies --tls
+    #[arg(long, global = true, env = "FASTCHAT_CA", hide_env = true, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Connect without TLS, also to addresses that are not this machine's
     ///
     /// Whoever is on the way can then read along, and take over the sessions.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, conflicts_with_all = ["tls", "ca"])]
     pub(crate) allow_plaintext: bool,
     /// Keep accounts here, and use those of earlier runs
     ///
@@ -77,7 +85,9 @@ pub(crate) struct Common {
     /// Show a line each second on stderr, also where that is no terminal
     #[arg(long, global = true)]
     pub(crate) progress: bool,
-    /// A process whose CPU time and memory to measure: server=4711, balancer=4712, database=4713
+    /// A process whose CPU time and memory to measure: server=4711, balancer=4712, database=4713, bus=4714
+    ///
+    /// What it starts counts as its own: of PostgreSQL, name the process that started all others.
     #[arg(long, global = true, value_name = "ROLE=PID", value_parser = |text: &str| text.parse::<Process>())]
     pub(crate) pid: Vec<Process>,
     /// Ask this control plane for the servers' and balancers' process ids
@@ -96,7 +106,7 @@ pub(crate) struct Common {
     /// Whether the run is to end early.
     #[arg(skip)]
     pub(crate) interrupt: Interrupt,
-    /// Count the CPU time of all processes called `postgres` as the database's
+    /// Count the CPU time of every PostgreSQL server of this machine as the database's
     #[arg(long, global = true)]
     pub(crate) database_pids: bool,
 }
@@ -111,6 +121,7 @@ pub(crate) enum Mode {
     Reconnect(reconnect::Args),
     Assign(assign::Args),
     Signin(signin::Args),
+    Hostile(hostile::Args),
     Check(check::Args),
 }
 

@@ -2,8 +2,9 @@
 
 use crate::{
     book::Account,
-    line::{Line, Pool, resolve},
+    line::{Line, Pool},
     trouble::Trouble,
+    way::Way,
 };
 use fastchat_client::Address;
 use fastchat_wire::{
@@ -40,7 +41,8 @@ pub(crate) enum Door {
 #[derive(Debug)]
 pub(crate) struct Entrance {
     door: Door,
-    allow_plaintext: bool,
+    /// How balancer and servers are dialled.
+    pub(crate) way: Way,
     /// Where all connections read.
     pub(crate) pool: Rc<Pool>,
 }
@@ -54,13 +56,9 @@ struct Place {
 
 impl Entrance {
     /// An entrance.
-    pub(crate) fn new(door: Door, allow_plaintext: bool) -> Self {
+    pub(crate) fn new(door: Door, way: Way) -> Self {
         let pool = Rc::default();
-        Self {
-            door,
-            allow_plaintext,
-            pool,
-        }
+        Self { door, way, pool }
     }
 
     /// The same fleet, but seats choose their server themselves.
@@ -71,12 +69,12 @@ impl Entrance {
         let Door::Balancer(balancer) = self.door else {
             return Ok(Self {
                 door: self.door.clone(),
+                way: self.way.clone(),
                 pool: Rc::clone(&self.pool),
-                ..*self
             });
         };
         let mut servers = Vec::new();
-        let mut line = Line::dial(balancer).await?;
+        let mut line = Line::dial(&self.way, balancer).await?;
         for _ in 0..DISCOVERY {
             let assigned = line.ask(&self.pool, &Assign::default(), &Block::none()).await?;
             let address = self.address_of(&assigned).await?;
@@ -87,8 +85,8 @@ impl Entrance {
         servers.sort_unstable();
         Ok(Self {
             door: Door::Servers(servers),
+            way: self.way.clone(),
             pool: Rc::clone(&self.pool),
-            ..*self
         })
     }
 
@@ -129,6 +127,16 @@ impl Entrance {
     pub(crate) async fn welcome(&self) -> Result<Welcome, Trouble> {
         let place = self.place(0, false, None).await?;
         self.greet(place).await.map(|(_, welcome)| welcome)
+    }
+
+    /// Where a seat's server listens.
+    ///
+    /// # Errors
+    /// The balancer refuses.
+    pub(crate) async fn address(&self, seat: usize) -> Result<SocketAddr, Trouble> {
+        self.patiently(async || self.place(seat, false, None).await)
+            .await
+            .map(|place| place.address)
     }
 
     /// A signed-in connection; keeps the account's new token. A dead token is replaced by logging in.
@@ -186,7 +194,7 @@ impl Entrance {
                 ticket: None,
             }),
             Door::Balancer(balancer) => {
-                let mut line = Line::dial(*balancer).await?;
+                let mut line = Line::dial(&self.way, *balancer).await?;
                 let assign = Assign {
                     resume,
                     move_id,
@@ -208,11 +216,11 @@ impl Entrance {
         let address: Address = text
             .parse()
             .map_err(|error| Trouble::Failed(format!("the balancer assigned a server without an address: {error}")))?;
-        resolve(&address, self.allow_plaintext).await
+        self.way.resolve(&address).await
     }
 
     async fn greet(&self, place: Place) -> Result<(Line, Welcome), Trouble> {
-        let mut line = Line::dial(place.address).await?;
+        let mut line = Line::dial(&self.way, place.address).await?;
         let hello = |ticket| Hello {
             version: 1,
             agent: AGENT.to_owned(),

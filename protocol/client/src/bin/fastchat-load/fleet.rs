@@ -1,17 +1,18 @@
 //! Asks the control plane which processes the fleet has.
 
 use crate::{
-    line::resolve,
+    args::Common,
     processes::{Process, Role},
     trouble::Trouble,
+    way::Way,
 };
 use fastchat_client::Address;
+use fastchat_tls::Protocol;
 use fastchat_wire::Secret;
 use serde::Deserialize;
 use std::{fs, path::Path, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::timeout,
 };
 
@@ -25,7 +26,7 @@ const ANSWER_BYTES_MAX: u64 = 4 << 20;
 pub(crate) struct Fleet {
     address: Address,
     token: Secret,
-    allow_plaintext: bool,
+    way: Way,
 }
 
 #[derive(Deserialize)]
@@ -40,20 +41,31 @@ struct Item {
 }
 
 impl Fleet {
-    /// The control plane at an `http://` URL.
+    /// The control plane at an `http://` or `https://` URL.
     ///
     /// # Errors
     /// The URL or the file with the token can't be read.
-    pub(crate) fn new(url: &str, token_file: &Path, allow_plaintext: bool) -> Result<Self, Trouble> {
-        let host = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-        let address = host
-            .and_then(|host| host.parse().ok())
-            .ok_or_else(|| Trouble::Usage(format!("\"{url}\" is no URL of a control plane: write http://HOST:PORT")))?;
+    pub(crate) fn new(url: &str, token_file: &Path, common: &Common) -> Result<Self, Trouble> {
+        let plain = url.strip_prefix("http://");
+        let host = plain
+            .or_else(|| url.strip_prefix("https://"))
+            .map(|rest| rest.trim_end_matches('/'));
+        let address: Address = host.and_then(|host| host.parse().ok()).ok_or_else(|| {
+            Trouble::Usage(format!(
+                "\"{url}\" is no URL of a control plane: write http://HOST:PORT or https://HOST:PORT"
+            ))
+        })?;
+        let way = match plain {
+            Some(_) => Way::Plain {
+                beyond: common.allow_plaintext,
+            },
+            None => Way::tls(&address, common, Protocol::Http)?,
+        };
         let token = fs::read_to_string(token_file).map_err(|error| Trouble::file(token_file, &error))?;
         Ok(Self {
             address,
             token: Secret::new(token.trim().to_owned()),
-            allow_plaintext,
+            way,
         })
     }
 
@@ -84,22 +96,23 @@ impl Fleet {
 
     /// One GET of HTTP/1.0: the answer ends with the connection.
     async fn get(&self, path: &str) -> Result<String, Trouble> {
-        let ip = resolve(&self.address, self.allow_plaintext).await?;
+        let ip = self.way.resolve(&self.address).await?;
         let request = format!(
             "GET {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\nAccept: application/json\r\n\r\n",
             self.address,
             self.token.expose()
         );
         let exchange = async {
-            let mut socket = TcpStream::connect(ip).await?;
-            socket.write_all(request.as_bytes()).await?;
+            let mut socket = self.way.dial(ip).await?;
+            let broke = |error| Trouble::CannotConnect(format!("{}: {error}", self.address));
+            socket.write_all(request.as_bytes()).await.map_err(broke)?;
+            socket.flush().await.map_err(broke)?;
             let mut answer = String::new();
-            socket.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).await?;
-            Ok::<_, std::io::Error>(answer)
+            socket.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).await.map_err(broke)?;
+            Ok::<_, Trouble>(answer)
         };
         let answer = match timeout(PATIENCE, exchange).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(Trouble::CannotConnect(format!("{}: {error}", self.address))),
+            Ok(answer) => answer?,
             Err(_) => return Err(Trouble::CannotConnect(format!("{} does not answer", self.address))),
         };
         body(&answer).map_err(|status| Trouble::Failed(format!("{}{path}: {status}; check --token-file", self.address)))
@@ -119,6 +132,8 @@ fn body(answer: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Cli;
+    use clap::Parser;
 
     #[test]
     fn only_a_good_answer_has_a_body() {
@@ -133,9 +148,12 @@ mod tests {
     #[test]
     fn a_control_plane_is_named_by_its_url() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(Fleet::new("http://127.0.0.1:7100/", file.path(), false).is_ok());
-        for bad in ["127.0.0.1:7100", "https://127.0.0.1:7100", "http://127.0.0.1"] {
-            assert!(Fleet::new(bad, file.path(), false).is_err(), "{bad}");
+        let common = Cli::try_parse_from(["fastchat-load", "pairs"]).unwrap().common;
+        for good in ["http://127.0.0.1:7100/", "https://fleet.example.org:7100"] {
+            assert!(Fleet::new(good, file.path(), &common).is_ok(), "{good}");
+        }
+        for bad in ["127.0.0.1:7100", "ftp://127.0.0.1:7100", "http://127.0.0.1"] {
+            assert!(Fleet::new(bad, file.path(), &common).is_err(), "{bad}");
         }
     }
 }

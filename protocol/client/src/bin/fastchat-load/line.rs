@@ -10,8 +10,9 @@
 use crate::{
     glance::{Glance, Malformed, glance},
     trouble::Trouble,
+    way::Way,
 };
-use fastchat_client::Address;
+use fastchat_tls::Stream;
 use fastchat_wire::{Block, EncodeError, ErrorBody, Request, encode_request, limits::BLOCK_BYTES_MAX};
 use serde::Deserialize;
 use std::{
@@ -25,7 +26,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, lookup_host},
     time::timeout,
 };
 
@@ -35,8 +35,6 @@ const READ_BYTES: usize = 128 << 10;
 const KEPT_BYTES: usize = 4 << 10;
 /// Nobody waits longer for an answer off the hot path.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Nobody waits longer for a connection.
-const DIAL: Duration = Duration::from_secs(5);
 
 /// The buffer that all connections of the thread read into.
 #[derive(Debug)]
@@ -91,7 +89,7 @@ pub(crate) enum Lost {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Line {
-    socket: TcpStream,
+    socket: Stream,
     /// Begin of a frame whose end has not come.
     rest: Vec<u8>,
     /// Frames to send.
@@ -102,20 +100,13 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Dials an address that [`resolve`] found.
+    /// Dials an address that [`Way::resolve`] found.
     ///
     /// # Errors
     /// Nobody answers.
-    pub(crate) async fn dial(address: SocketAddr) -> Result<Self, Trouble> {
-        let socket = match timeout(DIAL, TcpStream::connect(address)).await {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(error)) => return Err(Trouble::CannotConnect(format!("{address}: {error}"))),
-            Err(_) => return Err(Trouble::CannotConnect(format!("{address} does not answer"))),
-        };
-        let prepared = socket.set_nodelay(true);
-        prepared.map_err(|error| Trouble::CannotConnect(format!("{address}: {error}")))?;
+    pub(crate) async fn dial(way: &Way, address: SocketAddr) -> Result<Self, Trouble> {
         Ok(Self {
-            socket,
+            socket: way.dial(address).await?,
             rest: Vec::new(),
             out: Vec::new(),
             sent: 0,
@@ -129,8 +120,13 @@ impl Line {
     /// # Errors
     /// The system refuses.
     pub(crate) fn reset(self) -> Result<(), Trouble> {
-        let set = self.socket.set_zero_linger();
+        let set = self.socket.socket().set_zero_linger();
         set.map_err(|error| Trouble::Failed(format!("can't reset a connection: {error}")))
+    }
+
+    /// The socket alone, for a client that has no use for anything else.
+    pub(crate) fn into_socket(self) -> Stream {
+        self.socket
     }
 
     /// Writes what waits, then reads and hands over every whole frame. Ready
@@ -177,6 +173,10 @@ impl Line {
                 Poll::Pending => return Ok(Poll::Pending),
             }
         }
+        // With TLS what the socket did not take waits in the session.
+        if self.sent > 0 && Pin::new(&mut self.socket).poll_flush(cx)?.is_pending() {
+            return Ok(Poll::Pending);
+        }
         self.sent = 0;
         self.out.clear();
         Ok(Poll::Ready(()))
@@ -213,7 +213,8 @@ impl Line {
             let mut answer = None;
             while answer.is_none() {
                 let taken = |arrived: &Arrived<'_>| {
-                    if arrived.glance.event.is_none() && arrived.glance.re == Some(id) {
+                    let whole_connection = arrived.glance.failed && arrived.glance.re.is_none();
+                    if arrived.glance.event.is_none() && (arrived.glance.re == Some(id) || whole_connection) {
                         answer = Some(read_answer::<R>(arrived));
                     }
                 };
@@ -257,26 +258,6 @@ fn each_frame(bytes: &[u8], take: &mut impl FnMut(&Arrived<'_>)) -> Result<usize
         used += 2 + header.len() + block.len();
     }
     Ok(used)
-}
-
-/// The IP address of a host that may be dialled.
-///
-/// # Errors
-/// There is none, or it is not this machine's and plain text was not allowed.
-pub(crate) async fn resolve(address: &Address, allow_plaintext: bool) -> Result<SocketAddr, Trouble> {
-    let found = lookup_host((address.host(), address.port())).await;
-    let found: Vec<_> = found
-        .map_err(|error| Trouble::CannotConnect(format!("{address} has no IP address ({error})")))?
-        .collect();
-    let allowed = found.iter().find(|ip| allow_plaintext || ip.ip().to_canonical().is_loopback());
-    match (allowed, found.first()) {
-        (Some(ip), _) => Ok(*ip),
-        (None, Some(ip)) => Err(Trouble::Usage(format!(
-            "{address} ({}) is not on this machine, and the connection would be plain text: add --allow-plaintext if you accept that anybody on the way can read along",
-            ip.ip()
-        ))),
-        (None, None) => Err(Trouble::CannotConnect(format!("{address} has no IP address"))),
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod args;
 mod book;
 mod check;
 mod clock;
+mod crowd;
 mod descriptors;
 mod enter;
 mod fleet;
@@ -39,6 +40,7 @@ mod stamp;
 mod talk;
 mod tally;
 mod trouble;
+mod way;
 
 use args::Cli;
 use clap::Parser;

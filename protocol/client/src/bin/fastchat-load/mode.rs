@@ -3,6 +3,7 @@
 pub(crate) mod assign;
 pub(crate) mod check;
 pub(crate) mod group;
+pub(crate) mod hostile;
 pub(crate) mod idle;
 pub(crate) mod pairs;
 pub(crate) mod reconnect;
@@ -28,6 +29,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Report, Trouble> {
         Mode::Reconnect(args) => reconnect::run(common, &args).await,
         Mode::Assign(args) => assign::run(common, &args).await,
         Mode::Signin(args) => signin::run(common, &args).await,
+        Mode::Hostile(args) => hostile::run(common, &args).await,
         Mode::Check(args) => check::run(common, &args).await,
     }
 }

@@ -1,7 +1,7 @@
 //! The figures of a run, for people and for scripts. Pure.
 
 use crate::{
-    processes::CpuSeconds,
+    processes::{CpuSeconds, MemoryBytes},
     tally::{Latencies, Tally},
 };
 use hdrhistogram::Histogram;
@@ -72,11 +72,36 @@ pub(crate) struct Report {
     /// CPU seconds by part.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) cpu_s: BTreeMap<&'static str, f64>,
+    /// Private memory by part at the end, in bytes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) memory_bytes: BTreeMap<&'static str, u64>,
     /// Errors by code.
     pub(crate) errors: BTreeMap<&'static str, u64>,
     /// What `check` did and found.
     #[serde(flatten)]
     pub(crate) check: Option<Checked>,
+    /// The crowd of `hostile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hostile: Option<Hostile>,
+}
+
+/// The crowd of `hostile`, and what it did to the others.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Hostile {
+    /// Clients that never read.
+    pub(crate) readers: usize,
+    /// Clients that never finish a frame.
+    pub(crate) unfinished: usize,
+    /// Connections of them at the end.
+    pub(crate) held: usize,
+    /// Connections of them that a server ended.
+    pub(crate) closed: u64,
+    /// Connections of them that a server did not take.
+    pub(crate) refused: u64,
+    /// The 99th percentile of send to deliver beside them, to that without.
+    pub(crate) p99_ratio: Option<f64>,
+    /// The load's figures before they came.
+    pub(crate) without: Option<Messages>,
 }
 
 /// Figures of modes that send.
@@ -193,6 +218,13 @@ impl Report {
         self
     }
 
+    /// Adds the memory that the processes had at the end.
+    #[must_use]
+    pub(crate) fn with_memory(mut self, memory: &MemoryBytes) -> Self {
+        self.memory_bytes = memory.iter().map(|(role, bytes)| (role.as_str(), *bytes)).collect();
+        self
+    }
+
     /// True where nothing is missing, doubled or out of order, and no connection was lost that `check` did not open again.
     pub(crate) fn is_good(&self) -> bool {
         let intact = |messages: &Messages| messages.missing + messages.duplicates + messages.out_of_order == 0;
@@ -245,8 +277,21 @@ impl Report {
         for (role, seconds) in &self.cpu_s_per_1000 {
             line("CPU for 1,000", format!("{seconds:.4} s of {role}"));
         }
+        for (role, bytes) in &self.memory_bytes {
+            line("memory", format!("{:.1} MiB of {role}", *bytes as f64 / f64::from(1 << 20)));
+        }
         for (code, count) in &self.errors {
             line("errors", format!("{count} {code}"));
+        }
+        if let Some(hostile) = &self.hostile {
+            let Hostile { held, closed, refused, .. } = hostile;
+            line("crowd", format!("{held} held, {closed} closed, {refused} not taken"));
+            if let Some(quantiles) = hostile.without.as_ref().and_then(|without| without.send_to_deliver_us) {
+                line("without it", quantiles.to_string());
+            }
+            if let Some(ratio) = hostile.p99_ratio {
+                line("p99 beside it", format!("{ratio:.2} times as long"));
+            }
         }
         if let Some(checked) = &self.check {
             line("reconnects", checked.reconnects.to_string());
@@ -288,7 +333,10 @@ mod tests {
         tally.error("overloaded");
         let before = CpuSeconds::from([(Role::Servers, 10.0)]);
         let after = CpuSeconds::from([(Role::Servers, 11.0), (Role::Database, 0.5)]);
-        Report::of_messages("pairs", MEASURED, &tally).with_cpu(&before, &after)
+        let memory = MemoryBytes::from([(Role::Servers, 3 << 20)]);
+        Report::of_messages("pairs", MEASURED, &tally)
+            .with_cpu(&before, &after)
+            .with_memory(&memory)
     }
 
     #[test]
@@ -301,6 +349,7 @@ mod tests {
         assert!((499_000..=501_000).contains(&p50), "{p50}");
         assert_eq!(json["send_to_stored_us"], Value::Null);
         assert_eq!(json["cpu_s_per_1000"], json!({"servers": 0.25, "database": 0.125}));
+        assert_eq!(json["memory_bytes"], json!({"servers": 3 << 20}));
         assert_eq!(json["errors"], json!({"overloaded": 1}));
         assert_eq!((&json["missing"], json.get("bytes_per_connection")), (&json!(0), None));
     }
@@ -329,7 +378,7 @@ mod tests {
     #[test]
     fn people_read_the_same_figures() {
         let text = report().text();
-        for part in ["4000 (2000/s)", "p99 ", "0.2500 s of servers", "1 overloaded"] {
+        for part in ["4000 (2000/s)", "p99 ", "0.2500 s of servers", "3.0 MiB of servers", "1 overloaded"] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
     }

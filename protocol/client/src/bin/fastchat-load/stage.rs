@@ -8,18 +8,18 @@ use crate::{
     enter::{Door, Entrance},
     fleet::Fleet,
     interrupt::Interrupt,
-    line::resolve,
-    processes::{CpuSeconds, Role, Watched, named},
+    processes::{CpuSeconds, MemoryBytes, Role, Watched, named},
     progress::Progress,
     report::{Measured, Report},
     tally::Tally,
     trouble::Trouble,
+    way::Way,
 };
 use std::{
     rc::Rc,
     time::{Duration, Instant},
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// What every mode has.
@@ -29,14 +29,20 @@ pub(crate) struct Stage {
     pub(crate) entrance: Rc<Entrance>,
     pub(crate) tally: Rc<Tally>,
     pub(crate) book: Book,
-    pub(crate) fleet: Option<Fleet>,
+    pub(crate) fleet: Option<Rc<Fleet>>,
     pub(crate) progress: Progress,
     /// A part of the run failed so that it makes no sense to go on.
     pub(crate) broken: CancellationToken,
     watched: Watched,
     interrupt: Interrupt,
     cpu: (CpuSeconds, CpuSeconds),
+    memory: MemoryBytes,
+    /// The fleet's processes come and go.
+    follows: bool,
 }
+
+/// A control plane that is asked while it is measured answers within this time, or is asked a second later.
+const ANSWER: Duration = Duration::from_millis(500);
 
 /// How long a mode runs.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -56,20 +62,21 @@ impl Stage {
     /// Something of it is not there.
     pub(crate) async fn set(common: &Common, connections: usize) -> Result<Self, Trouble> {
         descriptors::make_room(connections)?;
+        let way = Way::to(common.server.first().unwrap_or(&common.balancer), common)?;
         let door = if common.server.is_empty() {
-            Door::Balancer(resolve(&common.balancer, common.allow_plaintext).await?)
+            Door::Balancer(way.resolve(&common.balancer).await?)
         } else {
             let mut servers = Vec::new();
             for server in &common.server {
-                servers.push(resolve(server, common.allow_plaintext).await?);
+                servers.push(way.resolve(server).await?);
             }
             Door::Servers(servers)
         };
-        let entrance = Entrance::new(door, common.allow_plaintext);
+        let entrance = Entrance::new(door, way);
         let store = entrance.welcome().await?.store;
         let mut processes = common.pid.clone();
         let fleet = match (&common.admin_url, &common.token_file) {
-            (Some(url), Some(file)) => Some(Fleet::new(url, file, common.allow_plaintext)?),
+            (Some(url), Some(file)) => Some(Rc::new(Fleet::new(url, file, common)?)),
             _ => None,
         };
         if let Some(fleet) = &fleet {
@@ -89,6 +96,8 @@ impl Stage {
             watched: Watched::new(processes)?,
             interrupt: common.interrupt.clone(),
             cpu: Default::default(),
+            memory: MemoryBytes::default(),
+            follows: false,
         })
     }
 
@@ -102,9 +111,14 @@ impl Stage {
         self.book.have(count, &self.entrance, told).await
     }
 
-    /// Private memory of the servers, in bytes.
+    /// Private memory of the servers, in bytes; `None` where none is watched.
     pub(crate) fn server_memory(&self) -> Option<u64> {
-        self.watched.server_memory()
+        self.watched.memory().get(&Role::Servers).copied()
+    }
+
+    /// Processes that the fleet starts while it is measured are measured too.
+    pub(crate) fn follow_processes(&mut self) {
+        self.follows = true;
     }
 
     /// Lets the warm-up pass, then the time that is measured; a signal or a broken run ends it early.
@@ -118,14 +132,26 @@ impl Stage {
         let interrupted = warm_up_ended_early || self.pass("measuring", timing.seconds).await;
         let time = start.elapsed();
         self.cpu.1 = self.watched.cpu();
+        self.memory = self.watched.memory();
         self.interrupt.can_end_early(false);
         self.progress.end();
         Measured { time, interrupted }
     }
 
     /// Adds what the processes used while it was measured.
-    pub(crate) fn with_cpu(&self, report: Report) -> Report {
-        report.with_cpu(&self.cpu.0, &self.cpu.1)
+    pub(crate) fn with_processes(&self, report: Report) -> Report {
+        report.with_cpu(&self.cpu.0, &self.cpu.1).with_memory(&self.memory)
+    }
+
+    /// Looks who is there, so that whoever is killed before the end is counted.
+    async fn look_at_processes(&mut self) {
+        let Some(fleet) = self.fleet.as_ref().filter(|_| self.follows) else {
+            return;
+        };
+        if let Ok(Ok(processes)) = timeout(ANSWER, fleet.processes()).await {
+            self.watched.follow(&processes);
+        }
+        self.watched.cpu();
     }
 
     /// True where it was ended early.
@@ -140,7 +166,10 @@ impl Stage {
                 () = tokio::time::sleep(whole.saturating_sub(start.elapsed())) => return false,
                 () = self.interrupt.asked() => return true,
                 () = self.broken.cancelled() => return true,
-                _ = ticks.tick() => self.progress.second(phase, start.elapsed().as_secs(), &self.tally),
+                _ = ticks.tick() => {
+                    self.look_at_processes().await;
+                    self.progress.second(phase, start.elapsed().as_secs(), &self.tally);
+                }
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The command line: global flags, and the list of commands.
 
-use crate::command::{completions, group, groups, history, listen, login, logout, register, save, send, whoami};
+use crate::command::{completions, group, groups, history, listen, login, logout, presence, register, save, send, whoami};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fastchat_client::Address;
 use fastchat_e2e::{Username, username::InvalidUsername};
+use std::path::PathBuf;
 
 /// FastChat in a terminal: chat that only its members can read
 ///
@@ -64,10 +65,21 @@ pub(crate) struct Global {
     /// Errors are then `{"error":{"code","message"}}` on stderr. Times are milliseconds since 1970.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Connect without TLS to addresses that are not this machine's
+    /// Use TLS, also to this machine; to others it is used anyway
+    ///
+    /// The fleet must have a certificate for the host of --balancer, from a CA that this machine trusts or that of --ca.
+    /// Kept in the profile with the balancer.
+    #[arg(long, global = true)]
+    pub(crate) tls: bool,
+    /// Trust the CA in this PEM file and no other, for a fleet that has one of its own; implies --tls
+    ///
+    /// Who runs the fleet gives you the file. Its path is kept in the profile with the balancer.
+    #[arg(long, global = true, env = "FASTCHAT_CA", hide_env = true, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Connect without TLS, also to addresses that are not this machine's
     ///
     /// Whoever is on the way then sees names, times and sizes (not what is said), and can take over the session.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, conflicts_with_all = ["tls", "ca"])]
     pub(crate) allow_plaintext: bool,
     /// Colours
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
@@ -103,6 +115,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Group(group::Verb),
     Groups(groups::Args),
+    Presence(presence::Args),
     Completions(completions::Args),
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod lines;
 pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod presence;
 pub(crate) mod register;
 pub(crate) mod save;
 pub(crate) mod send;
@@ -45,6 +46,7 @@ async fn carry_out(context: &Context<'_>, command: Command) -> Result<(), Stop> 
         Command::History(args) => history::run(context, &args).await,
         Command::Save(args) => save::run(context, &args).await,
         Command::Group(verb) => group::run(context, verb).await,
+        Command::Presence(args) => presence::run(context, &args).await,
         Command::Groups(args) => groups::run(context, &args).await,
         Command::Completions(args) => completions::run(context, &args),
     }

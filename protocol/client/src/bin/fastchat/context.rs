@@ -1,11 +1,13 @@
 //! What the global flags say: which profile, which balancer.
 
 use crate::{args::Global, online::Online, stop::file, terminal::screen::Screen};
-use fastchat_client::{Address, Config, Ended, messenger::Messenger, problem::Problem, profile::Profile};
+use fastchat_client::{
+    Address, Config, Ended, Tls,
+    messenger::Messenger,
+    problem::Problem,
+    profile::{BALANCER_DEFAULT, Profile},
+};
 use std::{path::PathBuf, sync::Arc};
-
-/// Where a fleet on this machine answers.
-const BALANCER: &str = "127.0.0.1:7101";
 
 /// What every command is given.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(crate) struct Context<'a> {
     pub(crate) screen: &'a Screen,
     /// As named by flag or environment.
     balancer: Option<Address>,
+    /// As named.
+    tls: Option<Tls>,
     allow_plaintext: bool,
 }
 
@@ -23,10 +27,16 @@ impl<'a> Context<'a> {
     /// Reads the global flags.
     pub(crate) fn new(global: Global, screen: &'a Screen) -> Result<Self, Problem> {
         let folder = Profile::folder_of(&global.profile)?;
+        let tls = match global.ca {
+            // Absolute: it is kept for commands that are run elsewhere.
+            Some(ca) => Some(Tls::by(std::path::absolute(&ca).map_err(|source| file(&ca, source))?)),
+            None => global.tls.then(Tls::always),
+        };
         Ok(Self {
             folder: std::path::absolute(&folder).map_err(|source| file(&folder, source))?,
             screen,
             balancer: global.balancer,
+            tls,
             allow_plaintext: global.allow_plaintext,
         })
     }
@@ -38,26 +48,41 @@ impl<'a> Context<'a> {
 
     /// How to reach the fleet: the balancer that was named, else the profile's, else this machine's.
     pub(crate) fn config(&self, profile: Option<&Profile>) -> Result<Config, Problem> {
-        let kept = || profile.map_or(Ok(None), Profile::balancer);
-        let balancer = match &self.balancer {
-            Some(named) => named.to_string(),
-            None => kept()?.unwrap_or_else(|| BALANCER.to_owned()),
+        let kept = match profile {
+            Some(profile) => profile.config()?,
+            None => Config::new(BALANCER_DEFAULT)?,
+        };
+        let named = self.balancer.clone().map(|named| vec![named]);
+        let same = named.as_ref().is_none_or(|named| *named == kept.balancers);
+        let tls = match &self.tls {
+            // A CA that was kept is not forgotten because TLS is asked for again.
+            Some(tls) if tls.ca().is_none() && same && kept.tls.is_always() => kept.tls,
+            Some(tls) => tls.clone(),
+            None if same && !self.allow_plaintext => kept.tls,
+            None => Tls::default(),
         };
         Ok(Config {
+            balancers: named.unwrap_or(kept.balancers),
+            tls,
             allow_plaintext: self.allow_plaintext,
             agent: concat!("fastchat/", env!("CARGO_PKG_VERSION")).to_owned(),
-            ..Config::new(&balancer)?
+            ..Config::new(BALANCER_DEFAULT)?
         })
     }
 
-    /// Keeps the balancer that was named, now that it has worked. What was done stays done if that fails.
+    /// Keeps the balancer and the TLS that were named, now that they have worked. What was done stays done if that fails.
     pub(crate) fn keep_balancer(&self, profile: &Profile) {
-        let Some(named) = self.balancer.as_ref().map(ToString::to_string) else {
+        if self.balancer.is_none() && self.tls.is_none() {
             return;
-        };
-        let kept = profile.balancer().and_then(|kept| match kept {
-            Some(kept) if kept == named => Ok(()),
-            _ => profile.save_balancer(&named),
+        }
+        let kept = self.config(Some(profile)).and_then(|config| {
+            let (balancer, tls) = (profile.balancer()?, profile.tls()?);
+            let named = config.balancers.first().map(ToString::to_string).unwrap_or_default();
+            let same = (tls.is_always(), tls.ca()) == (config.tls.is_always(), config.tls.ca());
+            if same && balancer.as_deref() == Some(&named) {
+                return Ok(());
+            }
+            profile.save_fleet(&named, &config.tls)
         });
         if let Err(problem) = kept {
             self.screen.note(&format!("the balancer is not kept in the profile: {problem}"));

@@ -17,6 +17,7 @@ macro_rules! help {
             "Environment:\n",
             "  FASTCHAT_PROFILE        like --profile\n",
             "  FASTCHAT_BALANCER       like --balancer\n",
+            "  FASTCHAT_CA             like --ca\n",
             "  FASTCHAT_PASSWORD       the password, instead of a prompt (register, login)\n",
             "  FASTCHAT_RECOVERY_CODE  the recovery code, instead of a prompt (login --recovery)\n",
             "  NO_COLOR                no colours\n",

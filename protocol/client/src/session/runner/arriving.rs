@@ -62,6 +62,7 @@ impl Runner<'_> {
             self.logs = Logs::default();
         }
         self.ignored = (!self.config.follow_archive).then(|| LogId::archive_of(arrived.account));
+        self.shared.marks.is(arrived.account);
         self.delivery.push(SessionEvent::Live {
             server: arrived.server,
             account: arrived.account,

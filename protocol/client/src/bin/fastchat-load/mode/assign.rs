@@ -32,10 +32,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(common: &Common, args: &Args) -> Result<Report, Trouble> {
     let mut stage = Stage::set(common, args.concurrency).await?;
     let balancer = stage.entrance.balancer()?;
-    let pool = Rc::clone(&stage.entrance.pool);
+    let (pool, way) = (Rc::clone(&stage.entrance.pool), stage.entrance.way.clone());
     let workers = vec![(); args.concurrency];
     repeat::run(&mut stage, "assign", args.timing, workers, async move |()| {
-        let mut line = Line::dial(balancer).await?;
+        let mut line = Line::dial(&way, balancer).await?;
         line.ask(&pool, &Assign::default(), &Block::none()).await?;
         line.reset()
     })

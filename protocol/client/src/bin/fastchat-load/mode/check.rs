@@ -61,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES", default_value = "200", value_parser = args::size)]
     size: usize,
     /// How long to send, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = args::seconds)]
+    #[arg(long, visible_alias = "for", value_name = "SECONDS", default_value_t = 10.0, value_parser = args::seconds)]
     seconds: f64,
     /// How long the fleet may take to get over it and deliver the rest, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = args::seconds)]
@@ -121,7 +121,7 @@ pub(crate) async fn run(common: &Common, args: &Args) -> Result<Report, Trouble>
     stage.book.save()?;
     start_pacer(&stage, args, &conversations, &mut tasks)?;
     let kills = Rc::new(Cell::new(0));
-    if let (Some(every), Some(fleet)) = (args.kill_every, stage.fleet.take()) {
+    if let (Some(every), Some(fleet)) = (args.kill_every, stage.fleet.clone()) {
         let (kills, tally) = (Rc::clone(&kills), Rc::clone(&stage.tally));
         tasks.spawn_local(async move {
             let Err(trouble) = killer::run(&fleet, Duration::from_secs_f64(every), kills).await;
@@ -133,8 +133,9 @@ pub(crate) async fn run(common: &Common, args: &Args) -> Result<Report, Trouble>
         seconds: args.seconds,
         warmup: 0.0,
     };
+    stage.follow_processes();
     let measured = stage.measure(timing).await;
-    let mut report = Report::of_messages("check", measured, &stage.tally);
+    let mut report = stage.with_processes(Report::of_messages("check", measured, &stage.tally));
     shared.sending.set(false);
     settle(&conversations, &stage, Duration::from_secs_f64(args.settle)).await;
     drop(tasks);

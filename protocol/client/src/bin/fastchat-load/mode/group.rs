@@ -20,9 +20,9 @@ use std::rc::Rc;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help!(
 "  fastchat-load group --members 100 --senders 1 --json
-  fastchat-load group --members 250 --senders 10 --rate 100"))]
+  fastchat-load group --members 1000 --senders 10 --rate 100"))]
 pub(crate) struct Args {
-    /// Members of the group, at most 257
+    /// Members of the group; those beyond 257 are added by a commit
     #[arg(long, value_name = "N", default_value = "100", value_parser = args::count)]
     members: usize,
     /// Members that send

@@ -87,7 +87,7 @@ pub(crate) async fn run(common: &Common, args: &Args) -> Result<Report, Trouble>
     report.bytes_per_connection = after
         .zip(before)
         .map(|(after, before)| after.saturating_sub(before) / args.connections as u64);
-    Ok(stage.with_cpu(report))
+    Ok(stage.with_processes(report))
 }
 
 async fn hold(mut line: Line, pool: &Pool) -> Result<(), Trouble> {

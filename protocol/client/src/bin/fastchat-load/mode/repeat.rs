@@ -49,5 +49,5 @@ where
     }
     let measured = stage.measure(timing).await;
     drop(tasks);
-    Ok(stage.with_cpu(Report::of_operations(mode, measured, &stage.tally)))
+    Ok(stage.with_processes(Report::of_operations(mode, measured, &stage.tally)))
 }

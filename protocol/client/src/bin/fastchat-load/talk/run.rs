@@ -108,7 +108,7 @@ pub(crate) async fn run(stage: &mut Stage, mode: &'static str, opened: Vec<Opene
             }
         }
     }
-    Ok(stage.with_cpu(report))
+    Ok(stage.with_processes(report))
 }
 
 /// Tells the senders in turn what is due.
