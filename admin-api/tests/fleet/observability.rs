@@ -3,7 +3,7 @@
 use super::{
     client::Client,
     harness::{Fleet, signal, until},
-    rest::probe,
+    rest::{http, probe},
 };
 use fastchat_wire::chat::{assign::Assign, create::ConversationKind};
 use reqwest::StatusCode;
@@ -96,7 +96,9 @@ async fn every_expression_of_the_dashboards_shows_something_on_a_working_fleet()
     let folder = tempfile::tempdir().unwrap();
     let prometheus = Prometheus::start(&fleet, folder.path());
     until("prometheus scrapes all processes", 20, async || {
-        let answer: serde_json::Value = reqwest::get(format!("{}/api/v1/query?query=sum(up)", prometheus.url))
+        let answer: serde_json::Value = http()
+            .get(format!("{}/api/v1/query?query=sum(up)", prometheus.url))
+            .send()
             .await
             .ok()?
             .json()

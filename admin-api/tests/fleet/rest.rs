@@ -16,7 +16,7 @@ impl Rest {
         Self {
             base: base.to_owned(),
             token: token.to_owned(),
-            http: reqwest::Client::new(),
+            http: http(),
         }
     }
 
@@ -67,6 +67,12 @@ impl Rest {
     }
 }
 
+/// What tests ask by.
+pub(crate) fn http() -> reqwest::Client {
+    fastchat_tls::install_provider();
+    reqwest::Client::new()
+}
+
 /// The page of a process's probes.
 pub(crate) async fn probe(address: &str, path: &str) -> (StatusCode, String) {
     let base = if address.starts_with("http") {
@@ -74,6 +80,6 @@ pub(crate) async fn probe(address: &str, path: &str) -> (StatusCode, String) {
     } else {
         format!("http://{address}")
     };
-    let response = reqwest::get(format!("{base}{path}")).await.expect("the probe answers");
+    let response = http().get(format!("{base}{path}")).send().await.expect("the probe answers");
     (response.status(), response.text().await.expect("a body"))
 }

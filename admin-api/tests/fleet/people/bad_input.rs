@@ -1,7 +1,7 @@
 //! What people mistype: said at once, with what to do, and nothing is half done.
 
 use super::{PATIENCE, People, finished::Finished, person::Person, texts};
-use std::time::{Duration, Instant};
+use std::{io::Read as _, net::TcpListener, time::Instant};
 
 /// Another run than the one that a person has in mind.
 #[track_caller]
@@ -117,14 +117,19 @@ fn a_balancer_that_does_not_answer_is_said_soon() {
 }
 
 #[test]
-fn plain_connections_off_this_machine_need_to_be_asked_for() {
+fn who_asks_for_tls_sends_nothing_in_the_clear() {
     let folder = tempfile::tempdir().unwrap();
-    let alice = Person::new("alice", &folder.path().join("alice"), "192.0.2.1:7101");
-    let began = Instant::now();
-    let finished = alice.run(&["register", "alice"]);
-    assert!(matches!(finished.code, Some(1..=3)), "{finished}");
-    assert!(finished.stderr.contains("allow-plaintext"), "it says what to do\n{finished}");
-    assert!(began.elapsed() < Duration::from_secs(3), "and tries nothing");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let balancer = listener.local_addr().unwrap().to_string();
+    let listening = std::thread::spawn(move || {
+        let mut first = [0];
+        listener.accept().unwrap().0.read_exact(&mut first).unwrap();
+        first[0]
+    });
+    let alice = Person::new("alice", &folder.path().join("alice"), &balancer);
+    let (_, message) = alice.run(&["--tls", "register", "alice"]).exits(3).error();
+    assert_eq!(listening.join().unwrap(), 0x16, "the record of a TLS handshake");
+    assert!(message.contains("TLS"), "{message}");
 }
 
 #[test]

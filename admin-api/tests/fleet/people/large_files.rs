@@ -1,7 +1,10 @@
 //! Large files: whoever dies on the way, they arrive once, byte for byte, and what is there is not moved again.
 
 use super::{
-    super::harness::{signal, walk},
+    super::{
+        harness::{signal, walk},
+        rest::http,
+    },
     People, eventually, noise,
     person::Person,
     running::Running,
@@ -44,7 +47,7 @@ impl People {
         // One that was killed may not be back yet.
         let page = async |address: &str| {
             let host = address.trim_start_matches("http://");
-            reqwest::get(format!("http://{host}/metrics")).await.ok()?.text().await.ok()
+            http().get(format!("http://{host}/metrics")).send().await.ok()?.text().await.ok()
         };
         let counted = servers.filter_map(|server| value(&self.runtime.block_on(page(&server.http))?));
         counted.sum::<f64>() as u64
