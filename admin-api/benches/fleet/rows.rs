@@ -103,12 +103,12 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "group",
         figures: &[Figure {
-            what: "one group of 100 members, one of whom sends, PostgreSQL, one server: deliveries",
+            what: "one group of 100 members, four of whom send, PostgreSQL, one server: deliveries",
             unit: "/s",
             aim: Aim::AtLeast(300_000.0),
         }],
         measure: |lab| {
-            let report = lab.run(ONE, "group --members 100 --senders 1 --window 32", 10)?;
+            let report = lab.run(ONE, "group --members 100 --senders 4 --window 8", 10)?;
             Ok(vec![number(&report, "delivered_per_s")?])
         },
     },

@@ -14,6 +14,9 @@ use std::{
     time::Duration,
 };
 
+/// Where there is no TLS, it has nothing to show.
+const TLS_DASHBOARD: &str = "fastchat-tls.json";
+
 /// A Prometheus; dropping it ends it.
 struct Prometheus {
     child: Child,
@@ -36,7 +39,13 @@ impl Prometheus {
     fn start(fleet: &Fleet, folder: &Path) -> Self {
         let token = fleet.line.token_file.display().to_string();
         let config = std::fs::read_to_string(grafana().join("prometheus.yml")).expect("prometheus.yml");
+        // As the file says for a fleet with TLS.
+        let trust = fleet.line.tls.as_ref().map_or(String::new(), |tls| {
+            format!("tls_config: {{ca_file: {}, server_name: {}}}\n", tls.ca.display(), tls.name)
+        });
         let mine = config
+            .replace("job_name: fastchat\n", &format!("job_name: fastchat\n    {trust}"))
+            .replace("        authorization:\n", &format!("        {trust}        authorization:\n"))
             .replace("http://127.0.0.1:7100", &fleet.line.admin)
             .replace("../fastchat-data/admin.token", &token)
             .replace("_interval: 5s", "_interval: 1s")
@@ -60,6 +69,46 @@ impl Prometheus {
             child,
             url: format!("http://{listen}"),
         }
+    }
+
+    /// Waits until it has all processes.
+    async fn scrapes(&self, fleet: &Fleet) {
+        until("prometheus scrapes all processes", 20, async || {
+            let answer: serde_json::Value = http()
+                .get(format!("{}/api/v1/query?query=sum(up)", self.url))
+                .send()
+                .await
+                .ok()?
+                .json()
+                .await
+                .ok()?;
+            let up = answer["data"]["result"][0]["value"][1].as_str()?.parse::<f64>().ok()?;
+            (up >= fleet.line.processes.len() as f64).then_some(())
+        })
+        .await;
+    }
+
+    /// Every expression of these dashboards has something to show.
+    #[track_caller]
+    fn shows(&self, which: impl Fn(&str) -> bool) {
+        let dashboards: Vec<PathBuf> = std::fs::read_dir(grafana().join("dashboards"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(&which))
+            .collect();
+        assert!(!dashboards.is_empty());
+        let output = Command::new("python3")
+            .arg(grafana().join("check/dashcheck.py"))
+            .args(["--prometheus", &self.url, "--span", "60"])
+            .args(&dashboards)
+            .output()
+            .expect("python3 runs: apt-get install python3");
+        assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 
@@ -95,19 +144,7 @@ async fn every_expression_of_the_dashboards_shows_something_on_a_working_fleet()
     let fleet = Fleet::start();
     let folder = tempfile::tempdir().unwrap();
     let prometheus = Prometheus::start(&fleet, folder.path());
-    until("prometheus scrapes all processes", 20, async || {
-        let answer: serde_json::Value = http()
-            .get(format!("{}/api/v1/query?query=sum(up)", prometheus.url))
-            .send()
-            .await
-            .ok()?
-            .json()
-            .await
-            .ok()?;
-        let up = answer["data"]["result"][0]["value"][1].as_str()?.parse::<f64>().ok()?;
-        (up >= fleet.line.processes.len() as f64).then_some(())
-    })
-    .await;
+    prometheus.scrapes(&fleet).await;
 
     // Work, a restart and a change of strategy, so that every panel has something to show.
     let (mut alice, _) = Client::registered(fleet.server("s1"), "alice").await;
@@ -132,21 +169,16 @@ async fn every_expression_of_the_dashboards_shows_something_on_a_working_fleet()
             .unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    let dashboards: Vec<PathBuf> = std::fs::read_dir(grafana().join("dashboards"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    assert!(!dashboards.is_empty());
-    let output = Command::new("python3")
-        .arg(grafana().join("check/dashcheck.py"))
-        .args(["--prometheus", &prometheus.url, "--span", "60"])
-        .args(&dashboards)
-        .output()
-        .expect("python3 runs: apt-get install python3");
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    prometheus.shows(|dashboard| dashboard != TLS_DASHBOARD);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dashboard_of_tls_shows_something_on_a_fleet_that_has_it() {
+    let fleet = Fleet::start_with(&["--servers", "1", "--tls"]);
+    let folder = tempfile::tempdir().unwrap();
+    let prometheus = Prometheus::start(&fleet, folder.path());
+    prometheus.scrapes(&fleet).await;
+    // Rates need more than one scrape.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    prometheus.shows(|dashboard| dashboard == TLS_DASHBOARD);
 }

@@ -250,14 +250,19 @@ impl Connection {
                     .requests
                     .with_label_values(&[op.map_or(UNKNOWN_OP, Op::as_str)])
                     .inc();
-                if let Err(refusal) = self.serve_request(op, Call { id, frame }, room).await {
-                    self.server.metrics.errors.with_label_values(&[refusal.error.code.as_str()]).inc();
-                    self.outbox.answer(refusal.encode(Some(id)));
-                    match refusal.error.code {
-                        Code::BadFrame => return Closed::BadFrame,
-                        Code::RateLimited if self.meter.is_abused() => return Closed::Limited,
-                        _ => {}
+                let served = self.serve_request(op, Call { id, frame }, room).await;
+                let refused = match &served {
+                    Ok(asked) => asked.as_ref().err(),
+                    Err(refusal) => {
+                        self.server.metrics.errors.with_label_values(&[refusal.error.code.as_str()]).inc();
+                        self.outbox.answer(refusal.encode(Some(id)));
+                        Some(refusal)
                     }
+                };
+                match refused.map(|refusal| refusal.error.code) {
+                    Some(Code::BadFrame) => return Closed::BadFrame,
+                    Some(Code::RateLimited) if self.meter.is_abused() => return Closed::Limited,
+                    _ => {}
                 }
             }
         }
@@ -307,7 +312,13 @@ impl Connection {
         }
     }
 
-    async fn serve_request(&mut self, op: Option<Op>, call: Call, room: Option<OwnedSemaphorePermit>) -> Result<(), Refusal> {
+    /// Serves a request. The inner result is of one that is answered elsewhere: whether its sender's rates allow it.
+    async fn serve_request(
+        &mut self,
+        op: Option<Op>,
+        call: Call,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Result<Result<(), Refusal>, Refusal> {
         let server = Arc::clone(&self.server);
         let admitted = self.place.session.admit(op)?;
         let allowed = self.meter.request(&admitted);
@@ -332,15 +343,13 @@ impl Connection {
                 let kib = u32::try_from(call.frame.block.len() / 1_024 + 1)
                     .unwrap_or(u32::MAX)
                     .min(APPENDING_KIB_MAX);
-                // A refusal of it holds up the later ones to its log.
-                if let Err(refusal) = allowed {
-                    return Err(super::handlers::append::refuse(&call, &self.source, refusal));
-                }
                 let waiting = Arc::clone(&self.appending)
                     .acquire_many_owned(kib)
                     .await
                     .map_err(|e| Refusal::internal(&e))?;
-                return super::handlers::append::start(&server, &identity, &call, &self.source, (waiting, room)).await;
+                // Refused in its turn, too: a refusal holds up the later ones to its log, and none before it.
+                super::handlers::append::start(&server, &identity, &call, &self.source, (waiting, room), allowed.clone().err()).await?;
+                return Ok(allowed);
             }
             Admitted::Serve(op @ (Op::Fetch | Op::Conversations), identity) => {
                 if let Some(change) = self.unknown_presence.take() {
@@ -372,7 +381,7 @@ impl Connection {
         for frame in answer {
             self.outbox.answer(frame);
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// From now on pushes arrive.

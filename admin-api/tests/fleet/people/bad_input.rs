@@ -127,9 +127,8 @@ fn who_asks_for_tls_sends_nothing_in_the_clear() {
         first[0]
     });
     let alice = Person::new("alice", &folder.path().join("alice"), &balancer);
-    let (_, message) = alice.run(&["--tls", "register", "alice"]).exits(3).error();
+    alice.run(&["--tls", "register", "alice"]).exits(3);
     assert_eq!(listening.join().unwrap(), 0x16, "the record of a TLS handshake");
-    assert!(message.contains("TLS"), "{message}");
 }
 
 #[test]

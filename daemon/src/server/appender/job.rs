@@ -3,7 +3,7 @@
 use super::gate::Gate;
 use crate::{
     net::outbox::Outbox,
-    server::hub::ConnectionId,
+    server::{handlers::Refusal, hub::ConnectionId},
     store::{
         self,
         logs::{Actor, Append, Commit, Committed, Create, Created},
@@ -35,6 +35,8 @@ pub(crate) struct AppendJob {
     /// Room that the block takes; given back with the answer.
     #[expect(dead_code, reason = "held, not read: dropping it gives the room back")]
     pub(crate) room: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+    /// Set: its sender's rates don't allow it.
+    pub(crate) refused: Option<Box<Refusal>>,
 }
 
 /// The other writes to a log.

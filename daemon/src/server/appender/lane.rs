@@ -61,9 +61,10 @@ impl Lane {
     async fn commit_batch(&self, jobs: Vec<AppendJob>) {
         let mut admitted = Vec::with_capacity(jobs.len());
         for job in jobs {
-            match job.source.gate.pass(job.append.log, job.append.entry) {
-                Ok(()) => admitted.push(job),
-                Err(refusal) => self.refuse(&job, &refusal),
+            match (job.source.gate.pass(job.append.log, job.append.entry), &job.refused) {
+                (Ok(()), None) => admitted.push(job),
+                (Ok(()), Some(refusal)) => self.refuse(&job, refusal),
+                (Err(refusal), _) => self.refuse(&job, &refusal),
             }
         }
         if admitted.is_empty() {

@@ -14,13 +14,15 @@ use std::sync::Arc;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 /// Queues the append; the appender answers it. A refusal here counts for the
-/// order of the log's appends like one of the store's.
+/// order of the log's appends like one of the store's. One that the sender's rates don't
+/// allow is queued as well, to be refused in its turn.
 pub(crate) async fn start(
     server: &Server,
     identity: &Identity,
     call: &Call,
     source: &Arc<Source>,
     room: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+    refused: Option<Refusal>,
 ) -> Result<(), Refusal> {
     let arguments: append::Append = call.arguments()?;
     rules::check_kind(&arguments.kind)?;
@@ -41,22 +43,11 @@ pub(crate) async fn start(
         source: Arc::clone(source),
         received: Instant::now(),
         room,
+        refused: refused.map(Box::new),
     };
     let queued = server.appender.append(job).await;
     if let Err(refusal) = &queued {
         source.gate.refused(log, entry, refusal);
     }
     queued
-}
-
-/// Refuses an append that was not looked at. Like every refusal that another try
-/// may not meet, it holds up the later ones to its log.
-pub(crate) fn refuse(call: &Call, source: &Source, refusal: Refusal) -> Refusal {
-    match call.arguments::<append::Append>() {
-        Ok(arguments) => {
-            source.gate.refused(arguments.log, arguments.entry, &refusal);
-            refusal
-        }
-        Err(wrong) => wrong,
-    }
 }

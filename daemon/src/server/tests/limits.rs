@@ -87,6 +87,35 @@ async fn appends_beyond_an_accounts_rate_keep_their_order_until_they_are_sent_ag
 }
 
 #[tokio::test]
+async fn of_appends_that_are_sent_at_once_those_before_the_limit_stand_and_the_rest_follows_in_order() {
+    const ALL: usize = 60;
+    const FIRST: usize = 25;
+    let mut fleet = Fleet::of(1).await;
+    let mut alice = fleet.register(0, "alice").await;
+    let archive = LogId::archive_of(alice.account);
+    fleet.servers[0].limit(|limits| limits.account.appends = burst(FIRST as u32)).await;
+    let entries: Vec<_> = (0..ALL).map(|_| append(archive)).collect();
+    let mut ids = Vec::new();
+    for entry in &entries {
+        ids.push(alice.request(entry, &Block::none()).await);
+    }
+    for (place, id) in ids.into_iter().enumerate() {
+        let answer = alice.response(id).await;
+        match answer.failure() {
+            None => assert!(place < FIRST, "{place}"),
+            Some(error) => {
+                assert!(place >= FIRST, "{place}");
+                is_limited(&error);
+            }
+        }
+    }
+    fleet.servers[0].limit(|limits| limits.account.appends = burst(ALL as u32)).await;
+    for (place, entry) in entries.iter().enumerate().skip(FIRST) {
+        assert_eq!(alice.ask(entry).await.unwrap().seq, place as u64 + 1);
+    }
+}
+
+#[tokio::test]
 async fn bytes_beyond_their_rate_are_read_later_and_none_is_lost() {
     for of_account in [false, true] {
         let mut fleet = Fleet::of(1).await;

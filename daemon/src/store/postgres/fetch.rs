@@ -47,20 +47,20 @@ async fn bounds(pool: &PgPool, log: LogId, reader: Actor) -> Result<Bounds> {
 }
 
 async fn read_page(pool: &PgPool, log: LogId, first: u64, last: u64, limit: u32, bytes_max: usize) -> Result<Vec<Entry>> {
-    // Sizes come first: of what doesn't fit no byte is read.
+    // One walk along the index. A large block stands elsewhere (EXTERNAL): its length is
+    // known without it, so of what doesn't fit no byte is read.
     let rows = sqlx::query(
-        "WITH sized AS (
-             SELECT seq, length(block) AS size FROM entries WHERE log_id = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq LIMIT $4
-         ), summed AS (
-             SELECT seq, sum(size) OVER (ORDER BY seq) AS total FROM sized
-         )
-         SELECT entry.*,
+        "SELECT entry.*,
                 CASE WHEN entry.kind = 'welcome' THEN
                     (SELECT string_agg(encode(device_id, 'hex'), '' ORDER BY device_id) FROM welcomes WHERE log_id = entry.log_id AND seq = entry.seq)
                 END AS welcome_to
-         FROM summed JOIN entries AS entry ON entry.log_id = $1 AND entry.seq = summed.seq
-         WHERE summed.total <= $5 OR summed.seq = (SELECT min(seq) FROM sized)
-         ORDER BY summed.seq",
+         FROM (
+             SELECT found.*, sum(length(block)) OVER along AS total, row_number() OVER along AS place
+             FROM (SELECT * FROM entries WHERE log_id = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq LIMIT $4) AS found
+             WINDOW along AS (ORDER BY seq)
+         ) AS entry
+         WHERE entry.total <= $5 OR entry.place = 1
+         ORDER BY entry.seq",
     )
     .bind(log.0.as_slice())
     .bind(bindable(first))
