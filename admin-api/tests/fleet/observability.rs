@@ -40,12 +40,17 @@ impl Prometheus {
         let token = fleet.line.token_file.display().to_string();
         let config = std::fs::read_to_string(grafana().join("prometheus.yml")).expect("prometheus.yml");
         // As the file says for a fleet with TLS.
-        let trust = fleet.line.tls.as_ref().map_or(String::new(), |tls| {
-            format!("tls_config: {{ca_file: {}, server_name: {}}}\n", tls.ca.display(), tls.name)
-        });
+        let trust = |indent: &str| {
+            fleet.line.tls.as_ref().map_or(String::new(), |tls| {
+                format!("{indent}tls_config: {{ca_file: {}, server_name: {}}}\n", tls.ca.display(), tls.name)
+            })
+        };
         let mine = config
-            .replace("job_name: fastchat\n", &format!("job_name: fastchat\n    {trust}"))
-            .replace("        authorization:\n", &format!("        {trust}        authorization:\n"))
+            .replace("job_name: fastchat\n", &format!("job_name: fastchat\n{}", trust("    ")))
+            .replace(
+                "        authorization:\n",
+                &format!("{}        authorization:\n", trust("        ")),
+            )
             .replace("http://127.0.0.1:7100", &fleet.line.admin)
             .replace("../fastchat-data/admin.token", &token)
             .replace("_interval: 5s", "_interval: 1s")

@@ -2,8 +2,9 @@
 
 use super::{Client, Fleet, PATIENCE, client::append};
 use fastchat_wire::{
-    Block, Code, ErrorBody, LogId, Secret32,
+    Block, Code, ErrorBody, Kind, LogId, Secret32,
     chat::{
+        append::Appended,
         auth_params::AuthParams,
         login::{Login, Method},
         ping::Ping,
@@ -11,7 +12,10 @@ use fastchat_wire::{
     },
     control::limits::Rate,
 };
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 use tokio::time::timeout;
 
 /// So many at once, and then none for as long as a test takes.
@@ -95,16 +99,19 @@ async fn of_appends_that_are_sent_at_once_those_before_the_limit_stand_and_the_r
     let archive = LogId::archive_of(alice.account);
     fleet.servers[0].limit(|limits| limits.account.appends = burst(FIRST as u32)).await;
     let entries: Vec<_> = (0..ALL).map(|_| append(archive)).collect();
-    let mut ids = Vec::new();
-    for entry in &entries {
-        ids.push(alice.request(entry, &Block::none()).await);
+    let mut places = HashMap::new();
+    for (place, entry) in entries.iter().enumerate() {
+        places.insert(alice.request(entry, &Block::none()).await, place);
     }
-    for (place, id) in ids.into_iter().enumerate() {
-        let answer = alice.response(id).await;
+    for _ in 0..ALL {
+        let answer = alice.answer().await;
+        let Kind::Response { re: Some(id), .. } = answer.head.kind else {
+            panic!("{answer:?}")
+        };
         match answer.failure() {
-            None => assert!(place < FIRST, "{place}"),
+            None => assert_eq!(answer.parse::<Appended>().unwrap().seq, places[&id] as u64 + 1),
             Some(error) => {
-                assert!(place >= FIRST, "{place}");
+                assert!(places[&id] >= FIRST, "{error:?}");
                 is_limited(&error);
             }
         }
