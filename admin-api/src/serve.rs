@@ -10,7 +10,7 @@ use crate::store;
 use crate::tokens::TokenDigest;
 use crate::{reconciler, routes, signals};
 use anyhow::{Context, anyhow, bail};
-use fastchat_tls::{Acceptor, Identity, Protocol};
+use fastchat_tls::{Acceptor, Identity, Protocol, is_loopback_host};
 use fastchat_wire::{Secret, control::BusPlace};
 use std::convert::Infallible;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -56,12 +56,21 @@ pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text.to_owned()))
 }
 
-/// Refuses a bus that can't be. Not where the option is read: what is wrong there is repeated with its value.
+/// Refuses a bus that can't be, and a broker that would be dialled in the clear beyond this machine. Not where the option is read: what is wrong there is repeated with its value.
 ///
 /// # Errors
 /// What is wrong, without the URL.
-pub(crate) fn check_bus(bus: &Secret) -> anyhow::Result<()> {
-    BusPlace::parse(bus.expose()).map_err(|error| anyhow!("--bus: {error}"))?;
+pub(crate) fn check_bus(bus: &Secret, allow_plaintext: bool) -> anyhow::Result<()> {
+    let place = BusPlace::parse(bus.expose()).map_err(|error| anyhow!("--bus: {error}"))?;
+    if let BusPlace::Nats(place) = place
+        && !place.tls
+        && !allow_plaintext
+        && let Some(host) = place.hosts().find(|host| !is_loopback_host(host))
+    {
+        bail!(
+            "--bus: {host} is not on this machine, and the connection would be plain text: give tls:// instead of nats://, or --allow-plaintext on a network that you trust"
+        );
+    }
     Ok(())
 }
 
@@ -81,7 +90,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         _ => Acceptor::plain(),
     };
     check_listen(args.listen, args.allow_plaintext || acceptor.is_tls())?;
-    check_bus(&args.bus)?;
+    check_bus(&args.bus, args.allow_plaintext)?;
     let control = control_url(&args)?;
     let data = DataFolder::open(&args.data)?;
     let _lock = Lock::take(&data.process(CONTROL)?.join("lock"))?.map_err(|pid| {
@@ -206,5 +215,21 @@ mod tests {
                 .contains("--allow-plaintext")
         );
         assert!(check("127.0.0.1:0", false).is_err());
+    }
+
+    #[test]
+    fn a_broker_elsewhere_is_dialled_by_tls_unless_plaintext_is_allowed() {
+        let check = |bus: &str, allowed| check_bus(&Secret::new(bus.to_owned()), allowed);
+        for bus in ["mesh", "nats://127.0.0.1:4222", "nats://localhost", "tls://nats.example.org"] {
+            check(bus, false).unwrap();
+        }
+        for bus in ["nats://u:hidden@nats.example.org:4222", "nats://u:hidden@127.0.0.1,10.0.0.9"] {
+            let said = check(bus, false).unwrap_err().to_string();
+            assert!(
+                said.contains("tls://") && said.contains("--allow-plaintext") && !said.contains("hidden"),
+                "{said}"
+            );
+            check(bus, true).unwrap();
+        }
     }
 }

@@ -113,7 +113,7 @@ impl Prepared {
 }
 
 fn check_options(args: &Args) -> anyhow::Result<()> {
-    check_bus(&args.bus)?;
+    check_bus(&args.bus, args.tls.allow_plaintext())?;
     if args.servers == 0 {
         bail!("--servers can't be 0: give the number of chat servers");
     }

@@ -41,6 +41,13 @@ pub(crate) struct TlsArgs {
     allow_plaintext: bool,
 }
 
+impl TlsArgs {
+    /// Plain connections beyond this machine were asked for.
+    pub(super) fn allow_plaintext(&self) -> bool {
+        self.allow_plaintext
+    }
+}
+
 /// What the fleet's processes are told.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Protection {

@@ -3,7 +3,7 @@
 
 use crate::config::{Protection, Tls};
 use anyhow::{Context, bail};
-use fastchat_tls::{Acceptor, Connector, Protocol, ServerName, Stream, TlsError, may_be_plain, server_name};
+use fastchat_tls::{Acceptor, Connector, Protocol, ServerName, Stream, TlsError, is_loopback_host, may_be_plain, server_name};
 use std::io;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
@@ -59,6 +59,11 @@ impl Transport {
         Ok(listener)
     }
 
+    /// Whether a host may be dialled in the clear, by whoever does so himself.
+    pub(crate) fn may_be_plain_to(&self, host: &str) -> bool {
+        self.allow_plaintext || is_loopback_host(host)
+    }
+
     /// Dials another process of the fleet. Sets no time limit.
     ///
     /// # Errors
@@ -103,10 +108,12 @@ mod tests {
         assert!(said.contains("--tls-certificate") && said.contains("--allow-plaintext"), "{said}");
         let refused = plain.dial("192.0.2.7:7102").await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+        assert!(plain.may_be_plain_to("localhost") && !plain.may_be_plain_to("192.0.2.7"));
         let allowed = Protection {
             allow_plaintext: true,
             ..Protection::default()
         };
+        assert!(transport(&allowed).may_be_plain_to("192.0.2.7"));
         transport(&allowed).listen("0.0.0.0:0", "clients").await.unwrap();
         let protected = transport(&Authority::new().member(NAME, NAME));
         protected.listen("0.0.0.0:0", "clients").await.unwrap();

@@ -184,6 +184,10 @@ fn start_bus(
             (mesh, events)
         }
         BusPlace::Nats(place) => {
+            anyhow::ensure!(
+                place.tls || place.hosts().all(|host| transport.may_be_plain_to(host)),
+                "{place} is not on this machine, and the connection would be plain text: give the control plane a tls:// URL (--bus), or this process --allow-plaintext"
+            );
             let (nats, events) = Nats::start(name, &spec.store, key, place, metrics, quit);
             (nats, events)
         }

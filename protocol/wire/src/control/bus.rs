@@ -42,6 +42,15 @@ pub struct NatsPlace {
     pub credentials: Option<String>,
 }
 
+impl NatsPlace {
+    /// The brokers' hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.brokers
+            .iter()
+            .map(|broker| broker.rsplit_once(':').map_or(broker.as_str(), |(host, _)| host))
+    }
+}
+
 /// Who a server is to a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NatsLogin {
