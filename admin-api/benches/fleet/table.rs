@@ -73,7 +73,11 @@ impl Measured {
             Line {
                 what: figure.what,
                 aim,
-                ours: format!("{} {}", shown(median), figure.unit),
+                ours: if sorted.is_empty() {
+                    "no figure".to_owned()
+                } else {
+                    format!("{} {}", shown(median), figure.unit)
+                },
                 spread,
                 reached,
             }
