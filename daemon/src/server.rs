@@ -109,6 +109,9 @@ impl Default for Limits {
     }
 }
 
+/// Connections that are taken in a row while others have something to do.
+const ACCEPTS_AT_ONCE: u64 = 8;
+
 /// Clients asked per second at a soft stop: all of them at once, or nearly.
 const SOFT_STOP_CLIENTS_PER_S: u32 = 20_000;
 
@@ -300,9 +303,14 @@ async fn follow_drain(server: &Arc<Server>, part: &ServerSpec, running: &mut Joi
 }
 
 /// Takes connections until it is aborted.
+///
+/// A crowd that comes at once takes turns with those who are being served.
 async fn accept(server: Arc<Server>, listener: TcpListener, connections: TaskTracker, quit: CancellationToken) {
-    let mut next = 0;
+    let mut next: u64 = 0;
     loop {
+        if next.is_multiple_of(ACCEPTS_AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
         match listener.accept().await {
             Ok((socket, peer)) => match server.admission.enter(peer.ip()) {
                 Ok(entry) => {

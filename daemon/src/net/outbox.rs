@@ -1,7 +1,8 @@
 //! The bounded send queue of one connection.
 //!
 //! Answers are never dropped: the reader stops taking requests while too many
-//! wait ([`Outbox::has_room`]). Pushes are dropped beyond the bound, and once
+//! wait ([`Outbox::has_room`]), at a quarter of the bound: what an answer costs the store
+//! is not spent on somebody who does not read. Pushes are dropped beyond the bound, and once
 //! the queue has drained one `behind` event says so: fetch.
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// A client's bound: bytes of waiting frames beyond which pushes are dropped and requests not read.
+/// A client's bound: bytes of waiting frames beyond which pushes are dropped, and a quarter of which holds requests up.
 pub(crate) const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// Frames beyond which the same happens.
 pub(crate) const OUTBOX_FRAMES_MAX: usize = 4_096;
@@ -77,6 +78,11 @@ impl Outbox {
         queue.bytes >= self.bytes_max || queue.frames.len() >= self.frames_max
     }
 
+    /// Requests wait.
+    fn is_laden(&self, queue: &Queue) -> bool {
+        queue.bytes >= self.bytes_max / 4 || queue.frames.len() >= self.frames_max
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // The queue is consistent at every panic point: nothing in here panics.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -120,7 +126,7 @@ impl Outbox {
         loop {
             {
                 let queue = self.queue();
-                if queue.closed || !self.is_full(&queue) {
+                if queue.closed || !self.is_laden(&queue) {
                     return;
                 }
             }
@@ -143,7 +149,7 @@ impl Outbox {
                         taken.push(frame);
                     }
                     queue.bytes -= bytes;
-                    if !self.is_full(&queue) {
+                    if !self.is_laden(&queue) {
                         self.drained.notify_one();
                     }
                     return Outgoing::Frames(taken);
@@ -195,5 +201,11 @@ mod tests {
         assert!(futures::FutureExt::now_or_never(outbox.has_room()).is_none());
         outbox.take(1).await;
         outbox.has_room().await;
+        outbox.take(OUTBOX_FRAMES_MAX).await;
+        outbox.answer(frame(OUTBOX_BYTES_MAX / 4 - 1));
+        outbox.has_room().await;
+        outbox.answer(frame(1));
+        assert!(futures::FutureExt::now_or_never(outbox.has_room()).is_none());
+        assert!(outbox.push(frame(1)), "pushes have more room");
     }
 }

@@ -17,7 +17,7 @@ mod gate;
 mod job;
 mod lane;
 
-pub(crate) use job::{AppendJob, Source};
+pub(crate) use job::{AppendJob, Source, Turn};
 
 use super::{delivery::Delivery, handlers::Refusal, hub::ConnectionId, metrics::ServerMetrics};
 use crate::store::{
@@ -66,9 +66,11 @@ impl Appender {
         &self.lanes[place(log, self.lanes.len())]
     }
 
-    /// Queues an append; its answer goes to its connection's outbox.
-    pub(crate) async fn append(&self, job: AppendJob) -> Result<(), Refusal> {
-        self.lane(job.append.log).send(Job::Append(job)).await.map_err(|_| stopping())
+    /// Waits for a place in the queue of a log's lane.
+    ///
+    /// An append is handed over only then: what waits is a part of its connection's task.
+    pub(crate) async fn turn(&self, log: LogId) -> Result<Turn<'_>, Refusal> {
+        self.lane(log).reserve().await.map(Turn).map_err(|_| stopping())
     }
 
     /// An MLS commit, after the appends that were queued before it.

@@ -44,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes written at once.
 const WRITE_BYTES: usize = 64 << 10;
-/// A write that makes no progress for so long ends the connection.
+/// A write that makes no progress for so long, or up to a quarter longer, ends the connection.
 const WRITE_STALL: Duration = Duration::from_secs(30);
 /// What is queued when a connection ends is written for at most this long.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -72,7 +72,8 @@ pub(super) struct Connection {
     ranges: Arc<Semaphore>,
     /// Ends this connection.
     end: CancellationToken,
-    opened: Instant,
+    /// Without a sign-in it is closed then.
+    sign_in_by: Instant,
     /// Set at sign-in: the presence change that must be known before the first answer from logs.
     unknown_presence: Option<u64>,
 }
@@ -104,8 +105,10 @@ impl Drop for Place {
 /// Serves a connection until its end.
 pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, entry: Entry, id: ConnectionId, end: CancellationToken) {
     server.metrics.accepted.inc();
-    let opened = Instant::now();
-    let entering = server.door.open(socket, server.limits.sign_in);
+    let sign_in = server.limits.sign_in + spread(id, server.limits.sign_in / 4);
+    let sign_in_by = Instant::now() + sign_in;
+    // Boxed, for it is over by the time that counts: every connection's task would be as much larger.
+    let entering = Box::pin(server.door.open(socket, sign_in));
     let Some(stream) = end.run_until_cancelled(entering).await.flatten() else {
         server.metrics.closed.with_label_values(&[Closed::Handshake.as_str()]).inc();
         return;
@@ -137,12 +140,13 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, entry: Entry, 
         appending: Arc::new(Semaphore::new(APPENDING_KIB_MAX as usize)),
         ranges: Arc::new(Semaphore::new(RANGES_MAX)),
         end: end.clone(),
-        opened,
+        sign_in_by,
         unknown_presence: None,
         outbox: Arc::clone(&outbox),
         server: Arc::clone(&server),
     };
-    let mut writing = std::pin::pin!(write(&server, &outbox, write_half));
+    let stall = WRITE_STALL + spread(id, WRITE_STALL / 4);
+    let mut writing = std::pin::pin!(write(&server, &outbox, write_half, stall));
     let closed = {
         let mut reading = std::pin::pin!(connection.read());
         tokio::select! {
@@ -178,16 +182,25 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, entry: Entry, 
         }
         writing.await;
     };
-    let flushed = timeout(FLUSH, rest).await.is_ok();
+    let flushed = Box::pin(timeout(FLUSH, rest)).await.is_ok();
     outbox.close();
     // Unread input would reset the connection, and with it what was just written.
     if flushed && matches!(closed, Closed::BadFrame | Closed::Limited | Closed::Ended) {
-        farewell::discard(reader.into_socket()).await;
+        Box::pin(farewell::discard(reader.into_socket())).await;
     }
 }
 
-/// Writes what the outbox gives until it is closed; then shuts the sending half.
-async fn write(server: &Server, outbox: &Outbox, mut socket: WriteHalf) -> Closed {
+/// A part of `most` that differs from connection to connection: a crowd that came at
+/// once does not end at once, and those who are served do not wait for all of its ends.
+fn spread(id: ConnectionId, most: Duration) -> Duration {
+    // Multiples of the golden ratio are spread evenly over the unit interval.
+    let part = (id.0 as u32).wrapping_mul(0x9e37_79b9);
+    most.mul_f64(f64::from(part) / f64::from(u32::MAX))
+}
+
+/// Writes what the outbox gives until it is closed; then shuts the sending half. A write that takes longer than `stall`
+/// ends it.
+async fn write(server: &Server, outbox: &Outbox, mut socket: WriteHalf, stall: Duration) -> Closed {
     loop {
         let frames = match outbox.take(WRITE_BYTES).await {
             Outgoing::Frames(frames) => frames,
@@ -215,7 +228,7 @@ async fn write(server: &Server, outbox: &Outbox, mut socket: WriteHalf) -> Close
                 socket.write_all(slice).await?;
                 socket.flush().await
             };
-            match timeout(WRITE_STALL, written).await {
+            match timeout(stall, written).await {
                 Ok(Ok(())) => server.metrics.bytes_out.inc_by(slice.len() as u64),
                 Ok(Err(_)) => return Closed::Error,
                 Err(_) => return Closed::Slow,
@@ -230,14 +243,18 @@ impl Connection {
     async fn read(&mut self) -> Closed {
         let end = self.end.clone();
         loop {
-            let next = async {
-                self.outbox.has_room().await;
-                let (frame, room) = self.next_frame().await?;
-                let account = self.place.session.account();
-                self.meter.frame(2 + frame.header.len() + frame.block.len(), account).await;
-                Ok((frame, room))
+            let next = {
+                // Pinned here: moved into what waits for it, it would be in the task twice.
+                let next = std::pin::pin!(async {
+                    self.outbox.has_room().await;
+                    let (frame, room) = self.next_frame().await?;
+                    let account = self.place.session.account();
+                    self.meter.frame(2 + frame.header.len() + frame.block.len(), account).await;
+                    Ok((frame, room))
+                });
+                end.run_until_cancelled(next).await
             };
-            let (frame, room) = match end.run_until_cancelled(next).await {
+            let (frame, room) = match next {
                 None => return Closed::Ended,
                 Some(Ok(next)) => next,
                 Some(Err(closed)) => return closed,
@@ -272,8 +289,7 @@ impl Connection {
     async fn next_frame(&mut self) -> Result<(Frame, Option<OwnedSemaphorePermit>), Closed> {
         let signing_in = !matches!(self.place.session, Session::Ready(_));
         let silent = Instant::now() + self.server.limits.ping_interval * 2;
-        let sign_in = self.opened + self.server.limits.sign_in;
-        let deadline = if signing_in { silent.min(sign_in) } else { silent };
+        let deadline = if signing_in { silent.min(self.sign_in_by) } else { silent };
         let first = timeout_at(deadline, self.reader.next(Some(COUNTED_BYTES_MIN))).await;
         let mut room = None;
         let frame = match first.map_err(|_| Closed::Silent)? {
@@ -290,7 +306,7 @@ impl Connection {
                 }
                 self.reader.paused(pause.elapsed());
                 if signing_in {
-                    let rest = timeout_at(sign_in + pause.elapsed(), self.reader.next(None)).await;
+                    let rest = timeout_at(self.sign_in_by + pause.elapsed(), self.reader.next(None)).await;
                     rest.map_err(|_| Closed::Silent)?
                 } else {
                     self.reader.next(None).await

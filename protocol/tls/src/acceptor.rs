@@ -7,6 +7,7 @@ use crate::{
     stream::Stream,
     watched::Watched,
 };
+use socket2::SockRef;
 use std::{
     io,
     sync::Arc,
@@ -17,6 +18,10 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 
 /// First byte of every TLS connection; no FastChat frame or HTTP request of a stranger begins with it.
 const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// Bytes that the system takes of what is to be sent, beyond what is on its way: who does not read leaves the rest
+/// with us, where it is counted and bounded. Without it the system would take some MiB for each connection.
+const UNSENT_BYTES_MAX: u32 = 128 << 10;
 
 /// How a listener takes its peers. Clones share what was read.
 #[derive(Debug, Clone, Default)]
@@ -90,13 +95,17 @@ impl Acceptor {
         self.0.as_ref()?.newest().not_after.map(|end| since(end).as_secs())
     }
 
-    /// Takes over an accepted socket, with `TCP_NODELAY`. Safe to cancel: the socket is closed.
+    /// Takes over an accepted socket, with `TCP_NODELAY` and few unsent bytes in the system's buffer. Safe to cancel:
+    /// the socket is closed.
     ///
     /// # Errors
     /// There is no TLS connection `within` that time.
     pub async fn accept(&self, socket: TcpStream, within: Duration) -> Result<Stream, HandshakeFailure> {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "a socket without TCP_NODELAY");
+        }
+        if let Err(error) = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
+            tracing::debug!(%error, "a socket without TCP_NOTSENT_LOWAT");
         }
         let Some(watched) = &self.0 else {
             return Ok(Stream::Plain(socket));

@@ -17,7 +17,7 @@ pub const BLOCK_BYTES_MAX_UNAUTHENTICATED: usize = 64 << 10;
 pub const FRAME_MS_MAX: u64 = 30_000;
 /// Sum of the partial blocks that a server holds (default).
 pub const PARTIAL_BLOCKS_BYTES_MAX: usize = 256 << 20;
-/// A connection that has not signed in is closed after this time.
+/// A connection that has not signed in is closed after this time, or up to a quarter later.
 pub const SIGN_IN_MS_MAX: u64 = 10_000;
 /// Default of `ping-interval-ms`; two of them silent and the connection is closed.
 pub const PING_INTERVAL_MS: u64 = 30_000;

@@ -12,7 +12,7 @@ use crate::{
 use fastchat_wire::{AccountId, EntryId, LogId, chat::members::Role};
 use std::sync::Arc;
 use tokio::{
-    sync::{OwnedSemaphorePermit, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::Instant,
 };
 
@@ -37,6 +37,17 @@ pub(crate) struct AppendJob {
     pub(crate) room: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
     /// Set: its sender's rates don't allow it.
     pub(crate) refused: Option<Box<Refusal>>,
+}
+
+/// A place in a lane's queue, for an append to its log.
+#[derive(Debug)]
+pub(crate) struct Turn<'a>(pub(super) mpsc::Permit<'a, Job>);
+
+impl Turn<'_> {
+    /// Queues the append; its answer goes to its connection's outbox.
+    pub(crate) fn take(self, job: AppendJob) {
+        self.0.send(Job::Append(job));
+    }
 }
 
 /// The other writes to a log.

@@ -27,6 +27,11 @@ pub(crate) async fn start(
     let arguments: append::Append = call.arguments()?;
     rules::check_kind(&arguments.kind)?;
     let (log, entry): (LogId, EntryId) = (arguments.log, arguments.entry);
+    let turn = server
+        .appender
+        .turn(log)
+        .await
+        .inspect_err(|refusal| source.gate.refused(log, entry, refusal))?;
     let append = Append {
         log,
         entry,
@@ -37,17 +42,13 @@ pub(crate) async fn start(
         at: now_ms(),
         block: call.frame.block.clone(),
     };
-    let job = AppendJob {
+    turn.take(AppendJob {
         append,
         id: call.id,
         source: Arc::clone(source),
         received: Instant::now(),
         room,
         refused: refused.map(Box::new),
-    };
-    let queued = server.appender.append(job).await;
-    if let Err(refusal) = &queued {
-        source.gate.refused(log, entry, refusal);
-    }
-    queued
+    });
+    Ok(())
 }

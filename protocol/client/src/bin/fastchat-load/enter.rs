@@ -61,6 +61,11 @@ impl Entrance {
         Self { door, way, pool }
     }
 
+    /// What another thread needs for an entrance of its own.
+    pub(crate) fn parts(&self) -> (Door, Way) {
+        (self.door.clone(), self.way.clone())
+    }
+
     /// The same fleet, but seats choose their server themselves.
     ///
     /// # Errors

@@ -93,7 +93,7 @@ pub(crate) struct Hostile {
     /// Clients that never finish a frame.
     pub(crate) unfinished: usize,
     /// Connections of them at the end.
-    pub(crate) held: usize,
+    pub(crate) held: u64,
     /// Connections of them that a server ended.
     pub(crate) closed: u64,
     /// Connections of them that a server did not take.

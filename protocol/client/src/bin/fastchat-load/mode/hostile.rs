@@ -13,7 +13,7 @@ use crate::{
 };
 use fastchat_wire::chat::create::ConversationKind;
 use futures::{StreamExt, TryStreamExt, stream};
-use std::rc::Rc;
+use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
 
 /// Pairs that sign in at once.
 const AT_ONCE: usize = 16;
@@ -60,7 +60,7 @@ pub(crate) async fn run(common: &Common, args: &Args) -> Result<Report, Trouble>
 
     let alone = measure(&mut stage, args, people).await?;
     let readers = &mut stage.accounts(people + args.readers).await?[people..];
-    let crowd = Crowd::come(&entrance, readers, args.unfinished).await?;
+    let crowd = Crowd::come(entrance.parts(), readers, args.unfinished).await?;
     let mut report = measure(&mut stage, args, people).await?;
     stage.book.save()?;
 
@@ -72,9 +72,9 @@ pub(crate) async fn run(common: &Common, args: &Args) -> Result<Report, Trouble>
     report.hostile = Some(Hostile {
         readers: args.readers,
         unfinished: args.unfinished,
-        held: crowd.deeds.held.get(),
-        closed: crowd.deeds.closed.get(),
-        refused: crowd.deeds.refused.get(),
+        held: crowd.deeds.held.load(Relaxed),
+        closed: crowd.deeds.closed.load(Relaxed),
+        refused: crowd.deeds.refused.load(Relaxed),
         p99_ratio: p99(&report)
             .zip(p99(&alone))
             .map(|(with, without)| with as f64 / without.max(1) as f64),
