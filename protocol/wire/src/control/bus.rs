@@ -36,7 +36,7 @@ pub struct NatsPlace {
     pub tls: bool,
     /// Who we are there.
     pub login: Option<NatsLogin>,
-    /// File with further certificate authorities (PEM), absolute.
+    /// File with the certificate authorities (PEM) that count instead of the system's, absolute.
     pub ca: Option<String>,
     /// File with a user's JWT and seed (`.creds`), absolute.
     pub credentials: Option<String>,
