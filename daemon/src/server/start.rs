@@ -106,7 +106,7 @@ pub(super) async fn start(
         mending.run_until_cancelled(mend).await;
     });
 
-    let (blob_policy, policy) = watch::channel(part.blob_policy);
+    let (blob_policy, policy) = watch::channel(part.limits.blobs);
     let sweeper = Sweeper {
         server: part.name.clone(),
         store: Arc::clone(&store),
