@@ -5,7 +5,7 @@
 
 use crate::desired::{Fleet, Goal, Instance};
 use crate::tokens;
-use fastchat_wire::control::{AgentSpec, BalancerSpec, BlobPolicy, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
+use fastchat_wire::control::{AgentSpec, BalancerSpec, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
 
 /// How many clients a draining server asks to move per second.
 const DRAIN_CLIENTS_PER_S: u32 = 200;
@@ -68,7 +68,6 @@ fn server(fleet: &Fleet, server: &Instance) -> ServerSpec {
         probe_listen: server.probe_listen.clone(),
         database: settings.database.clone(),
         blobs: settings.blobs.clone(),
-        blob_policy: BlobPolicy::default(),
         fleet_key: fleet.cluster.fleet_key.clone(),
         weight: server.weight,
         connections_max: server.connections_max,
@@ -208,6 +207,7 @@ mod tests {
     fn what_clients_may_take_reaches_servers_and_balancers() {
         let mut fleet = fleet(1);
         fleet.limits.account.connections = 3;
+        fleet.limits.blobs.account_bytes_max = 3;
         assert_eq!(server_spec(&fleet, "s1").limits, fleet.limits);
         assert_eq!(balancer_spec(&fleet).limits, fleet.limits);
     }

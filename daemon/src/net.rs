@@ -4,6 +4,7 @@ pub(crate) mod door;
 pub(crate) mod farewell;
 pub(crate) mod outbox;
 pub(crate) mod reader;
+mod refusals;
 pub(crate) mod scratch;
 #[cfg(test)]
 pub(crate) mod testing;

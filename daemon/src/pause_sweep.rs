@@ -1,16 +1,8 @@
 //! `fastchatd pause-sweep`: no server removes blobs while a backup is being made.
 
-use crate::{
-    config::PauseSweep,
-    store::{
-        SweepStore,
-        postgres::{AppendPaths, PostgresStore},
-        sqlite::SqliteStore,
-    },
-};
+use crate::{config::PauseSweep, store::SweepStore};
 use anyhow::Context;
 use fastchat_schema::Opened;
-use prometheus::{IntCounterVec, Opts};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Begins the pause, makes it longer or shorter, or ends it.
@@ -18,13 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// # Errors
 /// The database can't be opened or written.
 pub(crate) async fn run(pause: &PauseSweep) -> anyhow::Result<()> {
-    let store: Box<dyn SweepStore> = match fastchat_schema::open(pause.database.expose()).await? {
-        Opened::Sqlite(database) => Box::new(SqliteStore::new(database)),
-        Opened::Postgres(database) => {
-            // Nothing is appended here.
-            let paths = IntCounterVec::new(Opts::new("append_paths", "not registered"), &["path"])?;
-            Box::new(PostgresStore::new(database, AppendPaths::new(&paths)))
-        }
+    let database: Box<dyn SweepStore> = match fastchat_schema::open(pause.database.expose()).await? {
+        Opened::Sqlite(database) => Box::new(database),
+        Opened::Postgres(database) => Box::new(database),
     };
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -34,7 +22,10 @@ pub(crate) async fn run(pause: &PauseSweep) -> anyhow::Result<()> {
         0 => 0,
         minutes => now.saturating_add(minutes * 60_000),
     };
-    store.sweep_pause(until).await.context("the pause could not be noted: try again")?;
+    database
+        .sweep_pause(until)
+        .await
+        .context("the pause could not be noted: try again")?;
     tracing::info!(
         database = fastchat_schema::shown(pause.database.expose()),
         minutes = pause.minutes,

@@ -197,7 +197,8 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
                 links.follow(&part, &server.load);
                 server.connections_max.store(part.connections_max, Ordering::Relaxed);
                 server.admission.apply(&part.limits);
-                server.blob_policy.send_if_modified(|policy| std::mem::replace(policy, part.blob_policy) != part.blob_policy);
+                let blobs = part.limits.blobs;
+                server.blob_policy.send_if_modified(|policy| std::mem::replace(policy, blobs) != blobs);
                 if part.drain != in_force.drain {
                     follow_drain(&server, &part, &mut draining).await;
                 }

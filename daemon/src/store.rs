@@ -18,6 +18,7 @@ pub(crate) mod blobs;
 pub(crate) mod conformance;
 mod directory;
 mod entries;
+mod inbox;
 mod listing;
 pub(crate) mod logs;
 mod marks;
@@ -41,12 +42,15 @@ use fastchat_wire::{Code, ErrorBody};
 
 /// The whole store.
 #[async_trait]
-pub(crate) trait Store: AccountStore + LogStore + BlobStore + SweepStore + Send + Sync {
+pub(crate) trait Store: AccountStore + LogStore + BlobStore + Send + Sync {
     /// Id of the fleet's store and its restore counter: `store` in `hello`.
     async fn store_id(&self) -> Result<String>;
 
     /// Answers where a small read would: for readiness.
     async fn ping(&self) -> Result<()>;
+
+    /// How blobs end: a database does that without the rest of a store.
+    fn sweep(&self) -> &dyn SweepStore;
 
     /// How many batches of appends, of different logs, are worth writing at once.
     fn append_lanes(&self) -> usize;

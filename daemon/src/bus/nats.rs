@@ -16,6 +16,7 @@ mod connection;
 mod envelope;
 mod queue;
 mod table;
+mod trouble;
 
 use super::{Bus, BusEvent, BusMetrics, EVENTS_QUEUE, Message};
 use crate::fleet_key::FleetKey;

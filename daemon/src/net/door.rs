@@ -1,11 +1,14 @@
 //! The door of one listener: what comes in is a connection of the kind that this process speaks.
 
-use super::farewell;
+use super::{farewell, refusals::Refusals};
 use fastchat_tls::{Acceptor, HANDSHAKE_FAILURES, HandshakeFailure, Stream};
 use fastchat_wire::{Code, Empty, ErrorBody, encode_failure};
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+/// The handshake of somebody who is not let in.
+const REFUSED_HANDSHAKE: Duration = Duration::from_secs(1);
 
 /// What the doors of a process count.
 #[derive(Debug, Clone)]
@@ -49,6 +52,7 @@ pub(crate) struct Door {
     acceptor: Acceptor,
     metrics: DoorMetrics,
     listener: &'static str,
+    refusals: Refusals,
 }
 
 impl Door {
@@ -58,15 +62,25 @@ impl Door {
             acceptor: acceptor.clone(),
             metrics: metrics.clone(),
             listener,
+            refusals: Refusals::default(),
         }
     }
 
-    /// Tells somebody who is not let in why, and closes. Who speaks TLS sees its
-    /// connection end: a handshake would be a place.
+    /// Tells somebody who is not let in why, and closes. Who speaks TLS is told after
+    /// a handshake, or sees its connection end where there are too many of them.
     pub(crate) fn refuse(&self, socket: TcpStream, answer: &[u8]) {
         if !self.acceptor.is_tls() {
-            farewell::refuse(socket, answer);
+            return farewell::refuse(socket, answer);
         }
+        let (door, answer) = (self.clone(), answer.to_vec());
+        self.refusals.begin(async move {
+            if let Some(mut stream) = door.open(socket, REFUSED_HANDSHAKE).await
+                && stream.write_all(&answer).await.is_ok()
+                && stream.shutdown().await.is_ok()
+            {
+                farewell::discard(stream).await;
+            }
+        });
     }
 
     /// Has the certificate's files looked at, and shows until when it is good.

@@ -106,7 +106,7 @@ pub(super) async fn start(
         mending.run_until_cancelled(mend).await;
     });
 
-    let (blob_policy, policy) = watch::channel(part.blob_policy);
+    let (blob_policy, policy) = watch::channel(part.limits.blobs);
     let sweeper = Sweeper {
         server: part.name.clone(),
         store: Arc::clone(&store),
@@ -177,17 +177,15 @@ fn start_bus(
 ) -> anyhow::Result<(Arc<dyn Bus>, mpsc::Receiver<BusEvent>)> {
     let door = Door::new(transport.acceptor(), &metrics.doors, OTHER_SERVERS);
     let (name, metrics, quit) = (part.name.clone(), metrics.bus.clone(), quit.clone());
-    let place = BusPlace::parse(part.bus.expose()).context("check --bus of the control plane")?;
+    const CHECK: &str = "check --bus of the control plane";
+    let place = BusPlace::parse(part.bus.expose()).context(CHECK)?;
     Ok(match place {
         BusPlace::Mesh => {
             let (mesh, events) = Mesh::start(name, key.clone(), (listener, door), transport.clone(), metrics, quit);
             (mesh, events)
         }
         BusPlace::Nats(place) => {
-            anyhow::ensure!(
-                place.tls || place.hosts().all(|host| transport.may_be_plain_to(host)),
-                "{place} is not on this machine, and the connection would be plain text: give the control plane a tls:// URL (--bus), or this process --allow-plaintext"
-            );
+            place.check_plain(|host| transport.may_be_plain_to(host)).context(CHECK)?;
             let (nats, events) = Nats::start(name, &spec.store, key, place, metrics, quit);
             (nats, events)
         }

@@ -3,7 +3,7 @@
 use super::{Denied, Result, values};
 use async_trait::async_trait;
 use fastchat_schema::Columns;
-use fastchat_wire::{AccountId, BlobId, LogId};
+use fastchat_wire::{AccountId, BlobId, LogId, limits::BLOB_CHUNKS_MAX};
 
 /// What a blob's objects are called. Drawn whenever a blob is announced, and
 /// never used again: objects whose key no blob has are nobody's for good.
@@ -61,6 +61,19 @@ pub(crate) struct Blob {
     pub(crate) size: u64,
     /// Bytes on stable storage.
     pub(crate) offset: u64,
+}
+
+impl Blob {
+    /// One that was announced just now.
+    pub(in crate::store) fn begun(new: &NewBlob) -> Self {
+        Self {
+            key: new.key,
+            conversation: new.conversation,
+            account: new.account,
+            size: new.size,
+            offset: 0,
+        }
+    }
 }
 
 /// A stored piece of a blob.
@@ -136,8 +149,8 @@ pub(in crate::store) fn within_quota(account: &impl Columns, new: &NewBlob) -> R
     Ok(())
 }
 
-/// Where the blob goes on after a chunk.
-pub(in crate::store) fn advanced(found: &Blob, account: AccountId, put: Put) -> Result<u64> {
+/// Where the blob goes on after a chunk; `chunks` are there already.
+pub(in crate::store) fn advanced(found: &Blob, account: AccountId, put: Put, chunks: u64) -> Result<u64> {
     let Put { key, chunk, .. } = put;
     if found.account != account {
         return Err(Denied::NotFound(NO_BLOB).into());
@@ -148,6 +161,9 @@ pub(in crate::store) fn advanced(found: &Blob, account: AccountId, put: Put) -> 
     let offset = chunk.offset.saturating_add(chunk.length);
     if chunk.length == 0 || offset > found.size {
         return Err(Denied::BadRequest("the chunk is empty, or the blob was announced with fewer bytes").into());
+    }
+    if chunks >= BLOB_CHUNKS_MAX as u64 {
+        return Err(Denied::QuotaExceeded("the blob came in too many pieces: put larger ones").into());
     }
     Ok(offset)
 }
@@ -169,4 +185,51 @@ pub(in crate::store) fn chunk(row: &impl Columns) -> Result<Chunk> {
         offset: values::number(row, "offset")?,
         length: values::number(row, "length")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    const OWNER: AccountId = AccountId([1; 16]);
+    const FOUND: Blob = Blob {
+        key: ObjectKey([2; 16]),
+        conversation: LogId([3; 16]),
+        account: OWNER,
+        size: 100,
+        offset: 40,
+    };
+
+    fn put(offset: u64, length: u64) -> Put {
+        Put {
+            key: FOUND.key,
+            chunk: Chunk { offset, length },
+            at: 1,
+        }
+    }
+
+    fn denied(account: AccountId, put: Put, chunks: u64) -> Denied {
+        match advanced(&FOUND, account, put, chunks) {
+            Err(StoreError::Denied(denied)) => denied,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_blob_goes_on_where_it_is_by_its_owner_within_its_size_and_in_so_many_pieces() {
+        let most = BLOB_CHUNKS_MAX as u64;
+        assert_eq!(advanced(&FOUND, OWNER, put(40, 60), most - 1).unwrap(), 100);
+        assert!(matches!(denied(OWNER, put(40, 60), most), Denied::QuotaExceeded(_)));
+        assert!(matches!(denied(OWNER, put(40, 61), 1), Denied::BadRequest(_)));
+        assert!(matches!(denied(OWNER, put(40, 0), 1), Denied::BadRequest(_)));
+        assert!(matches!(denied(OWNER, put(40, u64::MAX), 1), Denied::BadRequest(_)));
+        assert!(matches!(denied(OWNER, put(39, 1), 1), Denied::Conflict(_)));
+        assert!(matches!(denied(AccountId([9; 16]), put(40, 1), 1), Denied::NotFound(_)));
+        let other_key = Put {
+            key: ObjectKey([9; 16]),
+            ..put(40, 1)
+        };
+        assert!(matches!(denied(OWNER, other_key, 1), Denied::Conflict(_)));
+    }
 }

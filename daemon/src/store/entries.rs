@@ -7,13 +7,16 @@ use super::{
     values,
 };
 use fastchat_wire::{
-    DeviceId, EntryId, LogId,
+    AccountId, DeviceId, EntryId, LogId,
     chat::{
         commit::WelcomedNotice,
         entry::{MemberChange, MemberChanges},
     },
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The `member` entry of some changes.
 pub(in crate::store) fn member_entry(
@@ -45,8 +48,25 @@ pub(in crate::store) fn welcome_entry(commit: &Commit) -> std::result::Result<Op
         (true, _) if !commit.welcome_to.is_empty() => Err(Denied::BadRequest("welcome-to needs a Welcome")),
         (true, _) => Ok(None),
         (false, None) => Err(Denied::BadRequest("a Welcome needs a welcome-entry")),
+        (false, Some(entry)) if entry == commit.entry => Err(Denied::BadRequest("welcome-entry must be another id than entry")),
         (false, entry) => Ok(entry),
     }
+}
+
+/// The devices to welcome, each once, in order; `owners` are those of them that exist. Denied: `not-found`
+/// for an unknown one, `forbidden` for one that is not a member's.
+pub(in crate::store) fn welcomed(
+    devices: BTreeSet<DeviceId>,
+    owners: &[AccountId],
+    members: &BTreeSet<AccountId>,
+) -> std::result::Result<Vec<DeviceId>, Denied> {
+    if owners.len() != devices.len() {
+        return Err(Denied::NotFound("there is no such device"));
+    }
+    if !owners.iter().all(|owner| members.contains(owner)) {
+        return Err(Denied::Forbidden("only members' devices are welcomed"));
+    }
+    Ok(devices.into_iter().collect())
 }
 
 /// Everything that a commit writes, in order: commit, welcome, notices, member.
@@ -165,5 +185,22 @@ impl After {
             last_seq: own().map(|written| written.entry.seq).max().unwrap_or_default(),
             members_seq: own().map(|written| written.members_seq).max().unwrap_or_default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_are_welcomed_who_exist_and_are_members_each_once_and_in_order() {
+        let devices = |ids: &[u8]| ids.iter().map(|id| DeviceId([*id; 16])).collect::<BTreeSet<_>>();
+        let accounts = |ids: &[u8]| ids.iter().map(|id| AccountId([*id; 16])).collect::<Vec<_>>();
+        let members: BTreeSet<AccountId> = accounts(&[1, 2]).into_iter().collect();
+        let welcomed = |ids: &[u8], owners: &[u8]| welcomed(devices(ids), &accounts(owners), &members);
+        assert_eq!(welcomed(&[9, 7, 9], &[1, 2]).unwrap(), [DeviceId([7; 16]), DeviceId([9; 16])]);
+        assert_eq!(welcomed(&[], &[]).unwrap(), []);
+        assert!(matches!(welcomed(&[7, 9], &[1]), Err(Denied::NotFound(_))));
+        assert!(matches!(welcomed(&[7, 9], &[1, 3]), Err(Denied::Forbidden(_))));
     }
 }

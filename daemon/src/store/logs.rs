@@ -103,6 +103,21 @@ pub(crate) struct Committed {
     pub(crate) written: Vec<Written>,
 }
 
+impl Committed {
+    /// The commit stands already; nothing was written now.
+    pub(in crate::store) fn again(seq: u64, at: u64, members_seq: u64) -> Self {
+        Self {
+            appended: Appended {
+                seq,
+                at,
+                duplicate: true,
+                members_seq,
+            },
+            written: Vec::new(),
+        }
+    }
+}
+
 /// A new conversation.
 #[derive(Debug, Clone)]
 pub(crate) struct Create {

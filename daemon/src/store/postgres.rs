@@ -39,7 +39,7 @@ mod values;
 
 pub(crate) use append::AppendPaths;
 
-use super::{Result, Store, StoreError};
+use super::{Result, Store, StoreError, SweepStore};
 use append::Appends;
 use async_trait::async_trait;
 use fastchat_schema::{DatabaseError, PostgresDatabase};
@@ -79,6 +79,10 @@ impl Store for PostgresStore {
     async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT id FROM store").fetch_one(self.database.pool()).await?;
         Ok(())
+    }
+
+    fn sweep(&self) -> &dyn SweepStore {
+        &self.database
     }
 
     fn append_lanes(&self) -> usize {

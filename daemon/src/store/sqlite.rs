@@ -28,7 +28,7 @@ mod tests;
 mod trim;
 mod values;
 
-use super::{Result, Store};
+use super::{Result, Store, SweepStore};
 use async_trait::async_trait;
 use fastchat_schema::Database;
 
@@ -54,6 +54,10 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT id FROM store").fetch_one(self.database.readers()).await?;
         Ok(())
+    }
+
+    fn sweep(&self) -> &dyn SweepStore {
+        &self.database
     }
 
     fn append_lanes(&self) -> usize {

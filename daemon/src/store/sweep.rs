@@ -96,6 +96,16 @@ pub(crate) trait SweepStore: Send + Sync {
     async fn keys_of_blobs(&self, keys: &[ObjectKey]) -> Result<HashSet<ObjectKey>>;
 }
 
+/// A row of `blob_sweep`: whether a backup is being made.
+pub(in crate::store) fn is_paused(row: &impl Columns, now: u64) -> Result<bool> {
+    Ok(values::number(row, "paused_until")? > now)
+}
+
+/// The same row, for a server that could not take the turn: who is in its way.
+pub(in crate::store) fn turn_of_another(row: &impl Columns, now: u64) -> Result<Turn> {
+    Ok(if is_paused(row, now)? { Turn::Paused } else { Turn::Another })
+}
+
 /// A row of [`SweepStore::blobs_after`].
 pub(in crate::store) fn standing(row: &impl Columns) -> Result<Standing> {
     Ok(Standing {

@@ -80,6 +80,12 @@ impl NatsServer {
         format!("nats://{}", self.address())
     }
 
+    /// Its URL over TLS, with parameters: `ca=/FILE`.
+    #[must_use]
+    pub fn url_by_tls(&self, parameters: &str) -> String {
+        format!("tls://{}?{parameters}", self.address())
+    }
+
     /// Its URL with `USER:PASSWORD` or `TOKEN`.
     #[must_use]
     pub fn url_with(&self, credentials: &str) -> String {

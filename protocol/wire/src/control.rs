@@ -20,7 +20,7 @@ mod status;
 pub mod strategies;
 
 pub use blob_policy::BlobPolicy;
-pub use bus::{BusError, BusPlace, NatsLogin, NatsPlace};
+pub use bus::{BusError, BusPlace, NatsLogin, NatsPlace, PlainBroker};
 pub use limits::Limits;
 pub use spec::{AgentSpec, BalancerSpec, Balancing, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
 pub use status::{

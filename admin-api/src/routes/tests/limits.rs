@@ -19,13 +19,16 @@ async fn the_limits_in_force_are_shown_and_replaced_by_who_knows_them() {
     assert_eq!(document["exempt"], json!(["127.0.0.0/8", "::1/128"]));
     put(&plane, document.clone(), None).await.problem(428);
     put(&plane, document.clone(), Some("\"2\"")).await.problem(412);
+    assert_eq!(document["blobs"], defaults["blobs"]);
     document["account"]["connections"] = json!(3);
+    document["blobs"]["account_uploads_max"] = json!(7);
     let answer = put(&plane, document.clone(), Some("\"1\"")).await;
     assert_eq!(
         (answer.status.as_u16(), &answer.headers[header::ETAG]),
         (200, &"\"2\"".parse().unwrap())
     );
     assert_eq!(answer.body["account"]["connections"], 3);
+    assert_eq!(answer.body["blobs"]["account_uploads_max"], 7);
     put(&plane, document, Some("\"1\"")).await.problem(412);
     // What is left out becomes the default.
     let answer = put(&plane, json!({}), Some("*")).await;
@@ -47,6 +50,9 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
         (json!({"exempt": ["localhost"]}), "/exempt/0"),
         (json!({"server": {"blocks_bytes": 1}}), "/server/blocks_bytes"),
         (json!({"account": {"connections": -1}}), ""),
+        (json!({"blobs": {"account_bytes": 1}}), "/blobs/account_bytes"),
+        (json!({"blobs": {"retention_ms": 1}}), "/blobs/retention_ms"),
+        (json!({"blobs": {"walk_ms": 0}}), "/blobs/walk_ms"),
     ] {
         let problem = put(&plane, document, Some("*")).await.problem(422);
         assert_eq!(problem["errors"][0]["pointer"], pointer);

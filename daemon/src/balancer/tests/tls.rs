@@ -34,3 +34,21 @@ async fn clients_and_servers_are_answered_over_tls_and_told_so_otherwise() {
         assert!(told.contains("speaks TLS only"), "{told}");
     }
 }
+
+#[tokio::test]
+async fn a_full_balancer_says_so_over_tls_too() {
+    let name = "chat.example.org";
+    let transport = Transport::new(&Authority::new().member(name, name)).unwrap();
+    let limits = Limits {
+        clients_max: 1,
+        ..limits()
+    };
+    let balancer = Balancer::start_protected("random", limits, transport.clone()).await;
+    let address = balancer.clients.to_string();
+    let _first = transport.dial(&address).await.unwrap();
+    let mut second = transport.dial(&address).await.unwrap();
+    let mut told = Vec::new();
+    timeout(PATIENCE, second.read_to_end(&mut told)).await.unwrap().unwrap();
+    let told = String::from_utf8_lossy(&told);
+    assert!(told.contains("overloaded") && told.contains("retry-after-ms"), "{told}");
+}

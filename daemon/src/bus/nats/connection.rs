@@ -4,6 +4,7 @@ use super::{
     Nats,
     envelope::{Body, Envelope, To, Wrong},
     queue::Packed,
+    trouble::advice,
 };
 use crate::bus::{BusEvent, HEARTBEAT, LINK_SILENCE, Message, Refused, redial::Redial};
 use anyhow::{Context, anyhow};
@@ -82,7 +83,7 @@ async fn down(bus: &Nats) {
 async fn life(bus: &Nats) -> (bool, anyhow::Error) {
     let ended = CancellationToken::new();
     let begun = async {
-        let client = connect(bus, ended.clone()).await?;
+        let client = connect(&bus.place, &bus.name, ended.clone()).await?;
         let all = client.subscribe(bus.subject_of_all()).await?;
         let own = client.subscribe(bus.subject_of(&bus.name)).await?;
         timeout(CONNECT_TIME_MAX, client.flush())
@@ -111,8 +112,8 @@ async fn life(bus: &Nats) -> (bool, anyhow::Error) {
     (true, why)
 }
 
-async fn connect(bus: &Nats, ended: CancellationToken) -> anyhow::Result<Client> {
-    let place = &bus.place;
+/// Dials the brokers until one lets us in; `ended` is cancelled when that connection ends.
+pub(super) async fn connect(place: &NatsPlace, name: &str, ended: CancellationToken) -> anyhow::Result<Client> {
     let scheme = if place.tls { "tls" } else { "nats" };
     // Without the login: such addresses are logged.
     let brokers: Vec<ServerAddr> = place
@@ -122,7 +123,7 @@ async fn connect(bus: &Nats, ended: CancellationToken) -> anyhow::Result<Client>
         .collect::<Result<_, _>>()?;
     let options = options(place, brokers.len())
         .await?
-        .name(format!("fastchat server {}", bus.name))
+        .name(format!("fastchat server {name}"))
         .event_callback(move |event| {
             // The rest says nothing that our own heartbeats don't say.
             if matches!(event, Event::Disconnected | Event::Closed) {
@@ -133,7 +134,10 @@ async fn connect(bus: &Nats, ended: CancellationToken) -> anyhow::Result<Client>
     timeout(CONNECT_TIME_MAX * 2, options.connect(brokers))
         .await
         .context("the broker does not answer")?
-        .context("can't connect to the broker: check its address, and the login or the files that --bus names")
+        .map_err(|error| {
+            let advice = advice(&error, place);
+            anyhow::Error::new(error).context(advice)
+        })
 }
 
 async fn options(place: &NatsPlace, brokers: usize) -> anyhow::Result<ConnectOptions> {
@@ -142,6 +146,9 @@ async fn options(place: &NatsPlace, brokers: usize) -> anyhow::Result<ConnectOpt
         .ping_interval(LINK_SILENCE)
         .subscription_capacity(UNREAD_MAX)
         .client_capacity(UNWRITTEN_MAX)
+        // A broker that others name could be dialled in the clear, with the login.
+        .require_tls(place.tls)
+        .ignore_discovered_servers()
         // Each broker once; the rest is ours, with new links.
         .max_reconnects(brokers)
         .reconnect_delay_callback(|_| Duration::ZERO);
@@ -152,7 +159,7 @@ async fn options(place: &NatsPlace, brokers: usize) -> anyhow::Result<ConnectOpt
     }
     if let Some(file) = &place.credentials {
         let read = options.credentials_file(file).await;
-        options = read.with_context(|| format!("can't read the credentials {file} that --bus names"))?;
+        options = read.with_context(|| format!("can't read the credentials {file} that --bus names: it must be a .creds file, a user's JWT and seed, that this process may read"))?;
     }
     if let Some(file) = &place.ca {
         options = options.add_root_certificates(file.into());

@@ -1,5 +1,7 @@
 //! What only a broker can do to a bus: go away, ask for a login, have strangers on it.
 
+mod files;
+
 use super::*;
 use crate::bus::conformance::{Kind, Member, OnNats, bell, key, until};
 use fastchat_wire::Secret32;

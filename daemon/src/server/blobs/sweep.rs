@@ -117,14 +117,14 @@ impl Sweeper {
             ended = self.walk(&policy).await?;
         }
         let walked = walks && ended.is_none();
-        self.store.sweep_done(&self.server, walked.then_some(now)).await?;
+        self.store.sweep().sweep_done(&self.server, walked.then_some(now)).await?;
         Ok(ended.unwrap_or(Outcome::Done))
     }
 
     /// Asks for the turn, again.
     async fn turn(&self) -> Result<Turn, StoreError> {
         let now = (self.clock)();
-        self.store.sweep_turn(&self.server, now, now.saturating_add(TURN_MS)).await
+        self.store.sweep().sweep_turn(&self.server, now, now.saturating_add(TURN_MS)).await
     }
 
     /// After a batch: none where it goes on.
@@ -140,7 +140,7 @@ impl Sweeper {
     /// Removes all that has not moved after `before`.
     async fn due(&self, why: Removal, before: u64) -> Result<Option<Outcome>, SweepError> {
         loop {
-            let due = self.store.blobs_due(why == Removal::Aged, before, BATCH).await?;
+            let due = self.store.sweep().blobs_due(why == Removal::Aged, before, BATCH).await?;
             let mut removed = 0;
             for blob in &due {
                 removed += usize::from(self.remove(*blob, why, before).await?);
@@ -158,7 +158,7 @@ impl Sweeper {
 
     /// Removes a blob, if its reason still holds: first its row, then its objects.
     pub(super) async fn remove(&self, blob: BlobId, why: Removal, before: u64) -> Result<bool, SweepError> {
-        let Some(key) = self.store.blob_remove(blob, why, before, (self.clock)()).await? else {
+        let Some(key) = self.store.sweep().blob_remove(blob, why, before, (self.clock)()).await? else {
             return Ok(false);
         };
         self.measures.removed.with_label_values(&[why.as_str()]).inc();

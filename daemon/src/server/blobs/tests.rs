@@ -256,9 +256,9 @@ async fn a_backup_and_another_servers_turn_stop_a_sweep() {
     let world = World::new().await;
     let left = world.blob(1).await;
     world.later(UPLOAD_MS);
-    world.store.sweep_turn("s2", world.now(), world.now() + 500).await.unwrap();
+    world.store.sweep().sweep_turn("s2", world.now(), world.now() + 500).await.unwrap();
     assert_eq!(world.sweep().await, Outcome::Another);
-    world.store.sweep_pause(world.now() + 600).await.unwrap();
+    world.store.sweep().sweep_pause(world.now() + 600).await.unwrap();
     world.later(500);
     assert_eq!(world.sweep().await, Outcome::Paused);
     assert!(world.is_there(&left).await);

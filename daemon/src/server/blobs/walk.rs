@@ -39,7 +39,7 @@ impl Sweeper {
         if let Some(owner) = self.objects.owner().await? {
             return Ok(owner == id);
         }
-        let sample: Vec<Standing> = self.store.blobs_after(None, BATCH).await?;
+        let sample: Vec<Standing> = self.store.sweep().blobs_after(None, BATCH).await?;
         let mut is_ours = true;
         for row in sample.iter().filter(|row| row.complete) {
             is_ours = !self.objects.found(row.key).await?.is_empty();
@@ -57,7 +57,7 @@ impl Sweeper {
         let mut lost = 0;
         let mut after = None;
         loop {
-            let rows = self.store.blobs_after(after, BATCH).await?;
+            let rows = self.store.sweep().blobs_after(after, BATCH).await?;
             for row in &rows {
                 lost += i64::from(self.look_at(row, policy).await?);
             }
@@ -86,10 +86,10 @@ impl Sweeper {
         let is_lost = !chunks.iter().all(is_there);
         match (is_lost, row.lost_at) {
             (false, None) => {}
-            (false, Some(_)) => self.store.blob_lost(row.key, None).await?,
+            (false, Some(_)) => self.store.sweep().blob_lost(row.key, None).await?,
             (true, None) => {
                 tracing::error!(key = %row.key, "bytes of a blob are missing: put its folder back from a backup");
-                self.store.blob_lost(row.key, Some(now)).await?;
+                self.store.sweep().blob_lost(row.key, Some(now)).await?;
             }
             (true, Some(_)) => {
                 let before = now.saturating_sub(policy.upload_ms);
@@ -117,7 +117,7 @@ impl Sweeper {
                 return Ok(None);
             }
             // Asked after the objects were seen: a blob's row stands before its first object.
-            let known = self.store.keys_of_blobs(&keys).await?;
+            let known = self.store.sweep().keys_of_blobs(&keys).await?;
             for key in keys.into_iter().filter(|key| !known.contains(key)) {
                 self.remove_objects(key).await?;
                 self.measures.orphans.inc();

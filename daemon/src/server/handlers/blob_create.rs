@@ -33,9 +33,9 @@ pub(crate) async fn handle(context: &Context, identity: &Identity, call: &Call) 
         size,
         at: now_ms(),
         quota: Quota {
-            bytes_per_day_max: policy.account_bytes_per_day_max,
-            bytes_max: policy.account_bytes_max,
-            uploads_max: policy.account_uploads_max,
+            bytes_per_day_max: policy.account_bytes_per_day(),
+            bytes_max: policy.account_bytes(),
+            uploads_max: policy.account_uploads(),
         },
     };
     let blob = context.store.blob_create(new).await?;

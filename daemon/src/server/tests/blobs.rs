@@ -107,7 +107,7 @@ async fn the_spec_changes_live_what_an_account_may_take() {
     let (mut alice, bob) = (fleet.register(0, "alice").await, fleet.register(0, "bob").await);
     let conversation = alice.create(ConversationKind::Direct, &[&bob]).await;
     alice.ask(&announce(conversation, 100)).await.unwrap();
-    fleet.servers[0].respec(|part| part.blob_policy.blob_bytes_max = 99);
+    fleet.servers[0].respec(|part| part.limits.blobs.blob_bytes_max = 99);
     let deadline = Instant::now() + PATIENCE;
     loop {
         match alice.ask(&announce(conversation, 100)).await {
@@ -134,7 +134,7 @@ async fn one_of_the_servers_removes_what_expired_and_its_sender_begins_anew() {
     alice.ask_with(&put(0), &Block::binary(piece(0))).await.unwrap();
     for server in &mut fleet.servers {
         server.respec(|part| {
-            part.blob_policy = BlobPolicy {
+            part.limits.blobs = BlobPolicy {
                 upload_ms: 1,
                 sweep_ms: 100,
                 ..BlobPolicy::default()
@@ -152,7 +152,7 @@ async fn one_of_the_servers_removes_what_expired_and_its_sender_begins_anew() {
     }
     assert!(removed() == 1.0, "once");
     for server in &mut fleet.servers {
-        server.respec(|part| part.blob_policy = BlobPolicy::default());
+        server.respec(|part| part.limits.blobs = BlobPolicy::default());
         let generation = server.spec.generation as f64;
         server.until("generation", "", |applied| applied >= generation).await;
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use fastchat_wire::Secret;
 use fastchat_wire::{
     LogId, Secret32,
-    control::{BlobPolicy, Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
+    control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
 };
 use fastchatd_testing::NatsServer;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
@@ -134,7 +134,6 @@ impl Fleet {
                 probe_listen: "127.0.0.1:0".into(),
                 database: Secret::new(url.clone()),
                 blobs: folder.path().join("blobs").to_str().unwrap().into(),
-                blob_policy: BlobPolicy::default(),
                 fleet_key: Secret32::new([5; 32]),
                 weight: 1.0,
                 connections_max: 0,

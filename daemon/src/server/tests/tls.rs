@@ -73,3 +73,19 @@ async fn a_handshake_has_no_more_time_than_the_sign_in_that_follows_it() {
     let _ = client.read_to_end(&mut rest).await;
     assert!(rest.is_empty());
 }
+
+#[tokio::test]
+async fn a_server_with_no_place_for_another_sign_in_says_so_over_tls_too() {
+    let (mut fleet, transport) = fleet(1, limits()).await;
+    let server = &mut fleet.servers[0];
+    server.limit(|limits| limits.server.signing_in = 1).await;
+    let address = server.clients.to_string();
+    let first = transport.dial(&address).await.unwrap();
+    let mut second = transport.dial(&address).await.unwrap();
+    let mut told = Vec::new();
+    second.read_to_end(&mut told).await.unwrap();
+    let told = String::from_utf8_lossy(&told);
+    assert!(told.contains("overloaded") && told.contains("retry-after-ms"), "{told}");
+    assert_eq!(server.metric("limited_total", "server-signing-in"), 1.0);
+    drop(first);
+}

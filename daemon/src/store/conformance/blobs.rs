@@ -242,7 +242,7 @@ pub(crate) async fn bytes_under_the_key_of_before_do_not_count(store: Arc<dyn St
     let (alice, _, _, conversation) = three(&store).await;
     let before = new_blob(&alice, conversation, 4);
     store.blob_create(before).await.unwrap();
-    let removed = store.blob_remove(before.blob, Removal::Unfinished, NOW, NOW).await.unwrap();
+    let removed = store.sweep().blob_remove(before.blob, Removal::Unfinished, NOW, NOW).await.unwrap();
     assert_eq!(removed, Some(before.key));
     let again = NewBlob {
         key: ObjectKey(Uuid::new_v4().into_bytes()),

@@ -8,7 +8,7 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use fastchat_schema::PostgresDatabase;
-use fastchat_wire::{AccountId, BlobId, limits::BLOB_CHUNKS_MAX};
+use fastchat_wire::{AccountId, BlobId};
 use sqlx::PgExecutor;
 
 #[async_trait]
@@ -28,14 +28,11 @@ impl BlobStore for PostgresStore {
             .execute(&mut *tx)
             .await?;
         let found = readable(&mut *tx, blob, account).await?;
-        let offset = advanced(&found, account, put)?;
         let row = sqlx::query("SELECT count(*) AS chunks FROM blob_chunks WHERE blob_id = $1")
             .bind(blob.as_bytes().as_slice())
             .fetch_one(&mut *tx)
             .await?;
-        if number(&row, "chunks")? >= BLOB_CHUNKS_MAX as u64 {
-            return Err(Denied::QuotaExceeded("the blob came in too many pieces: put larger ones").into());
-        }
+        let offset = advanced(&found, account, put, number(&row, "chunks")?)?;
         sqlx::query("INSERT INTO blob_chunks (blob_id, \"offset\", length) VALUES ($1, $2, $3)")
             .bind(blob.as_bytes().as_slice())
             .bind(bindable(put.chunk.offset))
@@ -130,11 +127,5 @@ async fn create(database: &PostgresDatabase, new: &NewBlob) -> Result<Blob> {
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok(Blob {
-        key: new.key,
-        conversation: new.conversation,
-        account: new.account,
-        size: new.size,
-        offset: 0,
-    })
+    Ok(Blob::begun(new))
 }

@@ -4,7 +4,7 @@ use super::{change, insert, lock, state, values::id_list};
 use crate::store::{
     Denied, Result,
     entries::{self, After},
-    logs::{Appended, Commit, Committed, Written},
+    logs::{Commit, Committed, Written},
     rules,
     values::{self, bindable},
 };
@@ -45,15 +45,7 @@ async fn find_duplicate(connection: &mut PgConnection, commit: &Commit) -> Resul
     let found = state::find_entry(connection, commit.conversation, commit.entry, commit.actor.device).await?;
     let Some((seq, at)) = found else { return Ok(None) };
     let members_seq = state::read(connection, commit.conversation).await?.members_seq;
-    Ok(Some(Committed {
-        appended: Appended {
-            seq,
-            at,
-            duplicate: true,
-            members_seq,
-        },
-        written: Vec::new(),
-    }))
+    Ok(Some(Committed::again(seq, at, members_seq)))
 }
 
 /// A Welcome has an entry id of its own, and nobody is welcomed without one.
@@ -61,32 +53,24 @@ async fn check_welcome_entry(connection: &mut PgConnection, commit: &Commit) -> 
     let Some(welcome) = entries::welcome_entry(commit)? else {
         return Ok(());
     };
-    if welcome == commit.entry {
-        return Err(Denied::BadRequest("welcome-entry must be another id than entry").into());
-    }
     match state::find_entry(connection, commit.conversation, welcome, commit.actor.device).await? {
         Some(_) => Err(Denied::Conflict("welcome-entry is the id of an entry that stands there already").into()),
         None => Ok(()),
     }
 }
 
-/// The devices to welcome, each once, in order. Denied: `not-found` for an
-/// unknown one, `forbidden` for one that is not a member's.
+/// The devices to welcome: see [`entries::welcomed`].
 async fn welcomed_devices(connection: &mut PgConnection, commit: &Commit, members: &BTreeSet<AccountId>) -> Result<Vec<DeviceId>> {
     let devices: BTreeSet<DeviceId> = commit.welcome_to.iter().copied().collect();
     let owners = sqlx::query("SELECT account_id FROM devices WHERE id = ANY ($1)")
         .bind(id_list(devices.iter().map(DeviceId::as_bytes)))
         .fetch_all(connection)
         .await?;
-    if owners.len() != devices.len() {
-        return Err(Denied::NotFound("there is no such device").into());
-    }
-    for owner in &owners {
-        if !members.contains(&values::id(owner, "account_id")?) {
-            return Err(Denied::Forbidden("only members' devices are welcomed").into());
-        }
-    }
-    Ok(devices.into_iter().collect())
+    let owners = owners
+        .iter()
+        .map(|owner| values::id(owner, "account_id"))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(entries::welcomed(devices, &owners, members)?)
 }
 
 /// The last numbers of devices' inboxes.

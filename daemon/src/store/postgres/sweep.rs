@@ -1,20 +1,21 @@
 //! How blobs end.
 
-use super::{PostgresStore, values::id_list};
+use super::values::id_list;
 use crate::store::{
     Result, SweepStore,
     blobs::ObjectKey,
-    sweep::{Removal, Standing, Turn, standing},
+    sweep::{Removal, Standing, Turn, is_paused, standing, turn_of_another},
     values::{bindable, id, number},
 };
 use async_trait::async_trait;
+use fastchat_schema::PostgresDatabase;
 use fastchat_wire::BlobId;
 use std::collections::HashSet;
 
 #[async_trait]
-impl SweepStore for PostgresStore {
+impl SweepStore for PostgresDatabase {
     async fn sweep_turn(&self, server: &str, now: u64, until: u64) -> Result<Turn> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         let taken = sqlx::query(
             "UPDATE blob_sweep SET server = $1, until = $2
              WHERE (server = $1 OR until <= $3) AND paused_until <= $3 RETURNING walked_at",
@@ -30,12 +31,11 @@ impl SweepStore for PostgresStore {
             return Ok(Turn::Ours { walked_at });
         }
         let row = sqlx::query("SELECT paused_until FROM blob_sweep").fetch_one(&mut *tx).await?;
-        let is_paused = number(&row, "paused_until")? > now;
-        Ok(if is_paused { Turn::Paused } else { Turn::Another })
+        turn_of_another(&row, now)
     }
 
     async fn sweep_done(&self, server: &str, walked_at: Option<u64>) -> Result<()> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         sqlx::query("UPDATE blob_sweep SET until = 0, walked_at = coalesce($1, walked_at) WHERE server = $2")
             .bind(walked_at.map(bindable))
             .bind(server)
@@ -45,7 +45,7 @@ impl SweepStore for PostgresStore {
     }
 
     async fn sweep_pause(&self, until: u64) -> Result<()> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         sqlx::query("UPDATE blob_sweep SET paused_until = $1")
             .bind(bindable(until))
             .execute(&mut *tx)
@@ -62,7 +62,7 @@ impl SweepStore for PostgresStore {
         let rows = sqlx::query(due)
             .bind(bindable(before))
             .bind(i64::from(limit))
-            .fetch_all(self.database.pool())
+            .fetch_all(self.pool())
             .await?;
         rows.iter().map(|row| id(row, "id")).collect()
     }
@@ -75,13 +75,13 @@ impl SweepStore for PostgresStore {
         )
         .bind(after.map(|blob| blob.0.to_vec()))
         .bind(i64::from(limit))
-        .fetch_all(self.database.pool())
+        .fetch_all(self.pool())
         .await?;
         rows.iter().map(standing).collect()
     }
 
     async fn blob_lost(&self, key: ObjectKey, since: Option<u64>) -> Result<()> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         sqlx::query("UPDATE blobs SET lost_at = $1 WHERE coalesce(object_key, id) = $2")
             .bind(since.map(bindable))
             .bind(key.0.as_slice())
@@ -91,11 +91,11 @@ impl SweepStore for PostgresStore {
     }
 
     async fn blob_remove(&self, blob: BlobId, why: Removal, before: u64, now: u64) -> Result<Option<ObjectKey>> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         let row = sqlx::query("SELECT paused_until FROM blob_sweep FOR SHARE")
             .fetch_one(&mut *tx)
             .await?;
-        if number(&row, "paused_until")? > now {
+        if is_paused(&row, now)? {
             return Ok(None);
         }
         let removed = sqlx::query(removing(why))
@@ -111,7 +111,7 @@ impl SweepStore for PostgresStore {
     async fn keys_of_blobs(&self, keys: &[ObjectKey]) -> Result<HashSet<ObjectKey>> {
         let rows = sqlx::query("SELECT coalesce(object_key, id) AS object_key FROM blobs WHERE coalesce(object_key, id) = ANY ($1)")
             .bind(id_list(keys.iter().map(|key| &key.0)))
-            .fetch_all(self.database.pool())
+            .fetch_all(self.pool())
             .await?;
         rows.iter().map(|row| id(row, "object_key")).collect()
     }

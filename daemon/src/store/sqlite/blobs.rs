@@ -7,7 +7,7 @@ use crate::store::{
     values::{bindable, number},
 };
 use async_trait::async_trait;
-use fastchat_wire::{AccountId, BlobId, limits::BLOB_CHUNKS_MAX};
+use fastchat_wire::{AccountId, BlobId};
 use sqlx::SqliteExecutor;
 
 #[async_trait]
@@ -58,13 +58,7 @@ impl BlobStore for SqliteStore {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        Ok(Blob {
-            key: new.key,
-            conversation: new.conversation,
-            account: new.account,
-            size: new.size,
-            offset: 0,
-        })
+        Ok(Blob::begun(&new))
     }
 
     async fn blob(&self, blob: BlobId, account: AccountId) -> Result<Blob> {
@@ -74,14 +68,11 @@ impl BlobStore for SqliteStore {
     async fn blob_advance(&self, blob: BlobId, account: AccountId, put: Put) -> Result<Blob> {
         let mut tx = self.database.write().await?;
         let found = readable(&mut *tx, blob, account).await?;
-        let offset = advanced(&found, account, put)?;
         let row = sqlx::query("SELECT count(*) AS chunks FROM blob_chunks WHERE blob_id = ?")
             .bind(blob.as_bytes().as_slice())
             .fetch_one(&mut *tx)
             .await?;
-        if number(&row, "chunks")? >= BLOB_CHUNKS_MAX as u64 {
-            return Err(Denied::QuotaExceeded("the blob came in too many pieces: put larger ones").into());
-        }
+        let offset = advanced(&found, account, put, number(&row, "chunks")?)?;
         sqlx::query("INSERT INTO blob_chunks (blob_id, offset, length) VALUES (?, ?, ?)")
             .bind(blob.as_bytes().as_slice())
             .bind(bindable(put.chunk.offset))

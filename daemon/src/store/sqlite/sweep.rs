@@ -1,21 +1,21 @@
 //! How blobs end.
 
-use super::SqliteStore;
 use crate::store::{
     Result, SweepStore,
     blobs::ObjectKey,
-    sweep::{Removal, Standing, Turn, standing},
+    sweep::{Removal, Standing, Turn, is_paused, standing, turn_of_another},
     values::{bindable, id, number},
 };
 use async_trait::async_trait;
+use fastchat_schema::Database;
 use fastchat_wire::BlobId;
 use sqlx::QueryBuilder;
 use std::collections::HashSet;
 
 #[async_trait]
-impl SweepStore for SqliteStore {
+impl SweepStore for Database {
     async fn sweep_turn(&self, server: &str, now: u64, until: u64) -> Result<Turn> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         let taken = sqlx::query(
             "UPDATE blob_sweep SET server = $1, until = $2
              WHERE (server = $1 OR until <= $3) AND paused_until <= $3 RETURNING walked_at",
@@ -31,12 +31,11 @@ impl SweepStore for SqliteStore {
             return Ok(Turn::Ours { walked_at });
         }
         let row = sqlx::query("SELECT paused_until FROM blob_sweep").fetch_one(&mut *tx).await?;
-        let is_paused = number(&row, "paused_until")? > now;
-        Ok(if is_paused { Turn::Paused } else { Turn::Another })
+        turn_of_another(&row, now)
     }
 
     async fn sweep_done(&self, server: &str, walked_at: Option<u64>) -> Result<()> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         sqlx::query("UPDATE blob_sweep SET until = 0, walked_at = coalesce($1, walked_at) WHERE server = $2")
             .bind(walked_at.map(bindable))
             .bind(server)
@@ -46,7 +45,7 @@ impl SweepStore for SqliteStore {
     }
 
     async fn sweep_pause(&self, until: u64) -> Result<()> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         sqlx::query("UPDATE blob_sweep SET paused_until = $1")
             .bind(bindable(until))
             .execute(&mut *tx)
@@ -63,7 +62,7 @@ impl SweepStore for SqliteStore {
         let rows = sqlx::query(due)
             .bind(bindable(before))
             .bind(i64::from(limit))
-            .fetch_all(self.database.readers())
+            .fetch_all(self.readers())
             .await?;
         rows.iter().map(|row| id(row, "id")).collect()
     }
@@ -76,13 +75,13 @@ impl SweepStore for SqliteStore {
         )
         .bind(after.map(|blob| blob.0.to_vec()))
         .bind(i64::from(limit))
-        .fetch_all(self.database.readers())
+        .fetch_all(self.readers())
         .await?;
         rows.iter().map(standing).collect()
     }
 
     async fn blob_lost(&self, key: ObjectKey, since: Option<u64>) -> Result<()> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         sqlx::query("UPDATE blobs SET lost_at = $1 WHERE coalesce(object_key, id) = $2")
             .bind(since.map(bindable))
             .bind(key.0.as_slice())
@@ -92,9 +91,9 @@ impl SweepStore for SqliteStore {
     }
 
     async fn blob_remove(&self, blob: BlobId, why: Removal, before: u64, now: u64) -> Result<Option<ObjectKey>> {
-        let mut tx = self.database.write().await?;
+        let mut tx = self.write().await?;
         let row = sqlx::query("SELECT paused_until FROM blob_sweep").fetch_one(&mut *tx).await?;
-        if number(&row, "paused_until")? > now {
+        if is_paused(&row, now)? {
             return Ok(None);
         }
         let removed = sqlx::query(removing(why))
@@ -114,7 +113,7 @@ impl SweepStore for SqliteStore {
             list.push_bind(key.0.to_vec());
         }
         query.push(")");
-        let rows = query.build().fetch_all(self.database.readers()).await?;
+        let rows = query.build().fetch_all(self.readers()).await?;
         rows.iter().map(|row| id(row, "object_key")).collect()
     }
 }

@@ -2,29 +2,29 @@
 
 use crate::store::{
     Denied, Result,
-    values::{self, LogKind, bindable},
+    inbox::{self, Untrimmed},
+    values::{self, bindable},
 };
 use fastchat_schema::Database;
 use fastchat_wire::{DeviceId, LogId};
 
 /// Trims an inbox through a number, at most all of it.
 pub(super) async fn trim(database: &Database, log: LogId, device: DeviceId, through: u64) -> Result<()> {
-    if log != LogId::inbox_of(device) {
-        return Err(Denied::NotMember.into());
-    }
+    inbox::own(log, device)?;
     let mut transaction = database.write().await?;
     let row = sqlx::query("SELECT kind, first_seq, last_seq FROM logs WHERE id = ?")
         .bind(log.0.as_slice())
         .fetch_optional(&mut *transaction)
         .await?
         .ok_or(Denied::NotMember)?;
-    if values::log_kind(&row, "kind")? != LogKind::Inbox {
-        return Err(Denied::NotMember.into());
-    }
-    let first_seq = through.min(values::number(&row, "last_seq")?) + 1;
-    if first_seq <= values::number(&row, "first_seq")? {
+    let untrimmed = Untrimmed {
+        kind: values::log_kind(&row, "kind")?,
+        first_seq: values::number(&row, "first_seq")?,
+        last_seq: values::number(&row, "last_seq")?,
+    };
+    let Some(first_seq) = inbox::trimmed(untrimmed, through)? else {
         return Ok(());
-    }
+    };
     sqlx::query("DELETE FROM entries WHERE log_id = ? AND seq < ?")
         .bind(log.0.as_slice())
         .bind(bindable(first_seq))

@@ -36,7 +36,7 @@ pub struct NatsPlace {
     pub tls: bool,
     /// Who we are there.
     pub login: Option<NatsLogin>,
-    /// File with further certificate authorities (PEM), absolute.
+    /// File with the certificate authorities (PEM) that count instead of the system's, absolute.
     pub ca: Option<String>,
     /// File with a user's JWT and seed (`.creds`), absolute.
     pub credentials: Option<String>,
@@ -49,7 +49,25 @@ impl NatsPlace {
             .iter()
             .map(|broker| broker.rsplit_once(':').map_or(broker.as_str(), |(host, _)| host))
     }
+
+    /// Refuses brokers that would be dialled in the clear where that may not be.
+    ///
+    /// # Errors
+    /// The first of them, and what to do.
+    pub fn check_plain(&self, may_be_plain: impl Fn(&str) -> bool) -> Result<(), PlainBroker> {
+        match self.hosts().find(|host| !self.tls && !may_be_plain(host)) {
+            Some(host) => Err(PlainBroker(host.to_owned())),
+            None => Ok(()),
+        }
+    }
 }
+
+/// A broker that would be dialled in the clear where that may not be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the broker {0} is not on this machine, and the connection would be plain text: write tls:// instead of nats://, or allow it with --allow-plaintext on a network that you trust"
+)]
+pub struct PlainBroker(String);
 
 /// Who a server is to a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,6 +240,20 @@ mod tests {
             let place = BusPlace::Nats(place);
             assert!(!format!("{place} {place:?}").contains("s3cret"));
         }
+    }
+
+    #[test]
+    fn a_broker_beyond_is_dialled_by_tls_or_where_plain_is_allowed() {
+        let here = |host: &str| host == "localhost";
+        assert_eq!(nats("nats://s3cret@localhost").check_plain(here), Ok(()));
+        assert_eq!(nats("tls://localhost,beyond").check_plain(here), Ok(()));
+        assert_eq!(nats("nats://localhost,beyond").check_plain(|_| true), Ok(()));
+        let error = nats("nats://s3cret@localhost,beyond:4223").check_plain(here).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("beyond is not") && said.contains("tls://") && !said.contains("s3cret"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What clients may take (PROTOCOL.md §10): the same for all processes of a fleet.
 //!
-//! 0 is no limit, everywhere. Rates are those of a bucket: `burst` at once after
+//! 0 is no limit, everywhere but in times. Rates are those of a bucket: `burst` at once after
 //! a pause, and `per_s` in the long run.
 
-use super::strategies::Fault;
+use super::{BlobPolicy, strategies::Fault};
 use crate::limits::{BLOCK_BYTES_MAX, HEADER_BYTES_MAX, PARTIAL_BLOCKS_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -37,6 +37,8 @@ pub struct Limits {
     pub address: AddressLimits,
     /// Of one server over all clients.
     pub server: ServerLimits,
+    /// Of files.
+    pub blobs: BlobPolicy,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             account: AccountLimits::default(),
             address: AddressLimits::default(),
             server: ServerLimits::default(),
+            blobs: BlobPolicy::default(),
         }
     }
 }
@@ -210,6 +213,7 @@ impl Limits {
                 format!("give 0 for no limit, or at least {block}: one block has to fit"),
             );
         }
+        faults.extend(self.blobs.faults("/blobs"));
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }
@@ -286,6 +290,7 @@ mod tests {
         assert_eq!(pointers(|l| l.server.blocks_bytes = 4_194_303), ["/server/blocks_bytes"]);
         assert_eq!(pointers(|l| l.server.blocks_bytes = 4_194_304), [""; 0]);
         assert_eq!(pointers(|l| l.server.blocks_bytes = 0), [""; 0]);
+        assert_eq!(pointers(|l| l.blobs.sweep_ms = 0), ["/blobs/sweep_ms"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Spec: what a process should be.
 
-use super::{BlobPolicy, Limits};
+use super::Limits;
 use crate::{Secret, Secret32};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -76,9 +76,6 @@ pub struct ServerSpec {
     pub database: Secret,
     /// Folder of the blobs.
     pub blobs: String,
-    /// How many bytes of blobs there may be, and how long they stay.
-    #[serde(default, skip_serializing_if = "BlobPolicy::is_default")]
-    pub blob_policy: BlobPolicy,
     /// The fleet's key: tickets, link and bus tokens are derived from it.
     pub fleet_key: Secret32,
     /// Its share of the clients, above 0.
