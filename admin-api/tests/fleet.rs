@@ -28,9 +28,11 @@ mod fleet {
     mod load;
     mod nats;
     mod observability;
+    mod outage;
     mod people;
     mod postgres;
     mod restarts;
+    mod secrets;
     mod start;
     mod storms;
     mod strategy;

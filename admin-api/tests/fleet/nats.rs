@@ -1,65 +1,24 @@
-//! A fleet on a NATS broker, which is killed while people chat.
+//! A fleet on a NATS broker: killed while people chat, with a password, and by TLS with credentials.
 
 use super::{
-    harness::{Fleet, Ports, try_up, until, walk},
-    journey::{check_log, three},
+    harness::{Fleet, admin_binary, until},
+    outage::chat_through,
+    secrets::{refusal, stays_out},
 };
-use fastchat_wire::{LogId, chat::create::ConversationKind};
-use fastchatd_testing::NatsServer;
-use std::{collections::HashMap, time::Duration};
-
-/// Texts of each person before, while and after the broker is away.
-const EACH: u64 = 100;
-const PATIENCE: Duration = Duration::from_secs(60);
+use fastchatd_testing::{NatsOperator, NatsServer};
+use std::{process::Command, time::Duration};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_broker_loses_nothing_and_doubles_nothing_and_nobody_is_restarted() {
     let mut broker = NatsServer::start();
     let fleet = Fleet::start_with(&["--bus", &broker.url()]);
-    let [mut alice, mut bob, mut carol] = three(&fleet).await;
-    let others = [bob.me.account, carol.me.account];
-    let group = alice.client().create(ConversationKind::Group, &others).await.expect("a group");
-    let mut last = 1;
-    for round in 0..3 {
-        for user in [&mut alice, &mut bob, &mut carol] {
-            user.follow(group);
-            for n in 0..EACH {
-                user.write(group, format!("round {round}, text {n}"));
-            }
-        }
-        last += 3 * EACH;
-        let expected: HashMap<LogId, u64> = [(group, last)].into();
-        let killing = async {
-            if round == 1 {
-                tokio::task::block_in_place(|| broker.kill());
-                // Away for long enough that everybody notices.
-                tokio::time::sleep(Duration::from_millis(1_500)).await;
-                tokio::task::block_in_place(|| broker.restart());
-            }
-        };
-        tokio::join!(
-            alice.run(&expected, PATIENCE),
-            bob.run(&expected, PATIENCE),
-            carol.run(&expected, PATIENCE),
-            killing
-        );
-    }
-    let texts = usize::try_from(3 * 3 * EACH).unwrap();
-    let mut reader = match alice.client.take() {
-        Some(client) => client,
-        None => {
-            alice.come_back().await.expect("alice is served");
-            alice.client.take().expect("alice is online")
-        }
+    let away = async {
+        tokio::task::block_in_place(|| broker.kill());
+        // Away for long enough that everybody notices.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        tokio::task::block_in_place(|| broker.restart());
     };
-    check_log(&mut reader, group, &[&alice, &bob, &carol], texts).await;
-    let rest = fleet.rest();
-    until("all servers are ready, none was restarted", 15, async || {
-        let servers = rest.servers().await?;
-        let well = servers.iter().all(|server| server["state"] == "ready" && server["restarts"] == 0);
-        (servers.len() == 3 && well).then_some(())
-    })
-    .await;
+    chat_through(&fleet, 100, away).await;
 }
 
 #[test]
@@ -68,23 +27,47 @@ fn a_broker_s_password_stays_out_of_arguments_logs_and_messages() {
     let broker = NatsServer::start_with(&format!("authorization {{ user: chat, password: \"{password}\" }}"));
     let url = broker.url_with(&format!("chat:{password}"));
     let fleet = Fleet::start_with(&["--servers", "1", "--bus", &url]);
-    for process in &fleet.line.processes {
-        let arguments = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap();
-        assert!(!String::from_utf8_lossy(&arguments).contains(password), "{process:?}");
-    }
-    for file in walk(fleet.data()) {
-        let text = std::fs::read(&file).unwrap_or_default();
-        let told = String::from_utf8_lossy(&text).contains(password);
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    stays_out(&fleet, password, |file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
         // The control plane's database, and the spec of a server that is its owner's alone.
-        assert!(!told || file.ends_with("s1/spec.json") || name.starts_with("fastchat.db"), "{name}");
-    }
+        file.ends_with("s1/spec.json") || name.starts_with("fastchat.db")
+    });
+    let message = refusal("--bus", &url.replace("nats://", "redis://"), password);
+    assert!(message.contains("nats://HOST:PORT"), "{message}");
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_meet_on_a_broker_with_tls_and_signed_logins() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong = url.replace("nats://", "redis://");
-    let Err(output) = try_up(folder.path(), Ports::free(), &["--bus", &wrong]) else {
-        panic!("there is no such bus")
-    };
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert!(message.contains("nats://HOST:PORT") && !message.contains(password), "{message}");
+    let made = Command::new(admin_binary())
+        .args(["certificates", "create", "--folder"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let operator = NatsOperator::new();
+    std::fs::write(file("bus.creds"), operator.credentials()).unwrap();
+    let broker = NatsServer::start_with(&format!(
+        "tls {{ cert_file: \"{}\", key_file: \"{}\", timeout: 10 }}\n{}",
+        file("fleet.pem"),
+        file("fleet.key"),
+        operator.configuration()
+    ));
+    let url = broker.url_by_tls(&format!("ca={}&credentials={}", file("ca.pem"), file("bus.creds")));
+    let fleet = Fleet::start_with(&["--servers", "2", "--bus", &url]);
+    for server in ["s1", "s2"] {
+        let http = &fleet
+            .line
+            .processes
+            .iter()
+            .find(|process| process.name == server)
+            .expect("its process")
+            .http;
+        until("the server is on the broker", 20, async || {
+            let (_, text) = super::rest::probe(http, "/metrics").await;
+            text.contains("fastchat_server_bus_connected 1").then_some(())
+        })
+        .await;
+    }
 }
