@@ -14,6 +14,7 @@
 
 mod accounts;
 mod append;
+mod arrivals;
 mod blobs;
 mod change;
 mod commit;
@@ -41,6 +42,7 @@ pub(crate) use append::AppendPaths;
 
 use super::{Result, Store, StoreError, SweepStore};
 use append::Appends;
+use arrivals::Arrivals;
 use async_trait::async_trait;
 use fastchat_schema::{DatabaseError, PostgresDatabase};
 
@@ -48,6 +50,7 @@ use fastchat_schema::{DatabaseError, PostgresDatabase};
 #[derive(Debug)]
 pub(crate) struct PostgresStore {
     database: PostgresDatabase,
+    arrivals: Arrivals,
     appends: Appends,
 }
 
@@ -55,6 +58,7 @@ impl PostgresStore {
     /// A store on an open database.
     pub(crate) fn new(database: PostgresDatabase, paths: AppendPaths) -> Self {
         Self {
+            arrivals: Arrivals::new(&database),
             appends: Appends::new(&database, paths),
             database,
         }
@@ -64,6 +68,7 @@ impl PostgresStore {
     #[cfg(test)]
     fn forgetful(database: PostgresDatabase, paths: AppendPaths) -> Self {
         Self {
+            arrivals: Arrivals::new(&database),
             appends: Appends::forgetful(&database, paths),
             database,
         }

@@ -52,7 +52,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn resume(&self, token: TokenDigest, fresh: TokenDigest, at: u64) -> Result<Resumption> {
-        sessions::resume(&self.database, token, fresh, at).await
+        sessions::resume(&self.database, &self.arrivals, token, fresh, at).await
     }
 
     async fn end_session(&self, session: SessionId) -> Result<()> {
@@ -60,10 +60,8 @@ impl AccountStore for PostgresStore {
     }
 
     async fn living(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>> {
-        let rows = sqlx::query("SELECT id FROM sessions WHERE id = ANY ($1)")
-            .bind(id_list(sessions.iter().map(|session| &session.0)))
-            .fetch_all(self.database.pool())
-            .await?;
+        let ids = id_list(sessions.iter().map(|session| &session.0));
+        let rows = self.arrivals.read(sqlx::query("SELECT id FROM sessions WHERE id = ANY ($1)").bind(ids)).await?;
         rows.iter().map(|row| directory::session_id(row, "id")).collect()
     }
 

@@ -1,6 +1,6 @@
 //! `conversations`: what an account is a member of, and its own logs.
 
-use super::values::id_list;
+use super::{arrivals::Arrivals, values::id_list};
 use crate::store::{
     Result, listing,
     logs::{Actor, ConversationsPage, Membership},
@@ -44,17 +44,16 @@ pub(super) async fn own_logs(database: &PostgresDatabase, actor: Actor) -> Resul
 }
 
 /// What a device's connection receives pushes of, with the last numbers.
-pub(super) async fn logs_of(database: &PostgresDatabase, actor: Actor) -> Result<Vec<(LogId, u64)>> {
-    let rows = sqlx::query(
+pub(super) async fn logs_of(arrivals: &Arrivals, actor: Actor) -> Result<Vec<(LogId, u64)>> {
+    let query = sqlx::query(
         "SELECT log.id, log.last_seq FROM members AS own JOIN logs AS log ON log.id = own.log_id
          WHERE own.account_id = $1 AND own.through_seq IS NULL
          UNION ALL
          SELECT id, last_seq FROM logs WHERE id IN ($1, $2) AND account_id = $1",
     )
     .bind(actor.account.0.as_slice())
-    .bind(actor.device.0.as_slice())
-    .fetch_all(database.pool())
-    .await?;
+    .bind(actor.device.0.as_slice());
+    let rows = arrivals.read(query).await?;
     rows.iter().map(listing::last_seq).collect()
 }
 

@@ -97,7 +97,7 @@ impl LogStore for PostgresStore {
     }
 
     async fn logs_of(&self, actor: Actor) -> Result<Vec<(LogId, u64)>> {
-        conversations::logs_of(&self.database, actor).await
+        conversations::logs_of(&self.arrivals, actor).await
     }
 
     async fn memberships(&self, accounts: &[AccountId]) -> Result<Vec<Membership>> {

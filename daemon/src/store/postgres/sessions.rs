@@ -1,6 +1,6 @@
 //! Devices and sessions.
 
-use super::{accounts::insert_log, lock};
+use super::{accounts::insert_log, arrivals::Arrivals, lock};
 use crate::store::{
     Denied, Result,
     accounts::{Resumption, SESSIONS_PER_DEVICE_MAX, SessionId, SignIn, TokenDigest},
@@ -114,10 +114,16 @@ const TOKEN: &str = "
     FROM session_tokens t JOIN sessions s ON s.id = t.session_id JOIN accounts a ON a.id = s.account_id
     WHERE t.digest = $1";
 
-pub(super) async fn resume(database: &PostgresDatabase, digest: TokenDigest, fresh: TokenDigest, at: u64) -> Result<Resumption> {
+pub(super) async fn resume(
+    database: &PostgresDatabase,
+    arrivals: &Arrivals,
+    digest: TokenDigest,
+    fresh: TokenDigest,
+    at: u64,
+) -> Result<Resumption> {
     // Most resumptions change nothing: they need no turn among the writers.
-    let found = sqlx::query(TOKEN).bind(digest.as_slice()).fetch_optional(database.pool()).await?;
-    let Some(found) = found.as_ref().map(token).transpose()? else {
+    let found = arrivals.read(sqlx::query(TOKEN).bind(digest.as_slice())).await?;
+    let Some(found) = found.first().map(token).transpose()? else {
         return Ok(Resumption::Unknown);
     };
     if found.state == "current" && !found.is_due(at) {
