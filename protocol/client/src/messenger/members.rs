@@ -6,13 +6,14 @@ use crate::{
     ids::{Expose, Seal, new_entry},
     problem::Problem,
     profile::{
-        contacts::{self, Met},
-        rooms, take, tasks,
+        contacts::{self, Claim},
+        identity, rooms, take, tasks, trust,
     },
+    trust::Why,
 };
 use bytes::Bytes;
 use fastchat_e2e::{
-    AccountId, ConversationId, DeviceId, EntryId,
+    AccountId, ConversationId, DeviceId, EntryId, IdentityPublicKey,
     groups::{CommitIds, Error as GroupsError, Groups, View},
     mls::{Intent, Invite, Kind, inspect_key_package},
     store::Reader,
@@ -103,14 +104,16 @@ pub(super) fn is_direct_with(view: &View, peer: AccountId) -> bool {
     view.charter.kind == Kind::Direct && take::accounts(view).contains(&peer)
 }
 
-/// Claims a key package of each device of these accounts, and of these devices. Each is checked against its account's
-/// pin; one that is no good is left out.
+/// Claims a key package of each device of these accounts, and of these devices, for a conversation. Each is checked
+/// against its account's pin; one that is no good is left out.
 ///
 /// # Errors
-/// `no-keys` where an account has no device that can be added; `identity-changed`; the network.
+/// `no-keys` where an account has no device that can be added; [`Problem::Distrusted`] where it is not who this device
+/// knows; the network.
 pub(super) async fn claim(
     shared: &Shared,
     connection: &Connection,
+    conversation: ConversationId,
     accounts: &[AccountId],
     devices: &[(AccountId, DeviceId)],
 ) -> Result<Vec<Claimed>, Problem> {
@@ -132,12 +135,29 @@ pub(super) async fn claim(
     let asked = accounts.to_vec();
     let devices = devices.to_vec();
     let checked = shared.profile.run(move |profile| {
-        profile.read(|tx| {
+        profile.change(|groups, tx| {
             let claimed = claimed.into_iter().map(|(device, key_package)| (device.sealed(), key_package));
-            check_claimed(tx, claimed.collect(), &asked, &devices)
+            let Checked { good, foreign } = check_claimed(tx, claimed.collect(), &asked, &devices)?;
+            for (account, claim) in &foreign {
+                let is_new = trust::offer(tx, *account, claim)?;
+                // Who asked for the account is told; nobody asked for the device.
+                if is_new && !asked.contains(account) && groups.cursor(tx, conversation).is_ok() {
+                    let alarm = take::offered_device(claim.username.as_str());
+                    take::alarm(groups, tx, conversation, alarm, crate::clock::now_ms())?;
+                }
+            }
+            // What was offered is kept, whatever comes of the request.
+            Ok(all_asked_for(tx, &asked, good, foreign))
         })
     });
-    checked.await
+    checked.await?
+}
+
+/// Key packages as they were found.
+struct Checked {
+    good: Vec<Claimed>,
+    /// Accounts whose devices another identity has signed than the pinned one.
+    foreign: BTreeMap<AccountId, Claim>,
 }
 
 /// Those that can be added: a device of an account that was asked for, or one that was asked for itself.
@@ -146,9 +166,9 @@ fn check_claimed(
     claimed: Vec<(DeviceId, Bytes)>,
     accounts: &[AccountId],
     devices: &[(AccountId, DeviceId)],
-) -> Result<Vec<Claimed>, Problem> {
+) -> Result<Checked, Problem> {
     let mut good = Vec::new();
-    let mut changed = BTreeMap::new();
+    let mut foreign = BTreeMap::new();
     for (device, key_package) in claimed {
         let subject = match inspect_key_package(&key_package) {
             Ok(credential) => credential.subject().clone(),
@@ -161,15 +181,39 @@ fn check_claimed(
         let is_wanted = accounts.contains(&account) || devices.contains(&(account, device));
         if !is_wanted || subject.device != device {
             tracing::warn!(%device, %account, "a key package of another device than the server says is not used");
-        } else if contacts::pin(tx, account)?.is_some_and(|pin| pin != subject.identity_key) {
-            changed.insert(account, take::changed_identity(subject.username.as_str()));
+        } else if expected(tx, account)?.is_some_and(|identity| identity != subject.identity_key) {
+            let claim = Claim {
+                why: Why::IdentityChanged,
+                username: subject.username,
+                identity: subject.identity_key,
+            };
+            foreign.insert(account, claim);
         } else {
             good.push(Claimed { account, key_package });
         }
     }
+    Ok(Checked { good, foreign })
+}
+
+/// The identity that signs an account's devices, as this device knows it; its own account's from the beginning.
+fn expected(tx: &Reader<'_>, account: AccountId) -> Result<Option<IdentityPublicKey>, Problem> {
+    let own = identity::credential(tx)?.filter(|own| own.subject().account == account);
+    match own {
+        Some(own) => Ok(Some(own.subject().identity_key)),
+        None => Ok(contacts::pin(tx, account)?.map(|pin| pin.identity)),
+    }
+}
+
+/// Refuses where an account that was asked for can't be added.
+fn all_asked_for(
+    tx: &Reader<'_>,
+    accounts: &[AccountId],
+    good: Vec<Claimed>,
+    mut foreign: BTreeMap<AccountId, Claim>,
+) -> Result<Vec<Claimed>, Problem> {
     for account in accounts {
-        if let Some(warning) = changed.remove(account) {
-            return Err(Problem::declined("identity-changed", warning));
+        if let Some(claim) = foreign.remove(account) {
+            return Err(trust::turned_down(*account, claim));
         }
         if !good.iter().any(|claimed| claimed.account == *account) {
             let name = contacts::person(tx, *account)?.username;
@@ -180,9 +224,6 @@ fn check_claimed(
             ));
         }
     }
-    for (account, warning) in changed {
-        tracing::warn!(%account, warning, "a device is not added");
-    }
     Ok(good)
 }
 
@@ -192,7 +233,7 @@ fn check_claimed(
 /// The network, or the store.
 pub(super) async fn acquaint(shared: &Arc<Shared>, connection: &Connection) -> Result<(), Problem> {
     let unchecked = shared.profile.run(|profile| profile.read(contacts::unchecked)).await?;
-    for (account, conversation) in unchecked {
+    for (account, _) in unchecked {
         let said = match chat::lookup_account(connection, account.wire()).await.map_err(Problem::from) {
             Ok(found) => Some(found),
             Err(Problem::Refused(refused)) if refused.code == Code::NotFound => None,
@@ -205,14 +246,14 @@ pub(super) async fn acquaint(shared: &Arc<Shared>, connection: &Connection) -> R
                     let (said, identity) = super::people::believed(&name, found).ok()?;
                     (said == account).then_some((name, identity))
                 });
-                let met = match &said {
-                    Some((name, identity)) => contacts::meet(tx, account, name, identity)?,
-                    None => Met::Changed,
+                let is_known_so = match &said {
+                    Some((name, identity)) => contacts::meet(tx, account, name, identity)?.is_none(),
+                    None => false,
                 };
-                match met {
-                    Met::Same => Ok(()),
-                    Met::Changed => take::doubt(groups, tx, conversation, account, crate::clock::now_ms()),
+                if is_known_so {
+                    return Ok(());
                 }
+                take::doubt(groups, tx, account, crate::clock::now_ms())
             })
         });
         checked.await?;
@@ -292,7 +333,7 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
     if lacking.is_empty() {
         return Ok(());
     }
-    let claimed = claim(shared, connection, &[], &lacking).await?;
+    let claimed = claim(shared, connection, conversation, &[], &lacking).await?;
     if claimed.is_empty() {
         // It has not published its key packages yet: the next look finds it.
         return Ok(());
@@ -375,7 +416,7 @@ mod tests {
         profile: Profile,
         account: AccountId,
         device: DeviceId,
-        identity: fastchat_e2e::IdentityPublicKey,
+        identity: IdentityPublicKey,
     }
 
     fn device(name: &str) -> Device {
@@ -411,8 +452,8 @@ mod tests {
             (mallory.device, package(&mallory)),
         ];
         let devices = [(bob.account, bob.device), (bob.account, mallory.device)];
-        let good = alice.profile.read(|tx| check_claimed(tx, claimed, &[], &devices)).unwrap();
-        assert_eq!(good.iter().map(|one| one.account).collect::<Vec<_>>(), [bob.account]);
+        let checked = alice.profile.read(|tx| check_claimed(tx, claimed, &[], &devices)).unwrap();
+        assert_eq!(checked.good.iter().map(|one| one.account).collect::<Vec<_>>(), [bob.account]);
     }
 
     #[test]
@@ -420,10 +461,13 @@ mod tests {
         let [alice, bob, impostor] = ["alice", "bob", "bob"].map(device);
         let name = "bob".parse().unwrap();
         let meet = |account, identity| alice.profile.write(|tx| contacts::meet(tx, account, &name, identity)).unwrap();
-        assert_eq!(meet(bob.account, &impostor.identity), Met::Same);
+        assert_eq!(meet(bob.account, &impostor.identity), None);
         let check = |accounts: &[AccountId], devices: &[_]| {
             let claimed = vec![(bob.device, package(&bob))];
-            alice.profile.read(|tx| check_claimed(tx, claimed, accounts, devices))
+            alice.profile.read(|tx| {
+                let Checked { good, foreign } = check_claimed(tx, claimed, accounts, devices)?;
+                all_asked_for(tx, accounts, good, foreign)
+            })
         };
         assert_eq!(check(&[bob.account], &[]).unwrap_err().code(), "identity-changed");
         assert!(check(&[], &[(bob.account, bob.device)]).unwrap().is_empty(), "the rest goes on");

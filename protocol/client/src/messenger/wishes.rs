@@ -195,7 +195,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: 
             if lacking.is_empty() {
                 return Ok(Step::Done);
             }
-            let claimed = members::claim(shared, connection, &lacking, &[]).await?;
+            let claimed = members::claim(shared, connection, conversation, &lacking, &[]).await?;
             commit(shared, id, conversation, Change::Add(claimed)).await
         }
         (Wanted::Remove(accounts), Some(view)) => {
@@ -342,7 +342,7 @@ async fn found(
         .map(|device| (me.account, crate::ids::Seal::sealed(device.device)))
         .filter(|(_, device)| *device != me.device)
         .collect();
-    let claimed = members::claim(shared, connection, members, &own).await?;
+    let claimed = members::claim(shared, connection, conversation, members, &own).await?;
     let ids = members::commit_ids();
     let peer = members.first().copied().filter(|_| kind == Kind::Direct);
     let founded = shared
