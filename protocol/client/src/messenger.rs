@@ -12,6 +12,7 @@
 //! and whoever waits for something looks into the profile whenever it changes. So [`Messenger::next`] and all that
 //! waits is cancel-safe, nothing queues up in memory, and a crash at any line loses nothing that was acknowledged.
 
+mod claim;
 mod errands;
 mod files;
 mod join;

@@ -22,6 +22,8 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 const STOPS: Table = Table::new("trust-stop");
 /// account → [`Row`]: what was offered for it, and turned down.
 const OFFERED: Table = Table::new("trust-offered");
+/// conversation ‖ account → nothing: the server counts it among the members, and was told of for that.
+const STRANGERS: Table = Table::new("trust-stranger");
 
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
@@ -146,6 +148,14 @@ pub(crate) fn offer(tx: &Writer<'_>, account: AccountId, claim: &Claim) -> Resul
     keep(tx, OFFERED, account.as_bytes(), claim)
 }
 
+/// Keeps that the server counts somebody among the members whom the group does not know; gives whether that is new.
+pub(crate) fn is_new_stranger(tx: &Writer<'_>, conversation: ConversationId, account: AccountId) -> Result<bool, Problem> {
+    let key = stop_key(conversation, account);
+    let is_new = !tx.has(STRANGERS, &key)?;
+    tx.put(STRANGERS, &key, &[])?;
+    Ok(is_new)
+}
+
 /// What is said to whoever wanted something of an account that is not who this device knows.
 pub(crate) fn turned_down(account: AccountId, claim: Claim) -> Problem {
     distrust(None, account, claim).into()
@@ -162,6 +172,9 @@ fn keep(tx: &Writer<'_>, table: Table, key: &[u8], claim: &Claim) -> Result<bool
 
 /// Forgets what was claimed in a conversation that is over.
 pub(crate) fn clear(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
+    for (key, _) in tx.list(STRANGERS, Scan::prefix(conversation.as_bytes()))? {
+        tx.delete(STRANGERS, &key)?;
+    }
     settle(tx, conversation, BTreeMap::new()).map(drop)
 }
 

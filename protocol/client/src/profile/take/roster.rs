@@ -170,3 +170,11 @@ pub(crate) fn offered_device(username: &str) -> String {
          added and reads nothing; somebody tries to read along. Don't trust this server before its operator explains."
     )
 }
+
+/// For people: the server counts somebody among the members whom no member has added.
+pub(crate) fn counted_stranger(username: &str) -> String {
+    format!(
+        "WARNING: the server counts @{username} among the members of this conversation, and no admin has added them. They have no keys \
+         and read nothing; don't trust this server before its operator explains."
+    )
+}
