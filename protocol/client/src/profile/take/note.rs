@@ -159,7 +159,7 @@ fn sentences(tx: &Reader<'_>, alarms: &[Alarm]) -> Result<Vec<String>, Problem> 
         let known = names.get(&who.account).cloned().flatten();
         known.unwrap_or_else(|| format!("device {} of account {}", who.device, who.account))
     };
-    Ok(alarms.iter().map(|alarm| alarm.sentence(&name)).collect())
+    Ok(alarms.iter().map(|alarm| alarm.sentence(name)).collect())
 }
 
 /// Notes an event.

@@ -128,11 +128,11 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
 /// Whom the name stands for; the server is asked where this device does not know.
 async fn find(context: &Context<'_>, profile: &Arc<Profile>, args: &Args) -> Result<Subject, Stop> {
     let who = &args.who;
+    if profile.me()?.is_some_and(|me| me.username == *who) {
+        return Err(Problem::Usage("that is you: name somebody else".to_owned()).into());
+    }
     let mut standing = profile.standing(who)?;
     if standing.known.is_none() && standing.claims.is_empty() {
-        if profile.me()?.is_some_and(|me| me.username == *who) {
-            return Err(Problem::Usage("that is you: name somebody else".to_owned()).into());
-        }
         let mut online = context.online()?;
         let met = match online.ready().await {
             Ok(()) => online.watch.during(online.messenger.acquaint(who)).await.map(drop),
