@@ -29,7 +29,8 @@
 //!
 //! Beside the messenger there are [`account`] (register, sign in, sign out),
 //! [`record`] (what happened, as people read it), [`picture`] (images without
-//! what a camera wrote into them) and [`problem`] (what went wrong, with a
+//! what a camera wrote into them), [`trust`] (who is believed to be who they
+//! say, and what stops a conversation) and [`problem`] (what went wrong, with a
 //! code and what to do).
 //!
 //! # The network alone
@@ -85,6 +86,7 @@ pub mod session;
 pub mod sync;
 pub mod tls;
 pub mod transfer;
+pub mod trust;
 
 pub use address::Address;
 pub use config::{Config, Timing};

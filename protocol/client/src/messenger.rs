@@ -12,6 +12,7 @@
 //! and whoever waits for something looks into the profile whenever it changes. So [`Messenger::next`] and all that
 //! waits is cancel-safe, nothing queues up in memory, and a crash at any line loses nothing that was acknowledged.
 
+mod claim;
 mod errands;
 mod files;
 mod join;
@@ -36,6 +37,7 @@ use crate::{
     profile::{
         Me, Profile,
         tasks::{self, Outcome},
+        trust,
     },
     record::{Person, Record},
     session::{Ended, Session},
@@ -87,6 +89,8 @@ pub struct Member {
     pub person: Person,
     /// May add and remove others.
     pub admin: bool,
+    /// A person has compared the safety number with them.
+    pub verified: bool,
     /// Devices that read here.
     pub devices: usize,
 }
@@ -173,7 +177,8 @@ impl Messenger {
     /// Seals a message and keeps it to be sent: now, or after a restart. It is in its log at most once, whatever happens.
     ///
     /// # Errors
-    /// `not-member` where this device is not in; [`Problem::Store`].
+    /// `not-member` where this device is not in; [`Problem::Distrusted`] where somebody in it is not who this device knows;
+    /// [`Problem::Store`].
     pub async fn queue(&self, conversation: ConversationId, body: Body) -> Result<EntryId, Problem> {
         let queued = self.queue_all(conversation, vec![body]).await?;
         queued
@@ -220,9 +225,15 @@ impl Messenger {
     ///
     /// # Errors
     /// Why it never will: the server's code; [`Problem::Ended`]. `timed-out` after a minute with a server: the message is
-    /// kept and goes out when it can.
+    /// kept and goes out when it can. [`Problem::Distrusted`]: it is kept and goes out once a person has accepted that.
     pub async fn sent(&self, entry: EntryId) -> Result<Sent, Problem> {
-        let Some(outcome) = self.outcome(entry).await? else {
+        let look = move |profile: &Profile| {
+            profile.look(|groups, tx| match tasks::outcome(tx, entry)? {
+                Some(outcome) => Ok(Some(outcome)),
+                None => trust::check_waiting(groups, tx, entry).map(|()| None),
+            })
+        };
+        let Some(outcome) = self.settled(look).await? else {
             return Err(Problem::declined(
                 "timed-out",
                 "the message could not be sent so far: it is kept, and goes out with the next command that is online",
@@ -267,7 +278,13 @@ impl Messenger {
 
     /// Waits until something is settled; none where that takes too long.
     async fn outcome(&self, id: EntryId) -> Result<Option<Outcome>, Problem> {
-        let look = move |profile: &Profile| profile.read(|tx| tasks::outcome(tx, id));
+        self.settled(move |profile| profile.read(|tx| tasks::outcome(tx, id))).await
+    }
+
+    async fn settled(
+        &self,
+        look: impl Fn(&Profile) -> Result<Option<Outcome>, Problem> + Clone + Send + 'static,
+    ) -> Result<Option<Outcome>, Problem> {
         match self.until(Some(PATIENCE), look).await? {
             Some(Outcome::Refused { code, message }) => Err(Problem::declined(code, message)),
             outcome => Ok(outcome),
@@ -323,13 +340,16 @@ impl Messenger {
 
 impl Profile {
     /// Seals messages in this order into the outbox, and does what belongs to that in the same step.
-    fn seal(
+    pub(crate) fn seal(
         &self,
         conversation: ConversationId,
         bodies: Vec<Body>,
         and: impl FnOnce(&Writer<'_>) -> Result<(), Problem>,
     ) -> Result<Vec<EntryId>, Problem> {
         self.change(|groups, tx| {
+            if !bodies.is_empty() {
+                trust::check(tx, conversation)?;
+            }
             let mut queued = Vec::with_capacity(bodies.len());
             for body in bodies {
                 let content = Content {

@@ -8,6 +8,7 @@
 //!    uploads/, partial/       sealed files on their way: a restart goes on with them
 //!
 //!  identity   credential, device key, token        contacts   names, pinned identities
+//!  trust      claims that differ from a pin, and the conversations that they stop
 //!  rooms      conversations as people call them     history    what happened
 //!  tasks      wishes, invitations, outcomes         take       a log's entry -> group, history, tasks
 //!  journal, outbox   the session's view of it
@@ -30,6 +31,7 @@ pub(crate) mod rooms;
 mod rows;
 pub(crate) mod take;
 pub(crate) mod tasks;
+pub(crate) mod trust;
 pub(crate) mod uploads;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod find;
 
 pub use find::{SHORT_ID_CHARS, find, short};
 
-use crate::problem::Problem;
+use crate::{problem::Problem, trust::Distrust};
 use fastchat_e2e::{AccountId, Content, ConversationId, DeviceId, EntryId, Username};
 use std::{path::PathBuf, str::FromStr};
 
@@ -92,6 +92,10 @@ pub struct Room {
     pub peer: Option<Person>,
     /// A group's name, once an admin has said it.
     pub name: Option<String>,
+    /// The other account of a direct chat was verified: a person has compared the safety number.
+    pub verified: bool,
+    /// Why nothing is sent here; empty where all is well.
+    pub stops: Vec<Distrust>,
     /// This account is in no longer.
     pub out: bool,
     /// The last entry that was taken.
@@ -200,6 +204,8 @@ mod tests {
             conversation: ConversationId([0xab; 16]),
             peer: None,
             name: None,
+            verified: false,
+            stops: Vec::new(),
             out: false,
             seq: 0,
         };

@@ -185,40 +185,46 @@ pub enum Alarm {
     },
 }
 
-impl fmt::Display for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Alarm {
+    /// Those whom it is about.
+    pub fn who(&self) -> Vec<MemberDevice> {
         match self {
-            Self::Fork { seq, sender } => write!(
-                f,
-                "WARNING: the server shows you and device {} of account {} different histories of this conversation (up to number {seq}). \
+            Self::Fork { sender, .. } => vec![*sender],
+            Self::Sender { named, sealed_by } => named.iter().copied().chain([*sealed_by]).collect(),
+            Self::Rewritten { .. } | Self::Moved { .. } | Self::Altered { .. } => Vec::new(),
+        }
+    }
+
+    /// For people: what happened, and what to do; whose device it is says `name`.
+    pub fn sentence(&self, name: impl Fn(MemberDevice) -> String) -> String {
+        match self {
+            Self::Fork { seq, sender } => format!(
+                "WARNING: the server shows you and {} different histories of this conversation (up to number {seq}). \
                  Messages may be missing, changed or reordered. Compare with that person over another channel, and don't trust this server until its operator explains.",
-                sender.device, sender.account
+                name(*sender)
             ),
-            Self::Rewritten { seq } => write!(
-                f,
+            Self::Rewritten { seq } => format!(
                 "WARNING: the server now shows something else as number {seq} of this conversation than before. Don't trust it until its operator explains."
             ),
-            Self::Moved { seq, entry } => write!(
-                f,
+            Self::Moved { seq, entry } => format!(
                 "WARNING: the server said that your message {entry} is number {seq} of this conversation, and shows something else there. \
                  The others may not have it: ask them over another channel."
             ),
-            Self::Sender { named, sealed_by } => {
-                write!(f, "WARNING: the server says that this comes from ")?;
-                match named {
-                    Some(named) => write!(f, "device {} of account {}", named.device, named.account)?,
-                    None => write!(f, "nobody")?,
-                }
-                write!(
-                    f,
-                    ", but device {} of account {} sealed it. Believe the seal, and don't trust this server until its operator explains.",
-                    sealed_by.device, sealed_by.account
-                )
-            }
-            Self::Altered { entry } => write!(
-                f,
+            Self::Sender { named, sealed_by } => format!(
+                "WARNING: the server says that this comes from {}, but {} sealed it. Believe the seal, and don't trust this server until its operator explains.",
+                named.map_or_else(|| "nobody".to_owned(), &name),
+                name(*sealed_by)
+            ),
+            Self::Altered { entry } => format!(
                 "WARNING: the server shows your own message {entry} with other content than you sent. The others may not have it: ask them over another channel."
             ),
         }
+    }
+}
+
+/// With ids in place of names.
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence(|who| format!("device {} of account {}", who.device, who.account)))
     }
 }

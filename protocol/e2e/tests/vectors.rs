@@ -18,6 +18,8 @@ mod keyring;
 mod password;
 #[path = "vectors/recovery.rs"]
 mod recovery;
+#[path = "vectors/safety.rs"]
+mod safety;
 #[path = "vectors/store.rs"]
 mod store;
 

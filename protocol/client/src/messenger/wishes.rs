@@ -12,6 +12,7 @@
 //! that the other one left, and a restart goes on where the last run was killed.
 
 use super::{
+    claim,
     members::{self, Change},
     shared::Shared,
 };
@@ -195,7 +196,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: 
             if lacking.is_empty() {
                 return Ok(Step::Done);
             }
-            let claimed = members::claim(shared, connection, &lacking, &[]).await?;
+            let claimed = claim::claim(shared, connection, conversation, &lacking, &[]).await?;
             commit(shared, id, conversation, Change::Add(claimed)).await
         }
         (Wanted::Remove(accounts), Some(view)) => {
@@ -342,7 +343,7 @@ async fn found(
         .map(|device| (me.account, crate::ids::Seal::sealed(device.device)))
         .filter(|(_, device)| *device != me.device)
         .collect();
-    let claimed = members::claim(shared, connection, members, &own).await?;
+    let claimed = claim::claim(shared, connection, conversation, members, &own).await?;
     let ids = members::commit_ids();
     let peer = members.first().copied().filter(|_| kind == Kind::Direct);
     let founded = shared
@@ -358,7 +359,7 @@ async fn found(
                 }
                 let me = groups.me().account;
                 rooms::save_admins(tx, conversation, if kind == Kind::Group { std::slice::from_ref(&me) } else { &[] })?;
-                groups.create(tx, conversation, kind, members::invites(&claimed), ids, crate::clock::now())?;
+                groups.create(tx, conversation, kind, claim::invites(&claimed), ids, crate::clock::now())?;
                 Ok(true)
             })
         })

@@ -6,11 +6,14 @@
 //!                   │                  (whoever wants the change makes it again)
 //!                   └─ refused ─────> dropped, told
 //! ```
+//!
+//! In a conversation that is stopped ([`trust`]) messages wait; commits go.
 
 use super::{
     Live, Profile, rooms,
     take::{self, Heard},
     tasks::{self, Outcome},
+    trust,
 };
 use crate::{
     error::Refused,
@@ -51,11 +54,16 @@ impl Outbox for Profile {
         let reached = epochs.get(&conversation).copied().unwrap_or(0);
         let first = self.store.read(|tx| -> Result<_, Problem> {
             let is_direct = rooms::peer(tx, conversation)?.is_some();
+            let is_stopped = !trust::stops(tx, conversation)?.is_empty();
             let mut bytes = 0;
             let mut first = Vec::new();
             let mut epochs = HashMap::new();
             groups.each_pending(tx, |waiting| {
                 if waiting.conversation != conversation {
+                    return ControlFlow::Continue(());
+                }
+                // Nothing is said where somebody is not who they were; who that is can be removed.
+                if is_stopped && matches!(waiting.payload, groups::Payload::Message { .. }) {
                     return ControlFlow::Continue(());
                 }
                 // Nothing behind what must be sealed again: it would overtake it.

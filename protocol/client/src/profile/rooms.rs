@@ -1,6 +1,6 @@
 //! The conversations that this device knows, beside their groups: what people call them.
 
-use super::{contacts, rows};
+use super::{contacts, rows, trust};
 use crate::{problem::Problem, record::Room};
 use fastchat_e2e::{
     AccountId, ConversationId,
@@ -60,12 +60,14 @@ pub(crate) fn forget(tx: &Writer<'_>, conversation: ConversationId) -> Result<()
     {
         tx.delete(DIRECT, peer.as_bytes())?;
     }
+    trust::clear(tx, conversation)?;
     tx.delete(ROOMS, conversation.as_bytes())?;
     Ok(())
 }
 
 /// This account is out.
 pub(crate) fn leave(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
+    trust::clear(tx, conversation)?;
     update(tx, conversation, |row| row.out = true)
 }
 
@@ -142,6 +144,8 @@ fn read(tx: &Reader<'_>, groups: &Groups, conversation: ConversationId, row: Row
     Ok(Room {
         conversation,
         peer: row.peer.map(|peer| contacts::person(tx, peer)).transpose()?,
+        verified: row.peer.map_or(Ok(false), |peer| trust::is_verified(tx, peer))?,
+        stops: trust::stops(tx, conversation)?,
         name: row.name,
         out: row.out,
         seq: groups.cursor(tx, conversation).unwrap_or(0),

@@ -8,7 +8,7 @@ mod roster;
 
 pub(crate) use note::{Heard, add_own, is_noted_lost, note_all};
 pub(crate) use out::shut_out;
-pub(crate) use roster::{accounts, changed_identity, doubt};
+pub(crate) use roster::{accounts, alarm, counted_stranger, doubt, offered_device};
 
 use super::{
     history::Event,

@@ -3,4 +3,5 @@
 mod founding;
 mod people;
 mod sending;
+mod trust;
 mod world;

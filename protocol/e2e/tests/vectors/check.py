@@ -140,6 +140,18 @@ def head():
         same(e["authenticated-data"], f'{{"seq":{e["seq"]},"head":"{text}"}}', "authenticated-data")
 
 
+def safety():
+    for v in load("safety.json"):
+        parts = sorted((unhex(side["identity"]), side["username"].encode()) for side in v["sides"])
+        groups = []
+        for identity, name in parts:
+            digest = b"fastchat safety v1" + identity + name
+            for _ in range(5200):
+                digest = hashlib.sha512(digest).digest()
+            groups += [int.from_bytes(digest[i : i + 5], "big") % 100_000 for i in range(0, 30, 5)]
+        same(v["number"], " ".join(f"{group:05}" for group in groups), "number")
+
+
 def store():
     v = load("store.json")
     table, key = v["table"].encode(), unhex(v["row-key"])
@@ -147,6 +159,6 @@ def store():
     same(v["sealed"], sealed, "store")
 
 
-for check in (password, recovery, keyring, credential, file, head, store):
+for check in (password, recovery, keyring, credential, file, head, safety, store):
     check()
     print(f"{check.__name__}.json agrees")

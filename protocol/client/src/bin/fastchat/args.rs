@@ -1,6 +1,6 @@
 //! The command line: global flags, and the list of commands.
 
-use crate::command::{completions, group, groups, history, listen, login, logout, presence, register, save, send, whoami};
+use crate::command::{completions, group, groups, history, listen, login, logout, presence, register, save, send, verify, whoami};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fastchat_client::Address;
 use fastchat_e2e::{Username, username::InvalidUsername};
@@ -28,6 +28,7 @@ use std::path::PathBuf;
   fastchat group create team @bob @carol        make a group
   fastchat send '#team' \"hi all\"                write to it
   fastchat history '#team'                      read it again
+  fastchat verify @bob                          compare digits: is nobody in between?
   fastchat --profile bot listen --json | jq .   for scripts: one JSON object a line")
 )]
 pub(crate) struct Cli {
@@ -116,6 +117,7 @@ pub(crate) enum Command {
     Group(group::Verb),
     Groups(groups::Args),
     Presence(presence::Args),
+    Verify(verify::Args),
     Completions(completions::Args),
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod presence;
 pub(crate) mod register;
 pub(crate) mod save;
 pub(crate) mod send;
+pub(crate) mod verify;
 pub(crate) mod whoami;
 
 use crate::{args::Command, context::Context, stop::Stop};
@@ -47,6 +48,7 @@ async fn carry_out(context: &Context<'_>, command: Command) -> Result<(), Stop> 
         Command::Save(args) => save::run(context, &args).await,
         Command::Group(verb) => group::run(context, verb).await,
         Command::Presence(args) => presence::run(context, &args).await,
+        Command::Verify(args) => verify::run(context, args).await,
         Command::Groups(args) => groups::run(context, &args).await,
         Command::Completions(args) => completions::run(context, &args),
     }

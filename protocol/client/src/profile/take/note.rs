@@ -10,6 +10,7 @@ use crate::{
     messenger::renew,
     problem::Problem,
     profile::{
+        contacts,
         history::{self, Event, Note, Noted},
         rooms,
         tasks::{self, Outcome},
@@ -20,9 +21,12 @@ use fastchat_e2e::{
     AccountId, Content, ConversationId, DeviceId, EntryId,
     content::{Body, Group},
     groups::{Groups, Received, What},
+    log::Alarm,
+    mls::MemberDevice,
     store::{Reader, Writer},
 };
 use fastchat_wire::chat::entry::EntryEvent;
+use std::collections::HashMap;
 
 /// How an entry came.
 pub(crate) enum Heard<'a> {
@@ -70,7 +74,7 @@ pub(super) fn note(
     let Received {
         seq, entry, what, alarms, ..
     } = received;
-    let mut alarms: Vec<String> = alarms.iter().map(ToString::to_string).collect();
+    let mut alarms = sentences(tx, &alarms)?;
     let by_me = Some((me.account, me.device));
     let (from, what) = match what {
         What::Message { sender, content } => {
@@ -139,6 +143,23 @@ pub(super) fn note(
         alarms,
     };
     history::add(tx, &note).map(drop)
+}
+
+/// What the user must see, with people's names as far as this device knows them.
+fn sentences(tx: &Reader<'_>, alarms: &[Alarm]) -> Result<Vec<String>, Problem> {
+    let mut names = HashMap::new();
+    for who in alarms.iter().flat_map(Alarm::who) {
+        let name = contacts::person(tx, who.account)?.username;
+        names.insert(
+            who.account,
+            name.map(|name| format!("@{name} (device {})", record::short(&who.device.to_string()))),
+        );
+    }
+    let name = |who: MemberDevice| {
+        let known = names.get(&who.account).cloned().flatten();
+        known.unwrap_or_else(|| format!("device {} of account {}", who.device, who.account))
+    };
+    Ok(alarms.iter().map(|alarm| alarm.sentence(name)).collect())
 }
 
 /// Notes an event.

@@ -5,11 +5,7 @@ use crate::{
     clock::now_ms,
     ids::{Seal, new_entry},
     problem::Problem,
-    profile::{
-        contacts::{self, Met},
-        history::Event,
-        rooms,
-    },
+    profile::{contacts, history::Event, rooms, trust},
 };
 use fastchat_e2e::{
     AccountId, Content, ConversationId,
@@ -19,7 +15,7 @@ use fastchat_e2e::{
     store::Writer,
 };
 use fastchat_wire::chat::entry::{Change, MemberChanges};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who came and went by a commit that was just applied; what this device has to tell the newcomers.
 pub(super) fn committed(
@@ -125,44 +121,60 @@ pub(crate) fn accounts(view: &View) -> BTreeSet<AccountId> {
     view.members.iter().map(|member| member.subject().account).collect()
 }
 
-/// Compares all members with their pins; what is to be said about it.
+/// Compares all members with their pins. What differs stops the conversation, and is told once.
 pub(super) fn meet_all(tx: &Writer<'_>, conversation: ConversationId, view: &View, me: AccountId) -> Result<Vec<String>, Problem> {
-    let mut alarms = Vec::new();
     let mut seen = BTreeSet::new();
+    let mut claims = BTreeMap::new();
     for subject in view.members.iter().map(fastchat_e2e::Credential::subject) {
         if !seen.insert(subject.account) {
             continue;
         }
-        let met = match subject.account == me {
+        let claim = match subject.account == me {
             // The group's rules hold all of an account's leaves to one identity, this device's own.
             true => contacts::meet(tx, me, &subject.username, &subject.identity_key)?,
             false => contacts::see(tx, conversation, subject.account, &subject.username, &subject.identity_key)?,
         };
-        if met == Met::Changed {
-            alarms.push(changed_identity(subject.username.as_str()));
-        }
+        claims.extend(claim.map(|claim| (subject.account, claim)));
     }
-    Ok(alarms)
+    let new = trust::settle(tx, conversation, claims)?;
+    Ok(new.iter().map(|distrust| format!("WARNING: {distrust}.")).collect())
 }
 
-/// Notes that somebody's name is not theirs.
-pub(crate) fn doubt(groups: &Groups, tx: &Writer<'_>, conversation: ConversationId, account: AccountId, at_ms: u64) -> Result<(), Problem> {
-    let Some(claimed) = contacts::doubt(tx, account)? else {
+/// Notes that somebody's name is not theirs, wherever they are met, and stops what would be said there.
+pub(crate) fn doubt(groups: &mut Groups, tx: &Writer<'_>, account: AccountId, at_ms: u64) -> Result<(), Problem> {
+    let Some(claim) = contacts::doubt(tx, account)? else {
         return Ok(());
     };
-    let alarm = format!(
-        "WARNING: somebody here calls themselves @{claimed}, and the fleet knows no such person with that identity. \
-         Somebody may pretend to be @{claimed}: ask over another channel before you believe anything that they say."
-    );
+    for conversation in groups.conversations(tx)? {
+        if !groups.view(tx, conversation).is_ok_and(|view| accounts(&view).contains(&account)) {
+            continue;
+        }
+        if let Some(distrust) = trust::stop(tx, conversation, account, claim.clone())? {
+            alarm(groups, tx, conversation, format!("WARNING: {distrust}."), at_ms)?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes what a person must see, beside what the log says.
+pub(crate) fn alarm(groups: &Groups, tx: &Writer<'_>, conversation: ConversationId, alarm: String, at_ms: u64) -> Result<(), Problem> {
     let seq = groups.cursor(tx, conversation).unwrap_or(0);
     let me = groups.me().account;
     add(tx, conversation, seq, at_ms, None, None, me, Event::Alarm, vec![alarm])
 }
 
-/// For people: an identity is not what it was.
-pub(crate) fn changed_identity(username: &str) -> String {
+/// For people: the server says that somebody has a device that they have not signed.
+pub(crate) fn offered_device(username: &str) -> String {
     format!(
-        "WARNING: @{username} has another identity than when you first met. Somebody may stand between you: \
-         ask that person over another channel, and don't write anything that is for them alone until you have."
+        "WARNING: the server named a device of @{username} here that another identity has signed than the one that you know. It was not \
+         added and reads nothing; somebody tries to read along. Don't trust this server before its operator explains."
+    )
+}
+
+/// For people: the server counts somebody among the members whom no member has added.
+pub(crate) fn counted_stranger(username: &str) -> String {
+    format!(
+        "WARNING: the server counts @{username} among the members of this conversation, and no admin has added them. They have no keys \
+         and read nothing; don't trust this server before its operator explains."
     )
 }

@@ -55,9 +55,14 @@ pub(super) fn text(body: &str) -> Content {
 
 impl Device {
     pub(super) fn new(name: &str) -> Self {
+        Self::of(name, AccountId(rand::random()))
+    }
+
+    /// A device with an identity of its own, whoever's the account is.
+    pub(super) fn of(name: &str, account: AccountId) -> Self {
         let folder = TempDir::new().unwrap();
         let profile = Profile::create(folder.path()).unwrap();
-        let (account, device) = (AccountId(rand::random()), DeviceId(rand::random()));
+        let device = DeviceId(rand::random());
         let key = DeviceKey::random(&mut rand::rng());
         let identity_key = IdentityKey::random(&mut rand::rng());
         let credential = Credential::issue(&identity_key, account, name.parse().unwrap(), device, key.public(), 1);

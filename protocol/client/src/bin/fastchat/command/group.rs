@@ -184,7 +184,7 @@ async fn members(context: &Context<'_>, online: &Online<'_>, which: &Which) -> R
     for member in online.messenger.members(group).await? {
         let line = json!({
             "account": member.person.account, "username": json::person(&member.person), "admin": member.admin,
-            "devices": member.devices,
+            "verified": member.verified, "devices": member.devices,
         });
         context.screen.result(&line, || {
             let devices = if member.devices == 1 {
@@ -193,7 +193,8 @@ async fn members(context: &Context<'_>, online: &Online<'_>, which: &Which) -> R
                 format!("{} devices", member.devices)
             };
             let admin = if member.admin { ", admin" } else { "" };
-            format!("{}  {devices}{admin}", human::person(&member.person))
+            let verified = if member.verified { ", verified" } else { "" };
+            format!("{}  {devices}{admin}{verified}", human::person(&member.person))
         })?;
     }
     Ok(())

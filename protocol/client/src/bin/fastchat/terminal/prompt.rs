@@ -7,7 +7,7 @@ use fastchat_e2e::{RecoveryCode, secret::Password};
 use std::{
     env::{self, VarError},
     fs::File,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
 };
 use zeroize::Zeroizing;
 
@@ -51,6 +51,21 @@ pub(crate) fn recovery_code() -> Result<RecoveryCode, Stop> {
         None => ask("Recovery code: ", RECOVERY_CODE)?,
     });
     RecoveryCode::parse(&text).map_err(|error| Problem::declined("bad-recovery-code", error.to_string()).into())
+}
+
+/// Asks a question that only `y` or `yes` agrees to. Ctrl-C ends the command: whoever waits for this is cancelled.
+pub(crate) async fn agrees(question: &str) -> Result<bool, Stop> {
+    let question = question.to_owned();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut stderr = io::stderr();
+        stderr.write_all(question.as_bytes())?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    });
+    let answer = asked.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    answer.map_err(|error| crate::stop::file("the terminal".as_ref(), error).into())
 }
 
 /// Refuses what can be guessed at once. Characters count, not bytes.

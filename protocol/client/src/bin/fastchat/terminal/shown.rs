@@ -49,9 +49,9 @@ pub(crate) fn is_said_by_others(record: &Record) -> bool {
     !record.own && is_said(record)
 }
 
-/// True for what `history` shows without `--all`: what was said, and where something is missing.
+/// True for what `history` shows without `--all`: what was said, where something is missing, and what is warned of.
 pub(crate) fn is_told(record: &Record) -> bool {
-    is_said(record) || is_missing(record)
+    is_said(record) || is_missing(record) || !record.alarms.is_empty()
 }
 
 /// True where something was said that can't be shown.
