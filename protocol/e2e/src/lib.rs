@@ -29,6 +29,7 @@
 //! - [`recovery`]: a typing error is caught; case, spaces and look-alikes do not matter.
 //! - [`keyring`]: an older keyring, another account's, or one under weaker work factors does not open.
 //! - [`credential`]: a [`Credential`] that exists is verified; what was signed is what was carried.
+//! - [`archive`]: a batch that opens was written by a device of the account's; one that is missing is missed.
 //! - [`mod@file`]: a truncated, reordered, extended or changed file does not open; memory is bounded; no key seals two files.
 //! - [`head`]: a head names all entries before it, their order and their kinds.
 //! - [`content`]: a message names the entry that carried it; unknown types are kept; `Debug` and errors quote nothing.
@@ -36,6 +37,7 @@
 //! - [`groups`]: state, outbox, cursor and head are one change; what is sealed goes out once; a lie of the server about the log raises an alarm.
 //! - [`store`]: what was written is durable, whole and sealed; what was deleted is overwritten; another version is refused.
 
+pub mod archive;
 pub mod backup;
 pub mod content;
 pub mod credential;
