@@ -26,6 +26,7 @@ mod bad_profiles;
 mod bot;
 mod clients_that_die;
 mod devices;
+mod history;
 mod large_files;
 mod machinery;
 mod members;

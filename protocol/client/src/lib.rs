@@ -28,7 +28,7 @@
 //! each text once. [`profile::Profile::shown`] is where it goes on.
 //!
 //! Beside the messenger there are [`account`] (register, sign in, sign out),
-//! [`record`] (what happened, as people read it), [`picture`] (images without
+//! [`record`] (what happened, as people read it), [`receipt`] (what came back from the archive), [`picture`] (images without
 //! what a camera wrote into them) and [`problem`] (what went wrong, with a
 //! code and what to do).
 //!
@@ -80,6 +80,7 @@ pub mod outbox;
 pub mod picture;
 pub mod problem;
 pub mod profile;
+pub mod receipt;
 pub mod record;
 pub mod session;
 pub mod sync;

@@ -132,9 +132,6 @@ pub struct Room {
     /// The account was in it no longer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out: bool,
-    /// The accounts that were in it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub roster: Vec<AccountId>,
     /// Its admins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub admins: Vec<AccountId>,

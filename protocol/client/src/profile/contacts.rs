@@ -6,10 +6,11 @@
 //! A credential says its owner's name, and nobody but its owner has signed that. So whom this device meets in a group
 //! first is compared with what the fleet says of that account before the name leads to them, or as soon as it can be.
 
-use super::rows;
+use super::{archive, rows};
 use crate::{problem::Problem, record::Person};
 use fastchat_e2e::{
     AccountId, ConversationId, IdentityPublicKey, Username,
+    archive::Pin,
     store::{Reader, Scan, Table, Writer},
 };
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,7 @@ fn pin_first(tx: &Writer<'_>, account: AccountId, username: &Username, identity:
         doubted: false,
     };
     rows::put(tx, CONTACTS, account.as_bytes(), &contact)?;
+    archive::pin_is_due(tx, account)?;
     Ok(Met::Same)
 }
 
@@ -134,4 +136,37 @@ pub(crate) fn account(tx: &Reader<'_>, username: &Username) -> Result<Option<Acc
 pub(crate) fn pin(tx: &Reader<'_>, account: AccountId) -> Result<Option<IdentityPublicKey>, Problem> {
     let contact: Option<Contact> = rows::get(tx, CONTACTS, account.as_bytes())?;
     Ok(contact.map(|contact| IdentityPublicKey(contact.identity)))
+}
+
+/// Everybody who was met.
+pub(crate) fn all(tx: &Reader<'_>) -> Result<Vec<AccountId>, Problem> {
+    let found = tx.list(CONTACTS, Scan::prefix(&[]))?;
+    found
+        .iter()
+        .map(|(key, _)| AccountId::try_from(&key[..]).map_err(|_| rows::damaged(CONTACTS)))
+        .collect()
+}
+
+/// A pin, as the account's archive has it. A name that is doubted is left to be looked up anew.
+pub(crate) fn archived(tx: &Reader<'_>, account: AccountId) -> Result<Option<Pin>, Problem> {
+    let contact: Option<Contact> = rows::get(tx, CONTACTS, account.as_bytes())?;
+    Ok(contact.filter(|contact| !contact.doubted).map(|contact| Pin {
+        account,
+        username: contact.username,
+        identity: contact.identity,
+    }))
+}
+
+/// Takes over a pin from the account's archive, where this device has none of its own. One that differs is not.
+pub(crate) fn restore(tx: &Writer<'_>, pin: &Pin) -> Result<Met, Problem> {
+    let Ok(username) = pin.username.parse::<Username>() else {
+        return Ok(Met::Changed);
+    };
+    let is_first = !tx.has(CONTACTS, pin.account.as_bytes())?;
+    let met = pin_first(tx, pin.account, &username, &IdentityPublicKey(pin.identity))?;
+    if is_first && met == Met::Same {
+        tx.put(BY_NAME, username.as_str().as_bytes(), pin.account.as_bytes())?;
+        archive::pin_is_archived(tx, pin.account)?;
+    }
+    Ok(met)
 }

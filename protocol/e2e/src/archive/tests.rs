@@ -87,7 +87,6 @@ fn a_batch_is_read_back_with_every_byte_of_its_messages() {
         name: Some("team".into()),
         archive: Some(true),
         out: false,
-        roster: vec![ACCOUNT],
         admins: vec![ACCOUNT],
         seq: 64,
         head: None,

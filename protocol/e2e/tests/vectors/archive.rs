@@ -42,7 +42,6 @@ fn a_batch_has_the_known_seal() {
             name: Some("team".into()),
             archive: Some(true),
             out: false,
-            roster: vec![account],
             admins: vec![account],
             seq: 4,
             head: Some(counting(0xc0)),
