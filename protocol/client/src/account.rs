@@ -24,7 +24,7 @@ use crate::{
     journal::Journal,
     messenger::upkeep,
     problem::Problem,
-    profile::{Me, Profile, identity, restore},
+    profile::{Me, Profile, contacts, identity, restore},
 };
 use fastchat_e2e::{
     Credential, DeviceKey, Keyring, RecoveryCode, Username,
@@ -136,6 +136,7 @@ async fn finish(
                             clock::now_ms(),
                         );
                         identity::save(tx, &credential, &key, backup)?;
+                        contacts::meet(tx, me.account, &me.username, &identity_key.public())?;
                     }
                 }
                 if restores {

@@ -102,9 +102,6 @@ pub(crate) fn archive(groups: &Groups, tx: &Writer<'_>) -> Result<bool, Problem>
     if found.through > mark(tx)? {
         rows::put(tx, MARK, ONLY, &found.through)?;
     }
-    if records.is_empty() && due_rooms.is_empty() && due_pins.is_empty() {
-        return Ok(false);
-    }
 
     let touched: BTreeSet<ConversationId> = records.iter().map(|record| record.conversation).collect();
     let mut states = Vec::new();
@@ -116,13 +113,23 @@ pub(crate) fn archive(groups: &Groups, tx: &Writer<'_>) -> Result<bool, Problem>
         tx.delete(ROOMS_DUE, conversation.as_bytes())?;
     }
     states.truncate(STATES_MAX);
+    // Who is in it is named with it: the newest batch is read first, and alone at first.
+    let me = credential.subject();
+    let mut people: BTreeSet<AccountId> = records.iter().map(|record| record.from).collect();
+    people.extend(states.iter().filter_map(|state| state.peer));
+    people.extend(&due_pins);
+    people.remove(&me.account);
     let mut pins = Vec::new();
+    for account in people {
+        pins.extend(contacts::archived(tx, account)?);
+    }
     for account in &due_pins {
-        pins.extend(contacts::archived(tx, *account)?);
         tx.delete(PINS_DUE, account.as_bytes())?;
     }
+    if records.is_empty() && states.is_empty() && pins.is_empty() {
+        return Ok(false);
+    }
 
-    let me = credential.subject();
     let batch = Batch {
         device: me.device,
         credential: credential.as_bytes().to_vec(),
