@@ -42,7 +42,7 @@ pub use change_password::change_password;
 pub use commit::{CommitPieces, commit};
 pub use conversations::{Listing, conversations};
 pub use create::create;
-pub use fetch::{Page, fetch};
+pub use fetch::{Page, fetch, fetch_some};
 pub use grant::grant;
 pub use group_info::group_info;
 pub use hello::hello;

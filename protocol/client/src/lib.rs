@@ -28,9 +28,10 @@
 //! each text once. [`profile::Profile::shown`] is where it goes on.
 //!
 //! Beside the messenger there are [`account`] (register, sign in, sign out),
-//! [`record`] (what happened, as people read it), [`picture`] (images without
-//! what a camera wrote into them), [`trust`] (who is believed to be who they
-//! say, and what stops a conversation) and [`problem`] (what went wrong, with a
+//! [`record`] (what happened, as people read it), [`receipt`] (what came back
+//! from the archive), [`picture`] (images without what a camera wrote into
+//! them), [`trust`] (who is believed to be who they say, and what stops a
+//! conversation) and [`problem`] (what went wrong, with a
 //! code and what to do).
 //!
 //! # The network alone
@@ -81,6 +82,7 @@ pub mod outbox;
 pub mod picture;
 pub mod problem;
 pub mod profile;
+pub mod receipt;
 pub mod record;
 pub mod session;
 pub mod sync;

@@ -12,6 +12,7 @@
 //! and whoever waits for something looks into the profile whenever it changes. So [`Messenger::next`] and all that
 //! waits is cancel-safe, nothing queues up in memory, and a crash at any line loses nothing that was acknowledged.
 
+mod archivist;
 mod claim;
 mod errands;
 mod files;
@@ -20,6 +21,7 @@ mod members;
 mod people;
 mod reader;
 pub(crate) mod renew;
+mod restorer;
 mod shared;
 mod steward;
 #[cfg(test)]
@@ -28,6 +30,7 @@ pub(crate) mod upkeep;
 mod wishes;
 
 pub use files::{SendFile, SentFile, Step};
+pub use restorer::Restoring;
 
 use crate::{
     config::Config,
@@ -99,7 +102,7 @@ pub struct Member {
 pub struct Messenger {
     shared: Arc<Shared>,
     me: Me,
-    _tasks: [AbortOnDropHandle<()>; 2],
+    _tasks: [AbortOnDropHandle<()>; 4],
 }
 
 impl Messenger {
@@ -113,10 +116,12 @@ impl Messenger {
         let shared = Arc::new(Shared::new(profile, session.handle()));
         let reader = tokio::spawn(reader::run(Arc::clone(&shared), session));
         let steward = tokio::spawn(steward::run(Arc::clone(&shared)));
+        let archivist = tokio::spawn(archivist::run(Arc::clone(&shared)));
+        let restorer = tokio::spawn(restorer::run(Arc::clone(&shared)));
         Ok(Self {
             shared,
             me,
-            _tasks: [AbortOnDropHandle::new(reader), AbortOnDropHandle::new(steward)],
+            _tasks: [reader, steward, archivist, restorer].map(AbortOnDropHandle::new),
         })
     }
 
@@ -268,8 +273,12 @@ impl Messenger {
         found.ok_or(Problem::Ended(Ended::Closed))
     }
 
-    /// Ends it: the session and the tasks.
+    /// Ends it: the session and the tasks. What waits for the account's archive is sealed, and sent where that is
+    /// quickly done.
     pub async fn close(self) {
+        if let Err(problem) = archivist::finish(&self.shared).await {
+            tracing::warn!(%problem, "the rest is archived at the next start");
+        }
         self.shared.handle.close();
         let mut status = self.status();
         // Its tasks end with the session.

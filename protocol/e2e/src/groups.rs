@@ -67,6 +67,19 @@ pub struct View {
     pub seq: u64,
 }
 
+/// Where a device stands in a conversation, without its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The last entry that was processed.
+    pub seq: u64,
+    /// The log's head there; none until a joiner has adopted one.
+    pub head: Option<[u8; 32]>,
+    /// The server's epoch: commits in the log.
+    pub server_epoch: u64,
+    /// The group's MLS epoch.
+    pub mls_epoch: u64,
+}
+
 impl Groups {
     /// For a device with its credential.
     ///
@@ -91,6 +104,28 @@ impl Groups {
     /// [`Error::Unknown`], [`Error::Store`].
     pub fn cursor(&self, tx: &Reader<'_>, conversation: ConversationId) -> Result<u64, Error> {
         Ok(rows::position(tx, conversation)?.seq)
+    }
+
+    /// Where this device stands in a conversation. Reads no keys.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Store`].
+    pub fn standing(&self, tx: &Reader<'_>, conversation: ConversationId) -> Result<Standing, Error> {
+        let position = rows::position(tx, conversation)?;
+        Ok(Standing {
+            seq: position.seq,
+            head: position.head,
+            server_epoch: position.server_epoch,
+            mls_epoch: position.mls_epoch,
+        })
+    }
+
+    /// The log's head at a number, where this device has read that far and still keeps it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn head_at(&self, tx: &Reader<'_>, conversation: ConversationId, seq: u64) -> Result<Option<[u8; 32]>, Error> {
+        heads::known(tx, conversation, seq)
     }
 
     /// The group's MLS epoch as this device knows it: 0 until a group's founding stands in the log. Reads no keys.

@@ -30,6 +30,7 @@
 //! - [`keyring`]: an older keyring, another account's, or one under weaker work factors does not open.
 //! - [`safety`]: two people who know the same two identities under the same names see the same digits, and nobody else does.
 //! - [`credential`]: a [`Credential`] that exists is verified; what was signed is what was carried.
+//! - [`archive`]: a batch that opens was written by a device of the account's; one that is missing is missed.
 //! - [`mod@file`]: a truncated, reordered, extended or changed file does not open; memory is bounded; no key seals two files.
 //! - [`head`]: a head names all entries before it, their order and their kinds.
 //! - [`content`]: a message names the entry that carried it; unknown types are kept; `Debug` and errors quote nothing.
@@ -37,6 +38,7 @@
 //! - [`groups`]: state, outbox, cursor and head are one change; what is sealed goes out once; a lie of the server about the log raises an alarm.
 //! - [`store`]: what was written is durable, whole and sealed; what was deleted is overwritten; another version is refused.
 
+pub mod archive;
 pub mod backup;
 pub mod content;
 pub mod credential;

@@ -8,15 +8,19 @@ use crate::{
     profile::{Me, Profile},
     record,
 };
+use bytes::Bytes;
 use fastchat_e2e::{
-    Kdf, StoreError, Username,
+    Kdf, Keyring, StoreError, Username,
     keyring::{Binding, open_with_password, open_with_recovery_code},
     password::Salt,
-    secret::{RecoveryWrapKey, WrapKey},
+    secret::{Auth, MasterKey, RecoveryWrapKey, WrapKey},
 };
-use fastchat_wire::chat::{
-    auth_params::AuthParameters,
-    login::{Login, Method},
+use fastchat_wire::{
+    Secret,
+    chat::{
+        auth_params::AuthParameters,
+        login::{Login, Method},
+    },
 };
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -57,8 +61,21 @@ pub async fn login(config: &Config, folder: &Path, username: &str, proof: Proof,
         Some(profile) => Arc::new(profile),
         None => Arc::new(Profile::create(folder)?),
     };
-    let me = sign_in(config, &profile, connection, &username, known, proof, device_name).await?;
+    let restores = known.is_none();
+    let me = sign_in(config, &profile, connection, &username, known, proof, device_name, restores).await?;
     Ok((profile, me))
+}
+
+/// Signs in again as the profile's device, and has the account's archive read anew from its end: what other devices
+/// have archived since, and what was missing. [`crate::messenger::Messenger::restored`] waits for it.
+///
+/// # Errors
+/// `not-signed-in` in a profile that never was; otherwise as [`login`].
+pub async fn begin_restore(config: &Config, profile: &Arc<Profile>, proof: Proof) -> Result<Me, Problem> {
+    let me = profile.run(Profile::me).await?.ok_or(Problem::Ended(crate::Ended::NoToken))?;
+    let username = me.username.clone();
+    let connection = enter(config, Errand::default()).await?.connection;
+    sign_in(config, profile, connection, &username, Some(me), proof, "", true).await
 }
 
 /// What opens the keyring.
@@ -67,17 +84,42 @@ enum Opener {
     RecoveryCode(RecoveryWrapKey),
 }
 
+/// Signed in, with the keyring open.
+pub(super) struct Proved {
+    pub(super) connection: Connection,
+    pub(super) me: Me,
+    pub(super) token: Secret,
+    /// What signed in, and what it came from.
+    pub(super) auth: Auth,
+    pub(super) method: Method,
+    /// The keyring as the server keeps it, and what is in it.
+    pub(super) sealed: Bytes,
+    pub(super) binding: Binding,
+    pub(super) master: MasterKey,
+    pub(super) keyring: Keyring,
+}
+
 /// Signs in on a connection; `known` is the device that the profile is already.
+#[expect(clippy::too_many_arguments, reason = "each is something else that signing in needs")]
 pub(super) async fn sign_in(
     config: &Config,
     profile: &Arc<Profile>,
-    mut connection: Connection,
+    connection: Connection,
     username: &Username,
     known: Option<Me>,
     proof: Proof,
     device_name: &str,
+    restores: bool,
 ) -> Result<Me, Problem> {
-    let AuthParameters { salt, kdf } = chat::auth_params(&connection, wire_name(username)?).await?;
+    let proved = prove(config, connection, username, known, proof, device_name).await?;
+    let me = proved.me;
+    finish(profile, &proved.connection, me.clone(), proved.keyring, proved.token, restores).await?;
+    Ok(me)
+}
+
+/// The account's salt and work factors, as far as they are fit to use.
+pub(super) async fn parameters(connection: &Connection, username: &Username) -> Result<(Salt, Kdf), Problem> {
+    let AuthParameters { salt, kdf } = chat::auth_params(connection, wire_name(username)?).await?;
     let kdf = Kdf::new(&kdf.alg, kdf.m_kib, kdf.t, kdf.p)?;
     let salt: Salt = salt.0.try_into().map_err(|_| {
         Problem::declined(
@@ -85,6 +127,19 @@ pub(super) async fn sign_in(
             "the server's salt has another length than 16 bytes: do not sign in to this server",
         )
     })?;
+    Ok((salt, kdf))
+}
+
+/// Proves who it is, and opens the keyring.
+pub(super) async fn prove(
+    config: &Config,
+    mut connection: Connection,
+    username: &Username,
+    known: Option<Me>,
+    proof: Proof,
+    device_name: &str,
+) -> Result<Proved, Problem> {
+    let (salt, kdf) = parameters(&connection, username).await?;
     let since = Instant::now();
     let (auth, method, opener) = match proof {
         Proof::Password(password) => {
@@ -111,7 +166,7 @@ pub(super) async fn sign_in(
         version: logged_in.keyring_version,
         kdf,
     };
-    let (_, keyring) = match opener {
+    let (master, keyring) = match opener {
         Opener::Password(wrap) => open_with_password(&sealed, &binding, &wrap)?,
         Opener::RecoveryCode(wrap) => open_with_recovery_code(&sealed, &binding, &wrap)?,
     };
@@ -126,6 +181,15 @@ pub(super) async fn sign_in(
             "the server signed in another account or device than this profile's: don't trust it before its operator explains",
         ));
     }
-    finish(profile, &connection, me.clone(), keyring, logged_in.token).await?;
-    Ok(me)
+    Ok(Proved {
+        connection,
+        me,
+        token: logged_in.token,
+        auth,
+        method,
+        sealed,
+        binding,
+        master,
+        keyring,
+    })
 }

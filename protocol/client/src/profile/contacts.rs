@@ -6,10 +6,11 @@
 //! A credential says its owner's name, and nobody but its owner has signed that. So whom this device meets in a group
 //! first is compared with what the fleet says of that account before the name leads to them, or as soon as it can be.
 
-use super::rows;
+use super::{archive, rows};
 use crate::{problem::Problem, record::Person, trust::Why};
 use fastchat_e2e::{
     AccountId, ConversationId, IdentityPublicKey, Username,
+    archive as sealed,
     store::{Reader, Scan, Table, Writer},
 };
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ struct Contact {
     /// A person has compared the safety number.
     #[serde(default)]
     verified: bool,
+    /// Another device of the account has met them: it came from the archive.
+    #[serde(default)]
+    restored: bool,
 }
 
 /// What an account is said to be, and is not by its pin.
@@ -112,8 +116,10 @@ fn pin_first(tx: &Writer<'_>, account: AccountId, username: &Username, identity:
             doubted: false,
             settled: false,
             verified: false,
+            restored: false,
         };
         rows::put(tx, CONTACTS, account.as_bytes(), &contact)?;
+        archive::pin_is_due(tx, account)?;
     }
     Ok(None)
 }
@@ -173,8 +179,10 @@ pub(crate) fn accept(tx: &Writer<'_>, account: AccountId, claim: &Claim, verifie
         doubted: false,
         settled: true,
         verified,
+        restored: false,
     };
     rows::put(tx, CONTACTS, account.as_bytes(), &contact)?;
+    archive::pin_is_due(tx, account)?;
     tx.put(BY_NAME, name.as_bytes(), account.as_bytes())?;
     tx.delete(UNCHECKED, account.as_bytes())?;
     Ok(())
@@ -185,6 +193,7 @@ pub(crate) fn save_verified(tx: &Writer<'_>, account: AccountId) -> Result<(), P
     if let Some(contact) = find(tx, account)? {
         let contact = Contact { verified: true, ..contact };
         rows::put(tx, CONTACTS, account.as_bytes(), &contact)?;
+        archive::pin_is_due(tx, account)?;
     }
     Ok(())
 }
@@ -217,4 +226,50 @@ fn read(contact: &Contact) -> Result<Pin, Problem> {
         identity: IdentityPublicKey(contact.identity),
         verified: contact.verified,
     })
+}
+
+/// Everybody who was met.
+pub(crate) fn all(tx: &Reader<'_>) -> Result<Vec<AccountId>, Problem> {
+    let found = tx.list(CONTACTS, Scan::prefix(&[]))?;
+    found
+        .iter()
+        .map(|(key, _)| AccountId::try_from(&key[..]).map_err(|_| rows::damaged(CONTACTS)))
+        .collect()
+}
+
+/// A pin, as the account's archive has it. A name that is doubted is left to be looked up anew.
+pub(crate) fn archived(tx: &Reader<'_>, account: AccountId) -> Result<Option<sealed::Pin>, Problem> {
+    let contact = find(tx, account)?.filter(|contact| !contact.doubted);
+    Ok(contact.map(|contact| sealed::Pin {
+        account,
+        username: contact.username,
+        identity: contact.identity,
+        verified: contact.verified,
+    }))
+}
+
+/// Takes over a pin from the account's archive, where this device has none of its own. False where it differs from what
+/// this device has seen. One that differs from another of the archive is older than it: a person has accepted the change.
+pub(crate) fn restore(tx: &Writer<'_>, pin: &sealed::Pin) -> Result<bool, Problem> {
+    let Ok(username) = pin.username.parse::<Username>() else {
+        return Ok(false);
+    };
+    if let Some(known) = find(tx, pin.account)? {
+        let is_same = known.identity == pin.identity && known.username == pin.username;
+        return Ok(is_same || known.restored);
+    }
+    if account(tx, &username)?.is_some_and(|owner| owner != pin.account) {
+        return Ok(false);
+    }
+    let contact = Contact {
+        username: pin.username.clone(),
+        identity: pin.identity,
+        doubted: false,
+        settled: false,
+        verified: pin.verified,
+        restored: true,
+    };
+    rows::put(tx, CONTACTS, pin.account.as_bytes(), &contact)?;
+    tx.put(BY_NAME, username.as_str().as_bytes(), pin.account.as_bytes())?;
+    Ok(true)
 }

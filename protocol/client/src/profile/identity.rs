@@ -5,7 +5,7 @@ use crate::problem::Problem;
 use fastchat_e2e::{
     AccountId, BackupPublicKey, Credential, DeviceId, DeviceKey, Username,
     secret::{SecretBytes, SigningSeed},
-    store::{Reader, Table, Writer},
+    store::{Reader, Scan, Table, Writer},
 };
 use fastchat_wire::Secret;
 
@@ -73,9 +73,26 @@ pub(crate) fn save(
     tx.put(CREDENTIAL, ONLY, credential.as_bytes())?;
     tx.put(DEVICE_KEY, ONLY, key.seed().expose())?;
     if let Some((generation, public)) = backup {
-        tx.put(BACKUP, &generation.to_be_bytes(), public.as_bytes())?;
+        save_backup(tx, generation, public)?;
     }
     Ok(())
+}
+
+/// The newest public backup key that this device knows, and its generation: what it archives to.
+pub(crate) fn backup(tx: &Reader<'_>) -> Result<Option<(u32, BackupPublicKey)>, Problem> {
+    let Some((key, row)) = tx.list(BACKUP, Scan::newest(&[], 1))?.pop() else {
+        return Ok(None);
+    };
+    let generation = <[u8; 4]>::try_from(&key[..]).map(u32::from_be_bytes);
+    match (generation, row.expose().try_into()) {
+        (Ok(generation), Ok(public)) => Ok(Some((generation, BackupPublicKey(public)))),
+        _ => Err(damaged(BACKUP)),
+    }
+}
+
+/// A public backup key, as the keyring has it.
+pub(crate) fn save_backup(tx: &Writer<'_>, generation: u32, public: BackupPublicKey) -> Result<(), Problem> {
+    Ok(tx.put(BACKUP, &generation.to_be_bytes(), public.as_bytes())?)
 }
 
 /// The session's token.

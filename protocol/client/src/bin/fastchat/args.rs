@@ -1,6 +1,8 @@
 //! The command line: global flags, and the list of commands.
 
-use crate::command::{completions, group, groups, history, listen, login, logout, presence, register, save, send, verify, whoami};
+use crate::command::{
+    completions, group, groups, history, listen, login, logout, password, presence, register, restore, save, send, verify, whoami,
+};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fastchat_client::Address;
 use fastchat_e2e::{Username, username::InvalidUsername};
@@ -108,6 +110,8 @@ pub(crate) enum Command {
     Register(register::Args),
     Login(login::Args),
     Logout(logout::Args),
+    Password(password::Args),
+    Restore(restore::Args),
     Whoami(whoami::Args),
     Send(send::Args),
     Listen(listen::Args),

@@ -8,8 +8,10 @@ pub(crate) mod lines;
 pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod password;
 pub(crate) mod presence;
 pub(crate) mod register;
+pub(crate) mod restore;
 pub(crate) mod save;
 pub(crate) mod send;
 pub(crate) mod verify;
@@ -41,6 +43,8 @@ async fn carry_out(context: &Context<'_>, command: Command) -> Result<(), Stop> 
         Command::Register(args) => register::run(context, args).await,
         Command::Login(args) => login::run(context, args).await,
         Command::Logout(args) => logout::run(context, &args).await,
+        Command::Password(args) => password::run(context, &args).await,
+        Command::Restore(args) => restore::run(context, &args).await,
         Command::Whoami(args) => whoami::run(context, &args),
         Command::Send(args) => send::run(context, args).await,
         Command::Listen(args) => listen::run(context, &args).await,

@@ -19,7 +19,7 @@ use crate::{
 };
 use fastchat_e2e::{
     AccountId, Content, ConversationId, DeviceId, EntryId,
-    content::{Body, Group},
+    content::Body,
     groups::{Groups, Received, What},
     log::Alarm,
     mls::MemberDevice,
@@ -82,6 +82,7 @@ pub(super) fn note(
             (Some((sender.who.account, sender.who.device)), said(content))
         }
         What::Own { content } => {
+            hear(groups, tx, conversation, me.account, &content)?;
             tasks::settle(tx, entry, &Outcome::Sent { conversation, seq, at_ms })?;
             (by_me, said(content))
         }
@@ -139,10 +140,11 @@ pub(super) fn note(
         entry: Some(entry),
         own: from.is_some_and(|(account, _)| account == me.account),
         from,
+        archive: matches!(what, Noted::Message(_)) && rooms::is_archived(tx, conversation)?,
         what,
         alarms,
     };
-    history::add(tx, &note).map(drop)
+    history::add(tx, &note)
 }
 
 /// What the user must see, with people's names as far as this device knows them.
@@ -184,8 +186,9 @@ pub(super) fn add(
         from,
         what: Noted::Event(event),
         alarms,
+        archive: false,
     };
-    history::add(tx, &note).map(drop)
+    history::add(tx, &note)
 }
 
 /// Notes of this device's own: no entry says it.
@@ -209,7 +212,8 @@ pub(super) fn said(content: Content) -> Option<Noted> {
     (!matches!(content.body, Body::Notice(_))).then_some(Noted::Message(content))
 }
 
-/// A group's settings, from those who may set them. A joiner takes the first name from anybody who is in.
+/// A group's settings, from those who may set them. A joiner, who knows no name yet, takes its first ones from anybody
+/// who is in.
 pub(super) fn hear(
     groups: &mut Groups,
     tx: &Writer<'_>,
@@ -217,12 +221,13 @@ pub(super) fn hear(
     from: AccountId,
     content: &Content,
 ) -> Result<(), Problem> {
-    let Body::Group(Group { name: Some(name), .. }) = &content.body else {
+    let Body::Group(group) = &content.body else {
         return Ok(());
     };
     let is_admin = groups.view(tx, conversation)?.charter.is_admin(from);
-    if record::is_group_name(name) && (is_admin || rooms::name(tx, conversation)?.is_none()) {
-        rooms::rename(tx, conversation, name)?;
+    if is_admin || rooms::name(tx, conversation)?.is_none() {
+        let name = group.name.as_deref().filter(|name| record::is_group_name(name));
+        rooms::set(tx, conversation, name, group.archive, group.retention_s)?;
     }
     Ok(())
 }

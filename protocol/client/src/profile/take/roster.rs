@@ -5,7 +5,7 @@ use crate::{
     clock::now_ms,
     ids::{Seal, new_entry},
     problem::Problem,
-    profile::{contacts, history::Event, rooms, trust},
+    profile::{archive, contacts, history::Event, rooms, trust},
 };
 use fastchat_e2e::{
     AccountId, Content, ConversationId,
@@ -50,6 +50,9 @@ pub(super) fn committed(
     let admins: BTreeSet<_> = view.charter.admins.iter().copied().collect();
     let before = rooms::admins(tx, conversation)?;
     rooms::save_admins(tx, conversation, &view.charter.admins)?;
+    if !(applied.added.is_empty() && applied.removed.is_empty()) {
+        archive::room_is_due(tx, conversation)?;
+    }
 
     let is_group = view.charter.kind == Kind::Group;
     if is_group && !applied.added.is_empty() && applied.author.who == groups.me() {
@@ -73,7 +76,7 @@ pub(super) fn committed(
     Ok(events)
 }
 
-/// Says what the group is called, to those who have just come.
+/// Says what the group is called and how it is set, to those who have just come.
 pub(super) fn tell_name(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
     let Some(name) = rooms::name(tx, conversation)? else {
         return Ok(());
@@ -83,6 +86,7 @@ pub(super) fn tell_name(groups: &mut Groups, tx: &Writer<'_>, conversation: Conv
         at_ms: now_ms(),
         body: Body::Group(Group {
             name: Some(name),
+            archive: rooms::archive(tx, conversation)?,
             ..Group::default()
         }),
     };

@@ -1,18 +1,21 @@
 //! `fastchat login NAME`
 
-use super::DEVICE_NAME;
-use crate::{args::username, context::Context, stop::Stop, terminal::prompt};
-use fastchat_client::{
-    account::{self, Proof},
-    profile::Me,
+use super::{DEVICE_NAME, restore};
+use crate::{
+    args::username,
+    context::Context,
+    stop::Stop,
+    terminal::{json, prompt},
 };
+use fastchat_client::{account, profile::Me};
 use fastchat_e2e::Username;
 use serde_json::json;
 
 /// Sign in to an account that exists
 ///
-/// In a new profile this makes a new device of the account. In a profile that was signed out it is the same device
-/// again, with its history.
+/// In a new profile this makes a new device of the account, and brings its history back from the account's archive,
+/// newest first. What is interrupted `fastchat restore` goes on with. In a profile that was signed out it is the same
+/// device again, with its history.
 ///
 /// Asks for the password, or takes FASTCHAT_PASSWORD; with --recovery for the recovery code, or takes
 /// FASTCHAT_RECOVERY_CODE.
@@ -35,17 +38,37 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     let config = context.config(context.profile().ok().as_ref())?;
-    let proof = if args.recovery {
-        Proof::RecoveryCode(prompt::recovery_code()?)
-    } else {
-        Proof::Password(prompt::password()?)
-    };
+    let proof = prompt::proof(args.recovery)?;
     context.screen.confirm("signing in…");
     let (profile, me) = account::login(&config, &context.folder, args.name.as_str(), proof, &args.device_name).await?;
     context.keep_balancer(&profile);
     let Me { account, device, username } = me;
-    let line = json!({"account": account, "device": device, "username": username.as_str()});
-    context
-        .screen
-        .result(&line, || format!("Signed in as @{username}. `fastchat listen` shows what arrives."))
+    if !context.screen.is_json() {
+        let forgotten = if args.recovery {
+            " `fastchat password --recovery` sets a new password."
+        } else {
+            ""
+        };
+        context.screen.print(&format!(
+            "Signed in as @{username}.{forgotten} `fastchat listen` shows what arrives."
+        ))?;
+    }
+    let restored = match restore::bring_back(context, &profile).await {
+        Ok(receipt) => receipt,
+        // Signed in all the same.
+        Err(problem) => {
+            context
+                .screen
+                .note(&format!("the history is not whole yet: {problem} (`fastchat restore` goes on)"));
+            None
+        }
+    };
+    if !context.screen.is_json() {
+        return restored.map_or(Ok(()), |receipt| restore::show(context, &receipt));
+    }
+    let mut line = json!({"account": account, "device": device, "username": username.as_str()});
+    if let Some(receipt) = &restored {
+        line["restore"] = json::receipt(receipt);
+    }
+    context.screen.object(&line)
 }

@@ -1,4 +1,4 @@
-//! What programs read: a record as one JSON object.
+//! What programs read: a record as one JSON object, and a restore's receipt.
 //!
 //! `type` is `text`, `file`, `edit`, `delete`, `react`, `renamed` (a group's
 //! new name is its `title`), `group` (its other settings), `notice`, `unknown`
@@ -7,12 +7,16 @@
 //! `lost`, `unreadable`.
 
 use super::shown::{FileIs, Shown};
-use fastchat_client::record::{Person, What};
+use fastchat_client::{
+    receipt::Receipt,
+    record::{Person, What},
+};
 use fastchat_e2e::{
     AccountId, ConversationId, DeviceId, EntryId,
     content::{Body, File},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::{borrow::Cow, fmt::Write};
 
 /// One record. Keys that say nothing are left out.
@@ -122,6 +126,15 @@ pub(crate) fn record<'a>(shown: &Shown<'a>) -> Line<'a> {
         }
     }
     line
+}
+
+/// What came of a restore.
+pub(crate) fn receipt(receipt: &Receipt) -> Value {
+    json!({
+        "restored": receipt.restored, "messages": receipt.messages, "complete": receipt.is_complete(),
+        "batches": receipt.batches, "heads_compared": receipt.heads_compared, "heads_differ": receipt.heads_differ,
+        "missing": receipt.missing, "refused": receipt.refused, "unlisted": receipt.unlisted,
+    })
 }
 
 /// Somebody's username; where it is not known, the account's id: no username is as long.
