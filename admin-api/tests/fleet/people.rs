@@ -29,6 +29,7 @@ mod devices;
 mod large_files;
 mod machinery;
 mod members;
+mod new_devices;
 mod online;
 mod secrecy;
 mod servers_that_die;

@@ -12,6 +12,8 @@
 //! and whoever waits for something looks into the profile whenever it changes. So [`Messenger::next`] and all that
 //! waits is cancel-safe, nothing queues up in memory, and a crash at any line loses nothing that was acknowledged.
 
+mod devices;
+mod enter;
 mod errands;
 mod files;
 mod join;
@@ -26,6 +28,7 @@ mod tests;
 pub(crate) mod upkeep;
 mod wishes;
 
+pub use devices::OwnDevice;
 pub use files::{SendFile, SentFile, Step};
 
 use crate::{
@@ -34,7 +37,7 @@ use crate::{
     ids::new_entry,
     problem::Problem,
     profile::{
-        Me, Profile,
+        Me, Profile, take,
         tasks::{self, Outcome},
     },
     record::{Person, Record},
@@ -330,6 +333,10 @@ impl Profile {
         and: impl FnOnce(&Writer<'_>) -> Result<(), Problem>,
     ) -> Result<Vec<EntryId>, Problem> {
         self.change(|groups, tx| {
+            // Who is online for moments only is not there when it is due.
+            if !bodies.is_empty() {
+                take::tell_owed_name(groups, tx, conversation)?;
+            }
             let mut queued = Vec::with_capacity(bodies.len());
             for body in bodies {
                 let content = Content {

@@ -8,6 +8,7 @@
 //!    uploads/, partial/       sealed files on their way: a restart goes on with them
 //!
 //!  identity   credential, device key, token        contacts   names, pinned identities
+//!  devices    their names, those that were sent away
 //!  rooms      conversations as people call them     history    what happened
 //!  tasks      wishes, invitations, outcomes         take       a log's entry -> group, history, tasks
 //!  journal, outbox   the session's view of it
@@ -20,6 +21,7 @@
 //! Synchronous: keep it off the async threads.
 
 pub(crate) mod contacts;
+pub(crate) mod devices;
 mod fleet;
 mod folder;
 pub(crate) mod history;

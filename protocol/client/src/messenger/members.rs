@@ -7,14 +7,14 @@ use crate::{
     problem::Problem,
     profile::{
         contacts::{self, Met},
-        rooms, take, tasks,
+        devices, rooms, take, tasks,
     },
 };
 use bytes::Bytes;
 use fastchat_e2e::{
     AccountId, ConversationId, DeviceId, EntryId,
     groups::{CommitIds, Error as GroupsError, Groups, View},
-    mls::{Intent, Invite, Kind, inspect_key_package},
+    mls::{Intent, Invite, Kind, MemberDevice, inspect_key_package},
     store::Reader,
 };
 use fastchat_wire::{
@@ -46,6 +46,7 @@ pub(super) enum Change {
     Remove(Vec<AccountId>),
     Appoint(Vec<AccountId>),
     Dismiss(Vec<AccountId>),
+    SendAway(Vec<DeviceId>),
     Renew,
 }
 
@@ -56,6 +57,7 @@ impl Change {
             Self::Remove(accounts) => Intent::Remove(accounts.clone()),
             Self::Appoint(accounts) => Intent::Appoint(accounts.clone()),
             Self::Dismiss(accounts) => Intent::Dismiss(accounts.clone()),
+            Self::SendAway(devices) => Intent::SendAway(devices.clone()),
             Self::Renew => Intent::Renew,
         }
     }
@@ -145,7 +147,7 @@ fn check_claimed(
     tx: &Reader<'_>,
     claimed: Vec<(DeviceId, Bytes)>,
     accounts: &[AccountId],
-    devices: &[(AccountId, DeviceId)],
+    asked: &[(AccountId, DeviceId)],
 ) -> Result<Vec<Claimed>, Problem> {
     let mut good = Vec::new();
     let mut changed = BTreeMap::new();
@@ -158,8 +160,11 @@ fn check_claimed(
             }
         };
         let account = subject.account;
-        let is_wanted = accounts.contains(&account) || devices.contains(&(account, device));
-        if !is_wanted || subject.device != device {
+        let is_wanted = accounts.contains(&account) || asked.contains(&(account, device));
+        let leaf = MemberDevice { account, device };
+        if devices::is_gone(tx, leaf)? {
+            tracing::warn!(%device, %account, "a device that its account sent away is not added");
+        } else if !is_wanted || subject.device != device {
             tracing::warn!(%device, %account, "a key package of another device than the server says is not used");
         } else if contacts::pin(tx, account)?.is_some_and(|pin| pin != subject.identity_key) {
             changed.insert(account, take::changed_identity(subject.username.as_str()));
@@ -282,7 +287,7 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
         .filter(|(account, _)| accounts.contains(account))
         .flat_map(|(account, member)| member.devices.iter().map(|device| (*account, device.sealed())))
         .filter(|(account, device)| {
-            let leaf = fastchat_e2e::mls::MemberDevice {
+            let leaf = MemberDevice {
                 account: *account,
                 device: *device,
             };

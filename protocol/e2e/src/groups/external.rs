@@ -79,6 +79,14 @@ impl Groups {
         Ok(row.entering)
     }
 
+    /// Whether this device stands in a group already, by its GroupInfo: it was invited, or has lost its state.
+    ///
+    /// # Errors
+    /// [`crate::mls::GroupError::Unexpected`].
+    pub fn has_a_place(&self, group_info: &[u8]) -> Result<bool, Error> {
+        Ok(self.engine.has_a_place(group_info)?)
+    }
+
     /// The commit that is under way, if one is.
     ///
     /// # Errors

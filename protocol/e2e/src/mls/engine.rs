@@ -11,7 +11,11 @@ use super::{
     rules::{Leaf, check_group, leaves},
 };
 use crate::{credential::Credential, device::DeviceKey, id::ConversationId};
-use mls_rs::{Group, MlsMessage, MlsMessageDescription, extension::built_in::RatchetTreeExt, group::ExportedTree};
+use mls_rs::{
+    Group, MlsMessage, MlsMessageDescription,
+    extension::built_in::RatchetTreeExt,
+    group::{ExportedTree, GroupInfo},
+};
 use mls_rs_core::key_package::KeyPackageData;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -143,13 +147,12 @@ impl Engine {
     /// # Errors
     /// [`GroupError`]: no GroupInfo, another conversation's; a group or a joiner that breaks the rules.
     pub fn join_from_outside(&self, conversation: ConversationId, group_info: &[u8]) -> Result<(LiveGroup, External), GroupError> {
-        let unexpected = || GroupError::Unexpected("group information");
-        let message = MlsMessage::from_bytes(group_info).map_err(|_| unexpected())?;
-        let info = message.as_group_info().ok_or_else(unexpected)?;
+        let message = MlsMessage::from_bytes(group_info).map_err(|_| no_information())?;
+        let info = message.as_group_info().ok_or_else(no_information)?;
         if info.group_context().group_id() != conversation.0 {
             return Err(GroupError::WrongConversation);
         }
-        let own = own_leaf(&info.extensions().get_as::<RatchetTreeExt>().map_err(|_| unexpected())?, self.me)?;
+        let own = self.own_leaf(info)?;
         // No time is given: a member whose key package has run out since it joined is a member all the same.
         let mut builder = self.mls.external_commit_builder().map_err(GroupError::making)?;
         if let Some(own) = own {
@@ -167,6 +170,26 @@ impl Engine {
             group_info: bytes(&info)?,
         };
         Ok((self.live(group), external))
+    }
+
+    /// Whether this device stands in the group already, by its GroupInfo.
+    ///
+    /// # Errors
+    /// [`GroupError::Unexpected`], [`GroupError::Leaf`].
+    pub fn has_a_place(&self, group_info: &[u8]) -> Result<bool, GroupError> {
+        let message = MlsMessage::from_bytes(group_info).map_err(|_| no_information())?;
+        Ok(self.own_leaf(message.as_group_info().ok_or_else(no_information)?)?.is_some())
+    }
+
+    /// Where this device's leaf is.
+    fn own_leaf(&self, info: &GroupInfo) -> Result<Option<u32>, GroupError> {
+        let tree = info.extensions().get_as::<RatchetTreeExt>().ok().flatten();
+        for member in tree.ok_or_else(no_information)?.tree_data.roster().members_iter() {
+            if known_leaf(&member.signing_identity)?.who == self.me {
+                return Ok(Some(member.index));
+            }
+        }
+        Ok(None)
     }
 
     fn check_joined(&self, conversation: ConversationId, mut group: LiveGroup, adder: u32) -> Result<(LiveGroup, Joined), GroupError> {
@@ -198,15 +221,6 @@ impl Engine {
     }
 }
 
-/// Where a device's leaf is in a tree.
-fn own_leaf(tree: &Option<RatchetTreeExt>, me: MemberDevice) -> Result<Option<u32>, GroupError> {
-    let Some(tree) = tree else {
-        return Err(GroupError::Unexpected("group information"));
-    };
-    for member in tree.tree_data.roster().members_iter() {
-        if known_leaf(&member.signing_identity)?.who == me {
-            return Ok(Some(member.index));
-        }
-    }
-    Ok(None)
+fn no_information() -> GroupError {
+    GroupError::Unexpected("group information")
 }

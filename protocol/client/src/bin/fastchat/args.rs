@@ -1,6 +1,6 @@
 //! The command line: global flags, and the list of commands.
 
-use crate::command::{completions, group, groups, history, listen, login, logout, presence, register, save, send, whoami};
+use crate::command::{completions, devices, group, groups, history, listen, login, logout, presence, register, save, send, whoami};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fastchat_client::Address;
 use fastchat_e2e::{Username, username::InvalidUsername};
@@ -116,6 +116,7 @@ pub(crate) enum Command {
     Group(group::Verb),
     Groups(groups::Args),
     Presence(presence::Args),
+    Devices(devices::Args),
     Completions(completions::Args),
 }
 

@@ -11,8 +11,8 @@ use serde_json::json;
 
 /// Sign in to an account that exists
 ///
-/// In a new profile this makes a new device of the account. In a profile that was signed out it is the same device
-/// again, with its history.
+/// In a new profile this makes a new device of the account, which joins all of the account's conversations by itself:
+/// nobody else has to be online. In a profile that was signed out it is the same device again, with its history.
 ///
 /// Asks for the password, or takes FASTCHAT_PASSWORD; with --recovery for the recovery code, or takes
 /// FASTCHAT_RECOVERY_CODE.
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Sign in with the recovery code, for who forgot the password
     #[arg(long)]
     recovery: bool,
-    /// What this device is called in the list of your devices; your contacts don't see it
+    /// What this device is called in the list of your devices; your contacts see it when it is new
     #[arg(long, value_name = "TEXT", default_value = DEVICE_NAME)]
     device_name: String,
 }
@@ -43,9 +43,35 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     context.screen.confirm("signing in…");
     let (profile, me) = account::login(&config, &context.folder, args.name.as_str(), proof, &args.device_name).await?;
     context.keep_balancer(&profile);
+    let joined = join(context).await;
     let Me { account, device, username } = me;
-    let line = json!({"account": account, "device": device, "username": username.as_str()});
-    context
-        .screen
-        .result(&line, || format!("Signed in as @{username}. `fastchat listen` shows what arrives."))
+    let line = json!({"account": account, "device": device, "username": username.as_str(), "conversations": joined});
+    context.screen.result(&line, || {
+        let conversations = match joined {
+            0 => String::new(),
+            1 => " This device is in 1 conversation.".to_owned(),
+            joined => format!(" This device is in {joined} conversations."),
+        };
+        format!("Signed in as @{username}.{conversations} `fastchat listen` shows what arrives.")
+    })
+}
+
+/// Comes into all of the account's conversations; gives in how many this device is. It is signed in already: what
+/// fails here is done by the next command that is online.
+async fn join(context: &Context<'_>) -> usize {
+    let mut online = match context.online() {
+        Ok(online) => online,
+        Err(problem) => {
+            context.screen.note(&format!("the conversations are joined later: {problem}"));
+            return 0;
+        }
+    };
+    if let Err(problem) = online.ready().await {
+        context.screen.note(&format!(
+            "not all conversations are joined yet, the next command goes on: {problem}"
+        ));
+    }
+    let rooms = online.profile().rooms().unwrap_or_default();
+    online.close().await;
+    rooms.iter().filter(|room| !room.out).count()
 }
