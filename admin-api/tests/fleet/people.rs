@@ -35,6 +35,7 @@ mod history;
 mod large_files;
 mod machinery;
 mod members;
+mod new_devices;
 mod online;
 mod secrecy;
 mod servers_that_die;

@@ -51,7 +51,7 @@
 //! # async fn sign_in(auth: Secret32, journal: Arc<dyn Journal>, outbox: Arc<dyn Outbox>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! let config = Config::new("127.0.0.1:7101")?;
 //! let entered = enter(&config, Errand::default()).await?;
-//! let login = Login { username: "bob".parse()?, auth, method: Method::Password, device: None, device_name: None };
+//! let login = Login { username: "bob".parse()?, auth, method: Method::Password, device: None, new_device: None, device_name: None };
 //! let (signed_in, _keyring) = chat::login(&entered.connection, &login).await?;
 //! journal.save_token(&signed_in.token)?;
 //! let mut session = Session::start(config, journal, outbox);

@@ -14,6 +14,8 @@
 
 mod archivist;
 mod claim;
+mod devices;
+mod enter;
 mod errands;
 mod files;
 mod join;
@@ -29,6 +31,7 @@ mod tests;
 pub(crate) mod upkeep;
 mod wishes;
 
+pub use devices::OwnDevice;
 pub use files::{SendFile, SentFile, Step};
 pub use restorer::Restoring;
 
@@ -38,7 +41,7 @@ use crate::{
     ids::new_entry,
     problem::Problem,
     profile::{
-        Me, Profile,
+        Me, Profile, take,
         tasks::{self, Outcome},
         trust,
     },
@@ -358,6 +361,8 @@ impl Profile {
         self.change(|groups, tx| {
             if !bodies.is_empty() {
                 trust::check(tx, conversation)?;
+                // Who is online for moments only is not there when it is due.
+                take::tell_owed_name(groups, tx, conversation)?;
             }
             let mut queued = Vec::with_capacity(bodies.len());
             for body in bodies {

@@ -9,6 +9,7 @@
 //!
 //!  identity   credential, device key, token        contacts   names, pinned identities
 //!  trust      claims that differ from a pin, and the conversations that they stop
+//!  devices    their names, those that were sent away
 //!  rooms      conversations as people call them     history    what happened
 //!  archive    what of it goes into the archive      restore    what comes from there
 //!  tasks      wishes, invitations, outcomes         take       a log's entry -> group, history, tasks
@@ -23,6 +24,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod contacts;
+pub(crate) mod devices;
 mod fleet;
 mod folder;
 pub(crate) mod history;

@@ -20,6 +20,17 @@ pub struct Person {
     pub username: Option<Username>,
 }
 
+/// One of somebody's devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonsDevice {
+    /// Whose.
+    pub person: Person,
+    /// Which.
+    pub device: DeviceId,
+    /// What its owner calls it, by the fleet's word, once this device has asked.
+    pub name: Option<String>,
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -68,6 +79,10 @@ pub enum What {
     Promoted(Vec<Person>),
     /// Admins became plain members.
     Demoted(Vec<Person>),
+    /// Members have new devices, which read here from now on.
+    DevicesAdded(Vec<PersonsDevice>),
+    /// Members have sent devices away, which read nothing that follows.
+    DevicesRemoved(Vec<PersonsDevice>),
     /// Something is wrong with the conversation: see [`Record::alarms`].
     Alarm,
     /// This device joined.

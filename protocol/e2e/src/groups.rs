@@ -6,6 +6,8 @@
 //!   (network) ── entry of the log ────────────────> receive ────────┘
 //! ```
 //!
+//! A device that nobody added comes in by itself: see [`Groups::enter`].
+//!
 //! Every call works within the caller's transaction. So the group's state, the outbox, the
 //! cursor and what the caller keeps of a message are one change: after a crash either all
 //! of it was done or nothing. **State first, then send**: bytes go to the network only once
@@ -19,6 +21,7 @@
 //! Synchronous, and slow for large groups: keep it off the async threads.
 
 mod error;
+mod external;
 mod heads;
 mod key_packages;
 mod outbox;
@@ -27,6 +30,7 @@ mod rows;
 mod send;
 
 pub use error::Error;
+pub use external::Entering;
 pub use outbox::{Outgoing, Payload};
 pub use receive::{Cause, Received, Welcomed, What};
 pub use send::CommitIds;

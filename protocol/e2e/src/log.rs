@@ -1,8 +1,9 @@
 //! Where a device stands in a conversation's log, and what it says and hears about that.
 //!
 //! Entries are taken in order, each number once. Every one moves the head (see
-//! [`crate::head`]), whether it opens or not. A device that joined by a Welcome knows no
-//! head: it keeps what it has read unchained until the device that added it names one.
+//! [`crate::head`]), whether it opens or not. A device that joined knows no head: it keeps
+//! what it has read unchained until the device that added it names one, or, where it came
+//! in by itself, any member does.
 
 use crate::{
     head::LogHead,
@@ -99,14 +100,40 @@ pub(crate) struct Position {
     pub(crate) joining: Option<Joining>,
 }
 
-/// Who names a joiner's first head.
+/// Who names a joiner's first head: the device that added it. Whoever came in by itself believes the first one who
+/// names a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Joining {
-    pub(crate) account: AccountId,
-    pub(crate) device: DeviceId,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) device: Option<DeviceId>,
     /// The number of the commit that added this device.
     pub(crate) commit: u64,
+}
+
+impl Joining {
+    /// By the device that added this one.
+    pub(crate) fn added_by(adder: MemberDevice, commit: u64) -> Self {
+        Self {
+            account: Some(adder.account),
+            device: Some(adder.device),
+            commit,
+        }
+    }
+
+    /// By an own commit from outside.
+    pub(crate) fn alone(commit: u64) -> Self {
+        Self {
+            account: None,
+            device: None,
+            commit,
+        }
+    }
+
+    /// Whether a device is one to believe.
+    pub(crate) fn believes(&self, sender: MemberDevice) -> bool {
+        self.account.is_none_or(|account| account == sender.account) && self.device.is_none_or(|device| device == sender.device)
+    }
 }
 
 impl Position {

@@ -36,6 +36,7 @@ impl<'a> RawDevice<'a> {
                 auth: Secret32::new(*stretched.auth().expose()),
                 method: Default::default(),
                 device: Some(device.parse().expect("a device's id")),
+                new_device: None,
                 device_name: None,
             };
             client.ask(&login).await.expect("the password is right");

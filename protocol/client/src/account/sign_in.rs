@@ -2,10 +2,10 @@
 
 use super::{Proof, exposed, finish, in_use, register::Registering, stretch::stretched, wire_name};
 use crate::{
-    Config, Connection, Errand, chat, enter,
+    Config, Connection, Errand, Failure, chat, enter, fault,
     ids::{Expose, Seal},
     problem::Problem,
-    profile::{Me, Profile},
+    profile::{Me, Profile, identity},
     record,
 };
 use bytes::Bytes;
@@ -16,11 +16,12 @@ use fastchat_e2e::{
     secret::{Auth, MasterKey, RecoveryWrapKey, WrapKey},
 };
 use fastchat_wire::{
-    Secret,
+    Code, Secret,
     chat::{
         auth_params::AuthParameters,
         login::{Login, Method},
     },
+    limits::DEVICES_PER_ACCOUNT_MAX,
 };
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -153,14 +154,22 @@ pub(super) async fn prove(
         connection.close();
         connection = enter(config, Errand::default()).await?.connection;
     }
+    let new_device = match known {
+        Some(_) => None,
+        None => Some(profile.run(|profile| profile.write(identity::new_device)).await?.wire()),
+    };
     let request = Login {
         username: wire_name(username)?,
         auth: exposed(&auth),
         method,
         device: known.as_ref().map(|me| me.device.wire()),
+        new_device,
         device_name: known.is_none().then(|| device_name.to_owned()),
     };
-    let (logged_in, sealed) = chat::login(&connection, &request).await?;
+    let (logged_in, sealed) = chat::login(&connection, &request)
+        .await
+        .map_err(|failure| explain(failure, known.is_some()))?;
+    fault::point("signed-in");
     let binding = Binding {
         username: username.clone(),
         version: logged_in.keyring_version,
@@ -175,7 +184,7 @@ pub(super) async fn prove(
         device: logged_in.device.sealed(),
         username: username.clone(),
     };
-    if known.as_ref().is_some_and(|known| *known != me) {
+    if known.as_ref().is_some_and(|known| *known != me) || new_device.is_some_and(|wanted| wanted.sealed() != me.device) {
         return Err(Problem::declined(
             "bad-account",
             "the server signed in another account or device than this profile's: don't trust it before its operator explains",
@@ -192,4 +201,52 @@ pub(super) async fn prove(
         master,
         keyring,
     })
+}
+
+/// What a person can do about a login that was refused.
+fn explain(failure: Failure, known: bool) -> Problem {
+    match Problem::from(failure) {
+        Problem::Refused(refused) if refused.code == Code::QuotaExceeded => Problem::declined(
+            "quota-exceeded",
+            format!(
+                "the account has {DEVICES_PER_ACCOUNT_MAX} devices, and can have no more: on one that is signed in, `fastchat devices` lists \
+                 them and `fastchat devices remove NAME` sends one away; then try again"
+            ),
+        ),
+        Problem::Refused(refused) if refused.code == Code::NotFound && known => Problem::declined(
+            "not-found",
+            "this device was removed from the account, for good. What it received stays here (`fastchat history`); to sign in on this \
+             machine, make a new device with another profile: `fastchat --profile NAME login …`",
+        ),
+        problem => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Refused;
+
+    fn refused(code: Code) -> Failure {
+        Failure::Refused(Refused {
+            code,
+            message: "as the server says it".to_owned(),
+            retry_after: None,
+            epoch: None,
+        })
+    }
+
+    #[test]
+    fn at_the_limit_a_person_is_told_which_command_makes_room() {
+        let told = explain(refused(Code::QuotaExceeded), false);
+        assert_eq!((told.code(), told.exit_code()), ("quota-exceeded", 1));
+        assert!(told.to_string().contains("`fastchat devices remove NAME`"), "{told}");
+        assert!(told.to_string().contains("16 devices"), "{told}");
+    }
+
+    #[test]
+    fn a_device_that_was_removed_is_told_so_and_nobody_else() {
+        assert!(explain(refused(Code::NotFound), true).to_string().contains("was removed"));
+        assert_eq!(explain(refused(Code::NotFound), false).to_string(), "as the server says it");
+    }
 }

@@ -7,14 +7,14 @@ use crate::{
     problem::Problem,
     profile::{
         contacts::{self, Claim},
-        identity, take, trust,
+        devices as known, identity, take, trust,
     },
     trust::Why,
 };
 use bytes::Bytes;
 use fastchat_e2e::{
     AccountId, ConversationId, DeviceId, IdentityPublicKey,
-    mls::{Invite, inspect_key_package},
+    mls::{Invite, MemberDevice, inspect_key_package},
     store::Reader,
 };
 use fastchat_wire::chat::keys_claim::KeysClaimLists;
@@ -116,7 +116,9 @@ fn check_claimed(
         };
         let account = subject.account;
         let is_wanted = accounts.contains(&account) || devices.contains(&(account, device));
-        if !is_wanted || subject.device != device {
+        if known::is_gone(tx, MemberDevice { account, device })? {
+            tracing::warn!(%device, %account, "a device that its account sent away is not added");
+        } else if !is_wanted || subject.device != device {
             tracing::warn!(%device, %account, "a key package of another device than the server says is not used");
         } else if expected(tx, account)?.is_some_and(|identity| identity != subject.identity_key) {
             let claim = Claim {

@@ -9,12 +9,12 @@ use crate::{
     Connection, chat,
     ids::{Expose, Seal, new_entry},
     problem::Problem,
-    profile::{contacts, rooms, take, tasks, trust},
+    profile::{contacts, devices, rooms, take, tasks, trust},
 };
 use fastchat_e2e::{
     AccountId, ConversationId, DeviceId, EntryId,
     groups::{CommitIds, Error as GroupsError, Groups, View},
-    mls::{Intent, Kind},
+    mls::{Intent, Kind, MemberDevice},
     store::Reader,
 };
 use fastchat_wire::{
@@ -33,6 +33,7 @@ pub(super) enum Change {
     Remove(Vec<AccountId>),
     Appoint(Vec<AccountId>),
     Dismiss(Vec<AccountId>),
+    SendAway(Vec<DeviceId>),
     Renew,
 }
 
@@ -43,6 +44,7 @@ impl Change {
             Self::Remove(accounts) => Intent::Remove(accounts.clone()),
             Self::Appoint(accounts) => Intent::Appoint(accounts.clone()),
             Self::Dismiss(accounts) => Intent::Dismiss(accounts.clone()),
+            Self::SendAway(devices) => Intent::SendAway(devices.clone()),
             Self::Renew => Intent::Renew,
         }
     }
@@ -179,7 +181,7 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
         .filter(|(account, _)| accounts.contains(account))
         .flat_map(|(account, member)| member.devices.iter().map(|device| (*account, device.sealed())))
         .filter(|(account, device)| {
-            let leaf = fastchat_e2e::mls::MemberDevice {
+            let leaf = MemberDevice {
                 account: *account,
                 device: *device,
             };

@@ -90,8 +90,13 @@ impl Messenger {
             Err(problem) => tracing::warn!(%problem, %conversation, "the group does not follow the list of its members"),
         }
         let settled = self.until(Some(PATIENCE), move |profile| {
-            let under_way = profile.look(|groups, tx| Ok(groups.commit_under_way(tx, conversation)?))?;
-            Ok(under_way.is_none().then_some(()))
+            profile.look(|groups, tx| {
+                // Nothing is sealed for a device that this one knows to be sent away.
+                let parts = |wish: &Wish| wish.conversation == conversation && matches!(wish.what, Wanted::SendAway(_));
+                let parting = tasks::wishes(tx)?.iter().any(|(_, wish)| parts(wish));
+                let under_way = groups.commit_under_way(tx, conversation)?;
+                Ok((under_way.is_none() && !parting).then_some(()))
+            })
         });
         settled.await?.ok_or_else(|| {
             Problem::declined(

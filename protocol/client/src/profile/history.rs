@@ -9,10 +9,10 @@ mod archived;
 
 pub(crate) use archived::{Came, restore, restored_before, restored_next, unarchived};
 
-use super::{contacts, rows};
+use super::{contacts, devices, rows};
 use crate::{
     problem::Problem,
-    record::{Person, Record, What},
+    record::{Person, PersonsDevice, Record, What},
 };
 use fastchat_e2e::{
     AccountId, Content, ConversationId, DeviceId, EntryId,
@@ -68,6 +68,8 @@ pub(crate) enum Event {
     Left(Vec<AccountId>),
     Promoted(Vec<AccountId>),
     Demoted(Vec<AccountId>),
+    DevicesAdded(Vec<(AccountId, DeviceId)>),
+    DevicesRemoved(Vec<(AccountId, DeviceId)>),
     Alarm,
     Joined,
     Out,
@@ -232,6 +234,17 @@ impl<'a> People<'a> {
         accounts.into_iter().map(|account| self.person(account)).collect()
     }
 
+    fn devices(&mut self, devices: Vec<(AccountId, DeviceId)>) -> Result<Vec<PersonsDevice>, Problem> {
+        let named = |(account, device)| {
+            Ok(PersonsDevice {
+                person: self.person(account)?,
+                device,
+                name: devices::name(self.tx, device)?,
+            })
+        };
+        devices.into_iter().map(named).collect()
+    }
+
     /// By a key of [`BY_NUMBER`].
     fn find(&mut self, key: &[u8]) -> Result<Record, Problem> {
         let (_, arrival) = key.split_last_chunk::<8>().ok_or_else(|| rows::damaged(BY_NUMBER))?;
@@ -256,6 +269,8 @@ impl<'a> People<'a> {
             Some(Event::Left(accounts)) => What::Left(self.people(accounts)?),
             Some(Event::Promoted(accounts)) => What::Promoted(self.people(accounts)?),
             Some(Event::Demoted(accounts)) => What::Demoted(self.people(accounts)?),
+            Some(Event::DevicesAdded(devices)) => What::DevicesAdded(self.devices(devices)?),
+            Some(Event::DevicesRemoved(devices)) => What::DevicesRemoved(self.devices(devices)?),
             Some(Event::Alarm) => What::Alarm,
             Some(Event::Joined) => What::Joined,
             Some(Event::Out) => What::Out,

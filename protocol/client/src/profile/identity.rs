@@ -1,7 +1,7 @@
 //! Whose device this is, and what signs it in.
 
 use super::rows::{self, ONLY, damaged};
-use crate::problem::Problem;
+use crate::{ids::new_entry, problem::Problem};
 use fastchat_e2e::{
     AccountId, BackupPublicKey, Credential, DeviceId, DeviceKey, Username,
     secret::{SecretBytes, SigningSeed},
@@ -23,6 +23,8 @@ const PUBLISHED: Table = Table::new("credential-published");
 const LAST_RESORT: Table = Table::new("last-resort");
 /// → what a registration that may have been cut off needs to be gone on with.
 const REGISTERING: Table = Table::new("registering");
+/// → the id under which a login makes this device: it is sent again where the answer was lost.
+const NEW_DEVICE: Table = Table::new("new-device");
 
 /// Whose device this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,16 @@ impl Me {
             username: subject.username.clone(),
         }
     }
+}
+
+/// The id of the device that a login makes of this profile, the same whenever it is tried again.
+pub(crate) fn new_device(tx: &Writer<'_>) -> Result<DeviceId, Problem> {
+    if let Some(row) = tx.get(NEW_DEVICE, ONLY)? {
+        return DeviceId::try_from(row.expose()).map_err(|_| damaged(NEW_DEVICE));
+    }
+    let drawn = DeviceId(new_entry().0);
+    tx.put(NEW_DEVICE, ONLY, drawn.as_bytes())?;
+    Ok(drawn)
 }
 
 /// This device's credential, once it has signed in.

@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 const ROOMS: Table = Table::new("room");
 /// account → its direct chat.
 const DIRECT: Table = Table::new("room-direct");
+/// conversation → nothing: a device came in by itself, and nobody has told it since what the group is called.
+const NAME_OWED: Table = Table::new("room-name-owed");
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
@@ -162,6 +164,29 @@ pub(crate) fn restore(tx: &Writer<'_>, room: &sealed::Room, joined: bool) -> Res
         tx.put(DIRECT, peer.as_bytes(), room.conversation.as_bytes())?;
     }
     rows::put(tx, ROOMS, room.conversation.as_bytes(), &row)
+}
+
+/// A device came in by itself, and is to be told what the group is called; or it was told.
+pub(crate) fn owe_name(tx: &Writer<'_>, conversation: ConversationId, owed: bool) -> Result<(), Problem> {
+    match owed {
+        true => tx.put(NAME_OWED, conversation.as_bytes(), &[])?,
+        false => _ = tx.delete(NAME_OWED, conversation.as_bytes())?,
+    }
+    Ok(())
+}
+
+/// Whether it is still to be told.
+pub(crate) fn owes_name(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
+    Ok(tx.has(NAME_OWED, conversation.as_bytes())?)
+}
+
+/// Where somebody is to be told.
+pub(crate) fn names_owed(tx: &Reader<'_>) -> Result<Vec<ConversationId>, Problem> {
+    let found = tx.list(NAME_OWED, Scan::prefix(&[]))?;
+    Ok(found
+        .iter()
+        .filter_map(|(key, _)| ConversationId::try_from(&key[..]).ok())
+        .collect())
 }
 
 /// A group's admins when it was last looked at.

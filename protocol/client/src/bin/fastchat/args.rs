@@ -1,7 +1,7 @@
 //! The command line: global flags, and the list of commands.
 
 use crate::command::{
-    completions, group, groups, history, listen, login, logout, password, presence, register, restore, save, send, verify, whoami,
+    completions, devices, group, groups, history, listen, login, logout, password, presence, register, restore, save, send, verify, whoami,
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fastchat_client::Address;
@@ -122,6 +122,7 @@ pub(crate) enum Command {
     Groups(groups::Args),
     Presence(presence::Args),
     Verify(verify::Args),
+    Devices(devices::Args),
     Completions(completions::Args),
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod completions;
+pub(crate) mod devices;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod history;
@@ -53,6 +54,7 @@ async fn carry_out(context: &Context<'_>, command: Command) -> Result<(), Stop> 
         Command::Group(verb) => group::run(context, verb).await,
         Command::Presence(args) => presence::run(context, &args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::Devices(args) => devices::run(context, args).await,
         Command::Groups(args) => groups::run(context, &args).await,
         Command::Completions(args) => completions::run(context, &args),
     }

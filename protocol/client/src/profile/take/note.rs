@@ -203,6 +203,11 @@ pub(crate) fn is_noted_lost(tx: &Reader<'_>, conversation: ConversationId, seq: 
     Ok(noted.iter().any(|record| matches!(record.what, record::What::Lost { .. })))
 }
 
+/// Whether it was noted already that this device can't come in by itself: each start meets the same.
+pub(crate) fn is_noted_outside(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
+    Ok(!history::at(tx, None, conversation, 0)?.is_empty())
+}
+
 pub(super) fn unreadable(cause: String) -> Option<Noted> {
     Some(Noted::Event(Event::Unreadable(cause)))
 }
@@ -224,6 +229,7 @@ pub(super) fn hear(
     let Body::Group(group) = &content.body else {
         return Ok(());
     };
+    rooms::owe_name(tx, conversation, false)?;
     let is_admin = groups.view(tx, conversation)?.charter.is_admin(from);
     if is_admin || rooms::name(tx, conversation)?.is_none() {
         let name = group.name.as_deref().filter(|name| record::is_group_name(name));

@@ -5,13 +5,13 @@ use crate::{
     clock::now_ms,
     ids::{Seal, new_entry},
     problem::Problem,
-    profile::{archive, contacts, history::Event, rooms, trust},
+    profile::{archive, contacts, devices, history::Event, rooms, trust},
 };
 use fastchat_e2e::{
-    AccountId, Content, ConversationId,
+    AccountId, Content, ConversationId, DeviceId,
     content::{Body, Group},
     groups::{Groups, View},
-    mls::{Applied, Kind},
+    mls::{Applied, Kind, MemberDevice},
     store::Writer,
 };
 use fastchat_wire::chat::entry::{Change, MemberChanges};
@@ -58,7 +58,32 @@ pub(super) fn committed(
     if is_group && !applied.added.is_empty() && applied.author.who == groups.me() {
         tell_name(groups, tx, conversation)?;
     }
-    let mut events = Vec::new();
+    let by_itself = applied.added.contains(&applied.author.who);
+    if is_group && by_itself && rooms::name(tx, conversation)?.is_some() {
+        rooms::owe_name(tx, conversation, true)?;
+    }
+    devices::expel(groups, tx, conversation, &view)?;
+    // The founder's other devices, and those of whoever is new, are no news of their own.
+    let is_founding = view.mls_epoch == 1;
+    let new_devices: Vec<MemberDevice> = applied
+        .added
+        .iter()
+        .filter(|leaf| !is_founding && old(&leaf.account))
+        .copied()
+        .collect();
+    for leaf in &new_devices {
+        devices::came(tx, *leaf)?;
+    }
+    let gone_devices: Vec<MemberDevice> = applied
+        .removed
+        .iter()
+        .filter(|leaf| view.charter.is_gone(**leaf))
+        .copied()
+        .collect();
+    for leaf in &gone_devices {
+        devices::gone(tx, *leaf)?;
+    }
+    let (mut events, mut devices_events) = (Vec::new(), Vec::new());
     let mut tell = |accounts: Vec<AccountId>, event: fn(Vec<AccountId>) -> Event| {
         if !accounts.is_empty() {
             events.push(event(accounts));
@@ -66,6 +91,13 @@ pub(super) fn committed(
     };
     tell(added.iter().copied().collect(), Event::Added);
     tell(removed.iter().copied().collect(), Event::Removed);
+    let mut tell_devices = |leaves: Vec<MemberDevice>, event: fn(Vec<(AccountId, DeviceId)>) -> Event| {
+        if !leaves.is_empty() {
+            devices_events.push(event(leaves.iter().map(|leaf| (leaf.account, leaf.device)).collect()));
+        }
+    };
+    tell_devices(new_devices, Event::DevicesAdded);
+    tell_devices(gone_devices, Event::DevicesRemoved);
     if let (true, Some(before)) = (is_group, before) {
         tell(admins.difference(&before).copied().collect(), Event::Promoted);
         tell(
@@ -73,7 +105,20 @@ pub(super) fn committed(
             Event::Demoted,
         );
     }
+    events.append(&mut devices_events);
     Ok(events)
+}
+
+/// Says what the group is called, where nobody was faster, to a device that came in by itself.
+pub(crate) fn tell_owed_name(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
+    if !rooms::owes_name(tx, conversation)? {
+        return Ok(());
+    }
+    rooms::owe_name(tx, conversation, false)?;
+    match groups.mls_epoch(tx, conversation) {
+        Ok(1..) => tell_name(groups, tx, conversation),
+        _ => Ok(()),
+    }
 }
 
 /// Says what the group is called and how it is set, to those who have just come.

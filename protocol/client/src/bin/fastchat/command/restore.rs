@@ -59,9 +59,12 @@ pub(super) async fn bring_back(context: &Context<'_>, profile: &Arc<Profile>) ->
 
 /// The receipt, for who asked.
 pub(super) fn show(context: &Context<'_>, receipt: &Receipt) -> Result<(), Stop> {
-    context.screen.result(&json::receipt(receipt), || {
-        let troubles = receipt.troubles();
-        let lines = std::iter::once(receipt.to_string()).chain(troubles.iter().map(|trouble| safe::line(trouble)));
-        lines.collect::<Vec<_>>().join("\n")
-    })
+    context.screen.result(&json::receipt(receipt), || text(receipt))
+}
+
+/// The receipt, a line for each trouble.
+pub(super) fn text(receipt: &Receipt) -> String {
+    let troubles = receipt.troubles();
+    let lines = std::iter::once(receipt.to_string()).chain(troubles.iter().map(|trouble| safe::line(trouble)));
+    lines.collect::<Vec<_>>().join("\n")
 }

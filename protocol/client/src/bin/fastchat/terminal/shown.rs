@@ -72,7 +72,7 @@ fn is_said(record: &Record) -> bool {
 pub(crate) mod samples {
     //! Records to show.
 
-    use fastchat_client::record::{Person, Record, What};
+    use fastchat_client::record::{Person, PersonsDevice, Record, What};
     use fastchat_e2e::{
         AccountId, BlobId, Content, ConversationId, DeviceId, EntryId,
         content::{Body, File, Text},
@@ -94,6 +94,14 @@ pub(crate) mod samples {
         Person {
             account: AccountId([0xab; 16]),
             username: None,
+        }
+    }
+
+    pub(crate) fn device(of: &str, name: Option<&str>) -> PersonsDevice {
+        PersonsDevice {
+            person: person(of),
+            device: DeviceId([4; 16]),
+            name: name.map(str::to_owned),
         }
     }
 
