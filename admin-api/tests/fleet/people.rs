@@ -31,6 +31,7 @@ mod clients_that_die;
 mod devices;
 mod hostile_directory;
 mod hostile_log;
+mod hostile_newcomer;
 mod history;
 mod large_files;
 mod machinery;

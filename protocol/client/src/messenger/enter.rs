@@ -13,7 +13,7 @@ use crate::{
     Connection, chat, fault,
     ids::{Expose, new_entry},
     problem::Problem,
-    profile::{history::Event, rooms, take, tasks},
+    profile::{history::Event, restore, rooms, take, tasks},
 };
 use fastchat_e2e::{
     ConversationId,
@@ -33,6 +33,13 @@ const LOST_DOUBLINGS_MAX: u32 = 6;
 /// This device has a place already: an invitation is on its way, and is waited for so long, so many times.
 const INVITATION_PAUSE: Duration = Duration::from_secs(3);
 const INVITATION_TRIES: u32 = 3;
+/// The newest batch of the archive is waited for so long: it may know what the server would rather have forgotten.
+const ARCHIVE_PATIENCE: Duration = Duration::from_secs(2);
+const ARCHIVE_LOOK: Duration = Duration::from_millis(50);
+
+/// What a GroupInfo is that another device of the account has seen the end of.
+const OLD_GROUP: &str = "the server gave a state of it that is older than what another device of yours has seen: don't trust \
+                         this server before its operator explains";
 
 /// Where a conversation stands on this device.
 enum Standing {
@@ -51,14 +58,18 @@ pub(super) struct Attempt {
     pub(super) at: Instant,
     /// Tries that came too early or lost a race.
     pub(super) tries: u32,
+    /// Until then the archive is waited for.
+    pub(super) archive_until: Instant,
 }
 
 impl Attempt {
     /// The first one, at once.
     pub(super) fn first() -> Self {
+        let now = Instant::now();
         Self {
-            at: Instant::now(),
+            at: now,
             tries: 0,
+            archive_until: now + ARCHIVE_PATIENCE,
         }
     }
 
@@ -66,6 +77,15 @@ impl Attempt {
         Self {
             at: Instant::now() + pause,
             tries: self.tries.saturating_add(1),
+            ..self
+        }
+    }
+
+    /// The same try, a little later.
+    fn soon(self) -> Self {
+        Self {
+            at: Instant::now() + ARCHIVE_LOOK,
+            ..self
         }
     }
 
@@ -189,6 +209,10 @@ async fn begin(
     conversation: ConversationId,
     attempt: Attempt,
 ) -> Result<Result<Entering, Option<Attempt>>, Problem> {
+    let reads_archive = shared.profile.run(|profile| profile.read(restore::is_before_first)).await?;
+    if reads_archive && Instant::now() < attempt.archive_until {
+        return Ok(Err(Some(attempt.soon())));
+    }
     let (epoch, group_info) = match chat::group_info(connection, conversation.wire()).await.map_err(Problem::from) {
         // Not founded yet, or this account was removed meanwhile.
         Err(Problem::Refused(refused)) if matches!(refused.code, Code::NotFound | Code::NotMember) => return Ok(Err(None)),
@@ -200,6 +224,10 @@ async fn begin(
             if waits && groups.has_a_place(&group_info)? {
                 return Ok(None);
             }
+            let known = restore::room(tx, conversation)?.map_or(0, |room| room.mls_epoch);
+            if groups.epoch_of(&group_info)? < known {
+                return Err(Problem::declined("old-group", OLD_GROUP));
+            }
             Ok(Some(groups.enter(tx, conversation, new_entry(), &group_info, epoch)?))
         })
     });
@@ -208,7 +236,7 @@ async fn begin(
         Ok(None) => Ok(Err(Some(attempt.after(INVITATION_PAUSE)))),
         // An invitation was faster, or another process of this profile.
         Err(Problem::Groups(GroupsError::Exists(_))) => Ok(Err(None)),
-        Err(problem @ Problem::Groups(_)) => {
+        Err(problem) if matches!(problem, Problem::Groups(_)) || problem.code() == "old-group" => {
             tracing::warn!(%conversation, %problem, "this device can't come in by itself");
             give_up(shared, conversation, Some(problem.to_string())).await?;
             Ok(Err(None))

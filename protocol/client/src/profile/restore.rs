@@ -80,6 +80,11 @@ pub(crate) fn state(tx: &Reader<'_>) -> Result<Option<State>, Problem> {
     rows::get(tx, STATE, ONLY)
 }
 
+/// True while nothing of the archive was read yet, and something is to be.
+pub(crate) fn is_before_first(tx: &Reader<'_>) -> Result<bool, Problem> {
+    Ok(state(tx)?.is_some_and(|state| state.next == state.top))
+}
+
 /// What came of the last restore.
 pub(crate) fn receipt(tx: &Reader<'_>) -> Result<Option<Receipt>, Problem> {
     rows::get(tx, RECEIPT, ONLY)

@@ -87,6 +87,14 @@ impl Groups {
         Ok(self.engine.has_a_place(group_info)?)
     }
 
+    /// The MLS epoch that a GroupInfo is of.
+    ///
+    /// # Errors
+    /// [`crate::mls::GroupError::Unexpected`].
+    pub fn epoch_of(&self, group_info: &[u8]) -> Result<u64, Error> {
+        Ok(self.engine.epoch_of(group_info)?)
+    }
+
     /// The commit that is under way, if one is.
     ///
     /// # Errors

@@ -181,6 +181,15 @@ impl Engine {
         Ok(self.own_leaf(message.as_group_info().ok_or_else(no_information)?)?.is_some())
     }
 
+    /// The epoch that a GroupInfo is of.
+    ///
+    /// # Errors
+    /// [`GroupError::Unexpected`].
+    pub fn epoch_of(&self, group_info: &[u8]) -> Result<u64, GroupError> {
+        let message = MlsMessage::from_bytes(group_info).map_err(|_| no_information())?;
+        Ok(message.as_group_info().ok_or_else(no_information)?.group_context().epoch())
+    }
+
     /// Where this device's leaf is.
     fn own_leaf(&self, info: &GroupInfo) -> Result<Option<u32>, GroupError> {
         let tree = info.extensions().get_as::<RatchetTreeExt>().ok().flatten();
