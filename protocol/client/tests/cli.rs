@@ -80,7 +80,16 @@ fn what_it_does_not_know_is_wrong_usage() {
         (&["group", "create"], "NAME"),
         (&["verify"], "@user"),
         (&["verify", "@bob", "--number", "12345"], "60 digits"),
-        (&["verify", "@bob", "--number", "1", "--yes"], "cannot be used with"),
+        (
+            &[
+                "verify",
+                "@bob",
+                "--yes",
+                "--number",
+                "111111111111111111111111111111111111111111111111111111111111",
+            ],
+            "cannot be used with",
+        ),
         (&["completions", "no-such-shell"], "bash"),
     ] {
         assert_usage(&run(&[], arguments), hint);
