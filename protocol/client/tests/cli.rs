@@ -41,6 +41,8 @@ fn every_command_explains_itself_on_stdout_without_colours_in_a_pipe() {
         "login",
         "logout",
         "whoami",
+        "password",
+        "restore",
         "send",
         "listen",
         "history",
