@@ -41,6 +41,8 @@ fn every_command_explains_itself_on_stdout_without_colours_in_a_pipe() {
         "login",
         "logout",
         "whoami",
+        "password",
+        "restore",
         "send",
         "listen",
         "history",
@@ -80,7 +82,16 @@ fn what_it_does_not_know_is_wrong_usage() {
         (&["group", "create"], "NAME"),
         (&["verify"], "@user"),
         (&["verify", "@bob", "--number", "12345"], "60 digits"),
-        (&["verify", "@bob", "--number", "1", "--yes"], "cannot be used with"),
+        (
+            &[
+                "verify",
+                "@bob",
+                "--yes",
+                "--number",
+                "111111111111111111111111111111111111111111111111111111111111",
+            ],
+            "cannot be used with",
+        ),
         (&["completions", "no-such-shell"], "bash"),
     ] {
         assert_usage(&run(&[], arguments), hint);

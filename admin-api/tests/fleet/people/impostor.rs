@@ -2,10 +2,7 @@
 
 use super::lawless;
 use bytes::Bytes;
-use fastchat_e2e::{
-    Credential, DeviceKey, IdentityKey, Store,
-    groups::{Error, Groups},
-};
+use fastchat_e2e::{Credential, DeviceKey, IdentityKey, Store, groups::Groups};
 use fastchat_wire::encoding::Bytes64;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -64,7 +61,7 @@ impl Impostor {
     pub(super) fn claimed(&mut self) -> Vec<Bytes> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         let Self { store, groups, .. } = self;
-        let made = store.write(|tx| groups.make_key_packages(tx, 1, false, now).map_err(Error::from));
+        let made = store.write(|tx| groups.make_key_packages(tx, 1, false, now));
         let package = made.expect("a key package").remove(0);
         vec![json!([self.device]).to_string().into(), package.into()]
     }
