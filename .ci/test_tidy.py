@@ -6,7 +6,7 @@ import re
 import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
 # What starts so is a path of the repository.
 FOLDERS = ("protocol/", "daemon/", "admin-api/", "migrations/", "grafana/", ".ci/")
 HISTOGRAM_PART = re.compile(r"_(bucket|sum|count)$")
@@ -31,6 +31,14 @@ class Tidy(unittest.TestCase):
                 if not os.path.exists(os.path.join(ROOT, name)):
                     missing.append(f"{page}: {name}")
         self.assertEqual(missing, [])
+
+    def test_every_claim_about_security_names_a_test_that_there_is(self):
+        folders = ("protocol", "daemon", "admin-api")
+        sources = [path for folder in folders for path in glob.glob(os.path.join(ROOT, folder, "**/*.rs"), recursive=True)]
+        code = "\n".join(read(os.path.relpath(path, ROOT)) for path in sources)
+        named = re.findall(r"`(\w+_\w+_\w+)`", read("SECURITY.md"))
+        self.assertGreater(len(named), 20)
+        self.assertEqual([name for name in named if f"fn {name}(" not in code], [])
 
     def test_every_metric_on_a_dashboard_is_exported_by_the_code(self):
         sources = glob.glob(os.path.join(ROOT, "daemon/src/**/*.rs"), recursive=True)

@@ -23,6 +23,7 @@ fn login(name: &str, auth: Secret32) -> Login {
         auth,
         method: Method::Password,
         device: None,
+        new_device: None,
         device_name: Some("second".to_owned()),
     }
 }

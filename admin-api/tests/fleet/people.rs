@@ -10,6 +10,9 @@
 
 mod capture;
 mod finished;
+mod impostor;
+mod lawless;
+mod liar;
 mod person;
 mod picture;
 mod raw_device;
@@ -26,9 +29,14 @@ mod bad_profiles;
 mod bot;
 mod clients_that_die;
 mod devices;
+mod hostile_directory;
+mod hostile_log;
+mod hostile_newcomer;
+mod history;
 mod large_files;
 mod machinery;
 mod members;
+mod new_devices;
 mod online;
 mod secrecy;
 mod servers_that_die;
@@ -77,6 +85,11 @@ impl People {
     /// Somebody with a new profile, not yet registered.
     fn newcomer(&self, name: &str) -> Person {
         Person::new(name, &self.folder.path().join(name), self.wire.balancer())
+    }
+
+    /// The way to this fleet through servers that lie.
+    fn lied_to(&self, lie: liar::Lie) -> Wire {
+        Wire::lying(&self.fleet, lie)
     }
 
     /// Another device of somebody, not yet signed in.

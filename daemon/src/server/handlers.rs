@@ -30,6 +30,7 @@ pub(crate) mod members;
 pub(crate) mod ping;
 pub(crate) mod register;
 pub(crate) mod remove_device;
+pub(crate) mod rename_device;
 pub(crate) mod resume;
 pub(crate) mod set_credential;
 pub(crate) mod signal;

@@ -56,12 +56,21 @@ pub(crate) struct Credentials {
 pub(crate) struct SignIn {
     pub(crate) account: AccountId,
     pub(crate) device: DeviceId,
-    /// Set: the device is new and has this name.
+    /// Set: the device is new and has this name, unless the account has it by now.
     pub(crate) new_device: Option<String>,
     pub(crate) session: SessionId,
     pub(crate) token: TokenDigest,
     /// ms since the Unix epoch.
     pub(crate) at: u64,
+}
+
+/// A session that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SignedIn {
+    /// The device is new to the account.
+    pub(crate) added: bool,
+    /// Sessions that ended for it: the device's oldest ones beyond [`SESSIONS_PER_DEVICE_MAX`].
+    pub(crate) ended: Vec<SessionId>,
 }
 
 /// What a token stands for.
@@ -115,10 +124,9 @@ pub(crate) trait AccountStore {
     async fn credentials_of(&self, account: AccountId) -> Result<Option<Credentials>>;
 
     /// Begins a session; a new device gets its inbox. Denied: `not-found` for a
-    /// device that isn't the account's, `quota-exceeded` for a 17th device, `locked`.
-    /// Answers the sessions that it ended: the device's oldest ones beyond
-    /// [`SESSIONS_PER_DEVICE_MAX`].
-    async fn sign_in(&self, sign_in: SignIn) -> Result<Vec<SessionId>>;
+    /// device that isn't the account's, `conflict` for a new one whose id is taken by
+    /// something else, `quota-exceeded` for a 17th device, `locked`.
+    async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn>;
 
     /// Finds a token's session. A session whose newest token is older than a day
     /// ([`TOKEN_MS`]) gets `fresh` beside it: the old one stays good until the
@@ -152,6 +160,10 @@ pub(crate) trait AccountStore {
     /// Removes a device with its sessions, key packages and inbox.
     /// Denied: `not-found` for a device that isn't the account's.
     async fn remove_device(&self, account: AccountId, device: DeviceId) -> Result<()>;
+
+    /// Names a device anew.
+    /// Denied: `not-found` for a device that isn't the account's.
+    async fn rename_device(&self, account: AccountId, device: DeviceId, name: &str) -> Result<()>;
 
     /// Adds key packages, or replaces the last-resort one (then exactly one is
     /// given); answers how many one-time ones are left.

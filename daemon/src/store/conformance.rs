@@ -31,6 +31,8 @@ macro_rules! conformance {
                 sessions_end_one_by_one_or_all_at_once
                 a_password_change_starts_from_the_current_version
                 an_identity_is_set_once_and_credentials_again_and_again
+                a_device_is_named_anew_by_its_account_only
+                a_new_device_under_an_id_of_its_own_is_added_once
                 a_removed_device_leaves_nothing_behind
                 key_packages_are_handed_out_once_and_oldest_first
                 the_last_resort_package_is_handed_out_again_and_again

@@ -1,4 +1,4 @@
-//! Registering, signing in, signing out.
+//! Registering, signing in, signing out, another password.
 //!
 //! ```text
 //!  register   draw keyring, recovery code, salt ─> kept ─> register ─────────┐
@@ -7,25 +7,28 @@
 //! ```
 //!
 //! The password, the master key and both seeds are dropped before anything else is done: daily use needs the device's
-//! own key alone. A registration whose answer was lost is gone on with by the same command.
+//! own key alone. A new device keeps the backup seeds until it has restored the archive. A registration whose answer was
+//! lost is gone on with by the same command.
 
+mod password;
 mod register;
 mod sign_in;
 mod stretch;
 
+pub use password::change_password;
 pub use register::register;
-pub use sign_in::login;
+pub use sign_in::{begin_restore, login};
 
 use crate::{
     Config, Connection, Errand, chat, clock, enter,
     journal::Journal,
     messenger::upkeep,
     problem::Problem,
-    profile::{Me, Profile, identity},
+    profile::{Me, Profile, contacts, identity, restore},
 };
 use fastchat_e2e::{
     Credential, DeviceKey, Keyring, RecoveryCode, Username,
-    secret::{Auth, Password},
+    secret::{Auth, BackupSeed, Password},
 };
 use fastchat_wire::{Code, Secret, Secret32};
 use std::{path::Path, sync::Arc};
@@ -90,10 +93,22 @@ fn in_use(folder: &Path, username: &Username) -> Problem {
     )
 }
 
-/// Signs this device's credential where it has none, keeps all of it, and tells the fleet.
-async fn finish(profile: &Arc<Profile>, connection: &Connection, me: Me, keyring: Keyring, token: Secret) -> Result<(), Problem> {
+/// Signs this device's credential where it has none, keeps all of it, and tells the fleet. Where the archive is to be
+/// restored, the seeds that open it are kept, too, until it was read.
+async fn finish(
+    profile: &Arc<Profile>,
+    connection: &Connection,
+    me: Me,
+    keyring: Keyring,
+    token: Secret,
+    restores: bool,
+) -> Result<(), Problem> {
     let identity_key = keyring.identity();
     let backup = keyring.newest_backup().map(|(generation, seed)| (generation, seed.public()));
+    let seeds: Vec<(u32, BackupSeed)> = match restores {
+        true => keyring.backups().map(|(generation, seed)| (generation, seed.clone())).collect(),
+        false => Vec::new(),
+    };
     drop(keyring);
     profile
         .run(move |profile| {
@@ -105,7 +120,11 @@ async fn finish(profile: &Arc<Profile>, connection: &Connection, me: Me, keyring
                             "the account's keyring holds another identity than this device's: don't trust this server before its operator explains",
                         ));
                     }
-                    Some(_) => {}
+                    Some(_) => {
+                        if let Some((generation, public)) = backup {
+                            identity::save_backup(tx, generation, public)?;
+                        }
+                    }
                     None => {
                         let key = DeviceKey::random(&mut rand::rng());
                         let credential = Credential::issue(
@@ -117,7 +136,11 @@ async fn finish(profile: &Arc<Profile>, connection: &Connection, me: Me, keyring
                             clock::now_ms(),
                         );
                         identity::save(tx, &credential, &key, backup)?;
+                        contacts::meet(tx, me.account, &me.username, &identity_key.public())?;
                     }
+                }
+                if restores {
+                    restore::begin(tx, seeds.iter().map(|(generation, seed)| (*generation, seed)))?;
                 }
                 identity::save_token(tx, Some(&token))?;
                 identity::save_registering(tx, None)

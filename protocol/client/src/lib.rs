@@ -28,8 +28,10 @@
 //! each text once. [`profile::Profile::shown`] is where it goes on.
 //!
 //! Beside the messenger there are [`account`] (register, sign in, sign out),
-//! [`record`] (what happened, as people read it), [`picture`] (images without
-//! what a camera wrote into them) and [`problem`] (what went wrong, with a
+//! [`record`] (what happened, as people read it), [`receipt`] (what came back
+//! from the archive), [`picture`] (images without what a camera wrote into
+//! them), [`trust`] (who is believed to be who they say, and what stops a
+//! conversation) and [`problem`] (what went wrong, with a
 //! code and what to do).
 //!
 //! # The network alone
@@ -49,7 +51,7 @@
 //! # async fn sign_in(auth: Secret32, journal: Arc<dyn Journal>, outbox: Arc<dyn Outbox>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! let config = Config::new("127.0.0.1:7101")?;
 //! let entered = enter(&config, Errand::default()).await?;
-//! let login = Login { username: "bob".parse()?, auth, method: Method::Password, device: None, device_name: None };
+//! let login = Login { username: "bob".parse()?, auth, method: Method::Password, device: None, new_device: None, device_name: None };
 //! let (signed_in, _keyring) = chat::login(&entered.connection, &login).await?;
 //! journal.save_token(&signed_in.token)?;
 //! let mut session = Session::start(config, journal, outbox);
@@ -80,11 +82,13 @@ pub mod outbox;
 pub mod picture;
 pub mod problem;
 pub mod profile;
+pub mod receipt;
 pub mod record;
 pub mod session;
 pub mod sync;
 pub mod tls;
 pub mod transfer;
+pub mod trust;
 
 pub use address::Address;
 pub use config::{Config, Timing};

@@ -12,6 +12,10 @@
 //! and whoever waits for something looks into the profile whenever it changes. So [`Messenger::next`] and all that
 //! waits is cancel-safe, nothing queues up in memory, and a crash at any line loses nothing that was acknowledged.
 
+mod archivist;
+mod claim;
+mod devices;
+mod enter;
 mod errands;
 mod files;
 mod join;
@@ -19,6 +23,7 @@ mod members;
 mod people;
 mod reader;
 pub(crate) mod renew;
+mod restorer;
 mod shared;
 mod steward;
 #[cfg(test)]
@@ -26,7 +31,9 @@ mod tests;
 pub(crate) mod upkeep;
 mod wishes;
 
+pub use devices::OwnDevice;
 pub use files::{SendFile, SentFile, Step};
+pub use restorer::Restoring;
 
 use crate::{
     config::Config,
@@ -34,8 +41,9 @@ use crate::{
     ids::new_entry,
     problem::Problem,
     profile::{
-        Me, Profile,
+        Me, Profile, take,
         tasks::{self, Outcome},
+        trust,
     },
     record::{Person, Record},
     session::{Ended, Session},
@@ -87,6 +95,8 @@ pub struct Member {
     pub person: Person,
     /// May add and remove others.
     pub admin: bool,
+    /// A person has compared the safety number with them.
+    pub verified: bool,
     /// Devices that read here.
     pub devices: usize,
 }
@@ -95,7 +105,7 @@ pub struct Member {
 pub struct Messenger {
     shared: Arc<Shared>,
     me: Me,
-    _tasks: [AbortOnDropHandle<()>; 2],
+    _tasks: [AbortOnDropHandle<()>; 4],
 }
 
 impl Messenger {
@@ -109,10 +119,12 @@ impl Messenger {
         let shared = Arc::new(Shared::new(profile, session.handle()));
         let reader = tokio::spawn(reader::run(Arc::clone(&shared), session));
         let steward = tokio::spawn(steward::run(Arc::clone(&shared)));
+        let archivist = tokio::spawn(archivist::run(Arc::clone(&shared)));
+        let restorer = tokio::spawn(restorer::run(Arc::clone(&shared)));
         Ok(Self {
             shared,
             me,
-            _tasks: [AbortOnDropHandle::new(reader), AbortOnDropHandle::new(steward)],
+            _tasks: [reader, steward, archivist, restorer].map(AbortOnDropHandle::new),
         })
     }
 
@@ -173,7 +185,8 @@ impl Messenger {
     /// Seals a message and keeps it to be sent: now, or after a restart. It is in its log at most once, whatever happens.
     ///
     /// # Errors
-    /// `not-member` where this device is not in; [`Problem::Store`].
+    /// `not-member` where this device is not in; [`Problem::Distrusted`] where somebody in it is not who this device knows;
+    /// [`Problem::Store`].
     pub async fn queue(&self, conversation: ConversationId, body: Body) -> Result<EntryId, Problem> {
         let queued = self.queue_all(conversation, vec![body]).await?;
         queued
@@ -220,9 +233,15 @@ impl Messenger {
     ///
     /// # Errors
     /// Why it never will: the server's code; [`Problem::Ended`]. `timed-out` after a minute with a server: the message is
-    /// kept and goes out when it can.
+    /// kept and goes out when it can. [`Problem::Distrusted`]: it is kept and goes out once a person has accepted that.
     pub async fn sent(&self, entry: EntryId) -> Result<Sent, Problem> {
-        let Some(outcome) = self.outcome(entry).await? else {
+        let look = move |profile: &Profile| {
+            profile.look(|groups, tx| match tasks::outcome(tx, entry)? {
+                Some(outcome) => Ok(Some(outcome)),
+                None => trust::check_waiting(groups, tx, entry).map(|()| None),
+            })
+        };
+        let Some(outcome) = self.settled(look).await? else {
             return Err(Problem::declined(
                 "timed-out",
                 "the message could not be sent so far: it is kept, and goes out with the next command that is online",
@@ -257,8 +276,12 @@ impl Messenger {
         found.ok_or(Problem::Ended(Ended::Closed))
     }
 
-    /// Ends it: the session and the tasks.
+    /// Ends it: the session and the tasks. What waits for the account's archive is sealed, and sent where that is
+    /// quickly done.
     pub async fn close(self) {
+        if let Err(problem) = archivist::finish(&self.shared).await {
+            tracing::warn!(%problem, "the rest is archived at the next start");
+        }
         self.shared.handle.close();
         let mut status = self.status();
         // Its tasks end with the session.
@@ -267,7 +290,13 @@ impl Messenger {
 
     /// Waits until something is settled; none where that takes too long.
     async fn outcome(&self, id: EntryId) -> Result<Option<Outcome>, Problem> {
-        let look = move |profile: &Profile| profile.read(|tx| tasks::outcome(tx, id));
+        self.settled(move |profile| profile.read(|tx| tasks::outcome(tx, id))).await
+    }
+
+    async fn settled(
+        &self,
+        look: impl Fn(&Profile) -> Result<Option<Outcome>, Problem> + Clone + Send + 'static,
+    ) -> Result<Option<Outcome>, Problem> {
         match self.until(Some(PATIENCE), look).await? {
             Some(Outcome::Refused { code, message }) => Err(Problem::declined(code, message)),
             outcome => Ok(outcome),
@@ -323,13 +352,18 @@ impl Messenger {
 
 impl Profile {
     /// Seals messages in this order into the outbox, and does what belongs to that in the same step.
-    fn seal(
+    pub(crate) fn seal(
         &self,
         conversation: ConversationId,
         bodies: Vec<Body>,
         and: impl FnOnce(&Writer<'_>) -> Result<(), Problem>,
     ) -> Result<Vec<EntryId>, Problem> {
         self.change(|groups, tx| {
+            if !bodies.is_empty() {
+                trust::check(tx, conversation)?;
+                // Who is online for moments only is not there when it is due.
+                take::tell_owed_name(groups, tx, conversation)?;
+            }
             let mut queued = Vec::with_capacity(bodies.len());
             for body in bodies {
                 let content = Content {

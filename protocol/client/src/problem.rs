@@ -4,6 +4,7 @@ use crate::{
     connection::Closed,
     error::{Error, Failure, Refused, Unkept},
     session::Ended,
+    trust::Distrust,
 };
 use fastchat_e2e::{
     FileError, KdfError, KeyringError, StoreError,
@@ -26,6 +27,9 @@ pub enum Problem {
         /// For people: what to do.
         message: String,
     },
+    /// Somebody is not who this device knows: nothing is sealed for them until a person accepts that.
+    #[error(transparent)]
+    Distrusted(#[from] Distrust),
     /// What was asked for can't be done as it was asked.
     #[error("{0}")]
     Usage(String),
@@ -80,6 +84,7 @@ impl Problem {
         match self {
             Self::Refused(refused) => refused.code.as_str(),
             Self::Declined { code, .. } => code,
+            Self::Distrusted(_) => "identity-changed",
             Self::Usage(_) => "usage",
             Self::CannotConnect(_) => "cannot-connect",
             Self::Ended(ended) => ended_code(ended),

@@ -8,7 +8,10 @@
 //!    uploads/, partial/       sealed files on their way: a restart goes on with them
 //!
 //!  identity   credential, device key, token        contacts   names, pinned identities
+//!  trust      claims that differ from a pin, and the conversations that they stop
+//!  devices    their names, those that were sent away
 //!  rooms      conversations as people call them     history    what happened
+//!  archive    what of it goes into the archive      restore    what comes from there
 //!  tasks      wishes, invitations, outcomes         take       a log's entry -> group, history, tasks
 //!  journal, outbox   the session's view of it
 //! ```
@@ -19,17 +22,21 @@
 //!
 //! Synchronous: keep it off the async threads.
 
+pub(crate) mod archive;
 pub(crate) mod contacts;
+pub(crate) mod devices;
 mod fleet;
 mod folder;
 pub(crate) mod history;
 pub(crate) mod identity;
 mod journal;
 pub(crate) mod outbox;
+pub(crate) mod restore;
 pub(crate) mod rooms;
 mod rows;
 pub(crate) mod take;
 pub(crate) mod tasks;
+pub(crate) mod trust;
 pub(crate) mod uploads;
 
 #[cfg(test)]
@@ -40,12 +47,13 @@ pub use identity::Me;
 
 use crate::{
     problem::Problem,
+    receipt::Receipt,
     record::{Record, Room},
     session::Ended,
 };
 use fastchat_e2e::{
     AccountId, ConversationId, EntryId, Store, StoreError,
-    groups::Groups,
+    groups::{Groups, Standing},
     store::{Reader, Writer},
 };
 use std::{
@@ -150,6 +158,37 @@ impl Profile {
     /// [`Problem::Store`].
     pub fn is_signed_in(&self) -> Result<bool, Problem> {
         self.read(|tx| Ok(identity::token(tx)?.is_some()))
+    }
+
+    /// True while the account's archive is still to be read, or the rest of it: [`crate::messenger::Messenger`] does that.
+    ///
+    /// # Errors
+    /// [`Problem::Store`].
+    pub fn is_restoring(&self) -> Result<bool, Problem> {
+        self.read(|tx| Ok(restore::state(tx)?.is_some()))
+    }
+
+    /// How far the account's devices had read a conversation, and what its log's head was there, as the archive says: who
+    /// joins compares with it, and believes nothing older.
+    ///
+    /// # Errors
+    /// [`Problem::Store`].
+    pub fn archived_standing(&self, conversation: ConversationId) -> Result<Option<Standing>, Problem> {
+        let room = self.read(|tx| restore::room(tx, conversation))?;
+        Ok(room.map(|room| Standing {
+            seq: room.seq,
+            head: room.head,
+            server_epoch: room.epoch,
+            mls_epoch: room.mls_epoch,
+        }))
+    }
+
+    /// What came of restoring the account's archive, once that is done.
+    ///
+    /// # Errors
+    /// [`Problem::Store`].
+    pub fn receipt(&self) -> Result<Option<Receipt>, Problem> {
+        self.read(restore::receipt)
     }
 
     /// All conversations that this device knows, oldest first.

@@ -4,7 +4,7 @@ mod find;
 
 pub use find::{SHORT_ID_CHARS, find, short};
 
-use crate::problem::Problem;
+use crate::{problem::Problem, trust::Distrust};
 use fastchat_e2e::{AccountId, Content, ConversationId, DeviceId, EntryId, Username};
 use std::{path::PathBuf, str::FromStr};
 
@@ -18,6 +18,17 @@ pub struct Person {
     pub account: AccountId,
     /// Its name, where this device has met it.
     pub username: Option<Username>,
+}
+
+/// One of somebody's devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonsDevice {
+    /// Whose.
+    pub person: Person,
+    /// Which.
+    pub device: DeviceId,
+    /// What its owner calls it, by the fleet's word, once this device has asked.
+    pub name: Option<String>,
 }
 
 /// One thing that happened.
@@ -68,6 +79,10 @@ pub enum What {
     Promoted(Vec<Person>),
     /// Admins became plain members.
     Demoted(Vec<Person>),
+    /// Members have new devices, which read here from now on.
+    DevicesAdded(Vec<PersonsDevice>),
+    /// Members have sent devices away, which read nothing that follows.
+    DevicesRemoved(Vec<PersonsDevice>),
     /// Something is wrong with the conversation: see [`Record::alarms`].
     Alarm,
     /// This device joined.
@@ -92,6 +107,10 @@ pub struct Room {
     pub peer: Option<Person>,
     /// A group's name, once an admin has said it.
     pub name: Option<String>,
+    /// The other account of a direct chat was verified: a person has compared the safety number.
+    pub verified: bool,
+    /// Why nothing is sent here; empty where all is well.
+    pub stops: Vec<Distrust>,
     /// This account is in no longer.
     pub out: bool,
     /// The last entry that was taken.
@@ -200,6 +219,8 @@ mod tests {
             conversation: ConversationId([0xab; 16]),
             peer: None,
             name: None,
+            verified: false,
+            stops: Vec::new(),
             out: false,
             seq: 0,
         };

@@ -36,6 +36,14 @@ pub enum TransferError {
     /// The fleet's part: it says no, it misbehaves, or the session is over.
     #[error(transparent)]
     Failure(#[from] Failure),
+    /// The server has something else there than what was to be had: truncated, or another file.
+    #[error("the server has {found} bytes of this file, and its sender announced {announced}: ask for it again")]
+    AnotherSize {
+        /// Bytes that the server says there are.
+        found: u64,
+        /// Bytes that there must be.
+        announced: u64,
+    },
     /// The file's part.
     #[error("{}", file::told(.0))]
     File(#[from] io::Error),

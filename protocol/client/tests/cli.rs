@@ -41,12 +41,15 @@ fn every_command_explains_itself_on_stdout_without_colours_in_a_pipe() {
         "login",
         "logout",
         "whoami",
+        "password",
+        "restore",
         "send",
         "listen",
         "history",
         "save",
         "group",
         "groups",
+        "verify",
         "completions",
     ];
     for command in commands {
@@ -77,6 +80,18 @@ fn what_it_does_not_know_is_wrong_usage() {
         (&["whoami", "--balancer", "localhost"], "HOST:PORT"),
         (&["whoami", "--color", "purple"], "never"),
         (&["group", "create"], "NAME"),
+        (&["verify"], "@user"),
+        (&["verify", "@bob", "--number", "12345"], "60 digits"),
+        (
+            &[
+                "verify",
+                "@bob",
+                "--yes",
+                "--number",
+                "111111111111111111111111111111111111111111111111111111111111",
+            ],
+            "cannot be used with",
+        ),
         (&["completions", "no-such-shell"], "bash"),
     ] {
         assert_usage(&run(&[], arguments), hint);

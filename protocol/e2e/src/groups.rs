@@ -6,6 +6,8 @@
 //!   (network) ── entry of the log ────────────────> receive ────────┘
 //! ```
 //!
+//! A device that nobody added comes in by itself: see [`Groups::enter`].
+//!
 //! Every call works within the caller's transaction. So the group's state, the outbox, the
 //! cursor and what the caller keeps of a message are one change: after a crash either all
 //! of it was done or nothing. **State first, then send**: bytes go to the network only once
@@ -19,6 +21,7 @@
 //! Synchronous, and slow for large groups: keep it off the async threads.
 
 mod error;
+mod external;
 mod heads;
 mod key_packages;
 mod outbox;
@@ -27,6 +30,7 @@ mod rows;
 mod send;
 
 pub use error::Error;
+pub use external::Entering;
 pub use outbox::{Outgoing, Payload};
 pub use receive::{Cause, Received, Welcomed, What};
 pub use send::CommitIds;
@@ -67,6 +71,19 @@ pub struct View {
     pub seq: u64,
 }
 
+/// Where a device stands in a conversation, without its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The last entry that was processed.
+    pub seq: u64,
+    /// The log's head there; none until a joiner has adopted one.
+    pub head: Option<[u8; 32]>,
+    /// The server's epoch: commits in the log.
+    pub server_epoch: u64,
+    /// The group's MLS epoch.
+    pub mls_epoch: u64,
+}
+
 impl Groups {
     /// For a device with its credential.
     ///
@@ -91,6 +108,28 @@ impl Groups {
     /// [`Error::Unknown`], [`Error::Store`].
     pub fn cursor(&self, tx: &Reader<'_>, conversation: ConversationId) -> Result<u64, Error> {
         Ok(rows::position(tx, conversation)?.seq)
+    }
+
+    /// Where this device stands in a conversation. Reads no keys.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Store`].
+    pub fn standing(&self, tx: &Reader<'_>, conversation: ConversationId) -> Result<Standing, Error> {
+        let position = rows::position(tx, conversation)?;
+        Ok(Standing {
+            seq: position.seq,
+            head: position.head,
+            server_epoch: position.server_epoch,
+            mls_epoch: position.mls_epoch,
+        })
+    }
+
+    /// The log's head at a number, where this device has read that far and still keeps it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn head_at(&self, tx: &Reader<'_>, conversation: ConversationId, seq: u64) -> Result<Option<[u8; 32]>, Error> {
+        heads::known(tx, conversation, seq)
     }
 
     /// The group's MLS epoch as this device knows it: 0 until a group's founding stands in the log. Reads no keys.

@@ -121,6 +121,34 @@ pub fn open_with_recovery_code(
     parts.open(master, binding)
 }
 
+/// Seals a keyring for another password: the master key under the new wrap, and the same keyring under the new version
+/// and work factors. The recovery seal stays as it is, byte for byte, and so does everything that is sealed.
+///
+/// `binding` is that of the keyring as it will be; `master` and `keyring` are what the old one opened to.
+///
+/// # Errors
+/// [`KeyringError`] where `sealed` is no keyring.
+pub fn reseal_for_password(
+    sealed: &[u8],
+    keyring: &Keyring,
+    master: &MasterKey,
+    binding: &Binding,
+    wrap: &WrapKey,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, KeyringError> {
+    let parts = Parts::split(sealed)?;
+    let own = binding.own();
+    Ok([
+        &[FORMAT][..],
+        &parts.recovery_version.to_be_bytes(),
+        parts.recovery_kdf,
+        parts.recovery_wrapped,
+        &seal(wrap.expose(), &own, master.expose(), rng),
+        &seal(master.expose(), &own, &keyring.encode(), rng),
+    ]
+    .concat())
+}
+
 fn open_master(key: &[u8; 32], additional: &[u8], sealed: &[u8]) -> Result<MasterKey, KeyringError> {
     let plain = open(key, additional, sealed).map_err(|_| KeyringError::Unopened)?;
     let master = plain.as_slice().try_into().map_err(|_| KeyringError::Malformed)?;

@@ -28,7 +28,9 @@
 //! - [`password`]: work factors below those of registration are refused; a [`Kdf`] that exists is fit to use.
 //! - [`recovery`]: a typing error is caught; case, spaces and look-alikes do not matter.
 //! - [`keyring`]: an older keyring, another account's, or one under weaker work factors does not open.
+//! - [`safety`]: two people who know the same two identities under the same names see the same digits, and nobody else does.
 //! - [`credential`]: a [`Credential`] that exists is verified; what was signed is what was carried.
+//! - [`archive`]: a batch that opens was written by a device of the account's; one that is missing is missed.
 //! - [`mod@file`]: a truncated, reordered, extended or changed file does not open; memory is bounded; no key seals two files.
 //! - [`head`]: a head names all entries before it, their order and their kinds.
 //! - [`content`]: a message names the entry that carried it; unknown types are kept; `Debug` and errors quote nothing.
@@ -36,6 +38,7 @@
 //! - [`groups`]: state, outbox, cursor and head are one change; what is sealed goes out once; a lie of the server about the log raises an alarm.
 //! - [`store`]: what was written is durable, whole and sealed; what was deleted is overwritten; another version is refused.
 
+pub mod archive;
 pub mod backup;
 pub mod content;
 pub mod credential;
@@ -50,6 +53,7 @@ pub mod log;
 pub mod mls;
 pub mod password;
 pub mod recovery;
+pub mod safety;
 mod seal;
 pub mod secret;
 pub mod store;
@@ -66,5 +70,6 @@ pub use identity::{IdentityKey, IdentityPublicKey};
 pub use keyring::{Keyring, KeyringError};
 pub use password::{Kdf, KdfError};
 pub use recovery::{RecoveryCode, RecoveryCodeError};
+pub use safety::SafetyNumber;
 pub use store::{Store, StoreError};
 pub use username::Username;

@@ -1,8 +1,9 @@
 //! Where a device stands in a conversation's log, and what it says and hears about that.
 //!
 //! Entries are taken in order, each number once. Every one moves the head (see
-//! [`crate::head`]), whether it opens or not. A device that joined by a Welcome knows no
-//! head: it keeps what it has read unchained until the device that added it names one.
+//! [`crate::head`]), whether it opens or not. A device that joined knows no head: it keeps
+//! what it has read unchained until the device that added it names one, or, where it came
+//! in by itself, any member does.
 
 use crate::{
     head::LogHead,
@@ -99,14 +100,40 @@ pub(crate) struct Position {
     pub(crate) joining: Option<Joining>,
 }
 
-/// Who names a joiner's first head.
+/// Who names a joiner's first head: the device that added it. Whoever came in by itself believes the first one who
+/// names a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Joining {
-    pub(crate) account: AccountId,
-    pub(crate) device: DeviceId,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) device: Option<DeviceId>,
     /// The number of the commit that added this device.
     pub(crate) commit: u64,
+}
+
+impl Joining {
+    /// By the device that added this one.
+    pub(crate) fn added_by(adder: MemberDevice, commit: u64) -> Self {
+        Self {
+            account: Some(adder.account),
+            device: Some(adder.device),
+            commit,
+        }
+    }
+
+    /// By an own commit from outside.
+    pub(crate) fn alone(commit: u64) -> Self {
+        Self {
+            account: None,
+            device: None,
+            commit,
+        }
+    }
+
+    /// Whether a device is one to believe.
+    pub(crate) fn believes(&self, sender: MemberDevice) -> bool {
+        self.account.is_none_or(|account| account == sender.account) && self.device.is_none_or(|device| device == sender.device)
+    }
 }
 
 impl Position {
@@ -185,40 +212,46 @@ pub enum Alarm {
     },
 }
 
-impl fmt::Display for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Alarm {
+    /// Those whom it is about.
+    pub fn who(&self) -> Vec<MemberDevice> {
         match self {
-            Self::Fork { seq, sender } => write!(
-                f,
-                "WARNING: the server shows you and device {} of account {} different histories of this conversation (up to number {seq}). \
+            Self::Fork { sender, .. } => vec![*sender],
+            Self::Sender { named, sealed_by } => named.iter().copied().chain([*sealed_by]).collect(),
+            Self::Rewritten { .. } | Self::Moved { .. } | Self::Altered { .. } => Vec::new(),
+        }
+    }
+
+    /// For people: what happened, and what to do; whose device it is says `name`.
+    pub fn sentence(&self, name: impl Fn(MemberDevice) -> String) -> String {
+        match self {
+            Self::Fork { seq, sender } => format!(
+                "WARNING: the server shows you and {} different histories of this conversation (up to number {seq}). \
                  Messages may be missing, changed or reordered. Compare with that person over another channel, and don't trust this server until its operator explains.",
-                sender.device, sender.account
+                name(*sender)
             ),
-            Self::Rewritten { seq } => write!(
-                f,
+            Self::Rewritten { seq } => format!(
                 "WARNING: the server now shows something else as number {seq} of this conversation than before. Don't trust it until its operator explains."
             ),
-            Self::Moved { seq, entry } => write!(
-                f,
+            Self::Moved { seq, entry } => format!(
                 "WARNING: the server said that your message {entry} is number {seq} of this conversation, and shows something else there. \
                  The others may not have it: ask them over another channel."
             ),
-            Self::Sender { named, sealed_by } => {
-                write!(f, "WARNING: the server says that this comes from ")?;
-                match named {
-                    Some(named) => write!(f, "device {} of account {}", named.device, named.account)?,
-                    None => write!(f, "nobody")?,
-                }
-                write!(
-                    f,
-                    ", but device {} of account {} sealed it. Believe the seal, and don't trust this server until its operator explains.",
-                    sealed_by.device, sealed_by.account
-                )
-            }
-            Self::Altered { entry } => write!(
-                f,
+            Self::Sender { named, sealed_by } => format!(
+                "WARNING: the server says that this comes from {}, but {} sealed it. Believe the seal, and don't trust this server until its operator explains.",
+                named.map_or_else(|| "nobody".to_owned(), &name),
+                name(*sealed_by)
+            ),
+            Self::Altered { entry } => format!(
                 "WARNING: the server shows your own message {entry} with other content than you sent. The others may not have it: ask them over another channel."
             ),
         }
+    }
+}
+
+/// With ids in place of names.
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence(|who| format!("device {} of account {}", who.device, who.account)))
     }
 }

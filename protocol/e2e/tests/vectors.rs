@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where its fixture is broken")]
 
+#[path = "vectors/archive.rs"]
+mod archive;
 #[path = "vectors/credential.rs"]
 mod credential;
 #[path = "vectors/file.rs"]
@@ -18,6 +20,8 @@ mod keyring;
 mod password;
 #[path = "vectors/recovery.rs"]
 mod recovery;
+#[path = "vectors/safety.rs"]
+mod safety;
 #[path = "vectors/store.rs"]
 mod store;
 

@@ -30,6 +30,7 @@ pub mod ping;
 pub mod presence;
 pub mod register;
 pub mod remove_device;
+pub mod rename_device;
 pub mod resume;
 pub mod set_credential;
 pub mod signal;

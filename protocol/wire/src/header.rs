@@ -61,6 +61,7 @@ names! {
         Lookup = "lookup",
         SetCredential = "set-credential",
         RemoveDevice = "remove-device",
+        RenameDevice = "rename-device",
         KeysPublish = "keys-publish",
         KeysCount = "keys-count",
         KeysClaim = "keys-claim",

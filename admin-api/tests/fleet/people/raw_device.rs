@@ -11,7 +11,8 @@ use fastchat_e2e::{Kdf, password, secret::Password};
 use fastchat_wire::{
     Block, LogId, Secret32,
     chat::{
-        assign::Assign, auth_params::AuthParams, conversations::Conversations, create::ConversationKind, entry::EntryEvent, login::Login,
+        assign::Assign, auth_params::AuthParams, conversations::Conversations, create::ConversationKind, entry::EntryEvent,
+        group_info::GroupInfo, login::Login,
     },
 };
 
@@ -35,6 +36,7 @@ impl<'a> RawDevice<'a> {
                 auth: Secret32::new(*stretched.auth().expose()),
                 method: Default::default(),
                 device: Some(device.parse().expect("a device's id")),
+                new_device: None,
                 device_name: None,
             };
             client.ask(&login).await.expect("the password is right");
@@ -53,6 +55,13 @@ impl<'a> RawDevice<'a> {
         let block = Block::binary(block.to_vec());
         let appended = self.people.runtime.block_on(self.client.call(&request, &block));
         appended.expect("members append").0.seq
+    }
+
+    /// What the server keeps for those who join by themselves.
+    pub(super) fn group_info(&mut self, log: &str) -> Bytes {
+        let request = GroupInfo { conversation: log_of(log) };
+        let answered = self.people.runtime.block_on(self.client.call(&request, &Block::none()));
+        answered.expect("members ask for it").1.block
     }
 
     /// The whole log as the server has it.

@@ -2,6 +2,7 @@
 
 use super::{
     super::client::raw_frame,
+    liar::{self, Lie},
     tape::{Connection, Room, Tape},
 };
 use fastchat_wire::{Deframer, Frame, FrameLimits};
@@ -32,8 +33,36 @@ pub(super) struct Target {
     /// For the tape.
     pub(super) name: String,
     pub(super) address: String,
-    /// Addresses in answers, and what stands there instead; none where bytes pass as they are.
-    pub(super) rewritten: Option<Arc<HashMap<String, String>>>,
+    pub(super) manner: Manner,
+}
+
+/// What a relay does with what it carries.
+#[derive(Clone)]
+pub(super) enum Manner {
+    /// Nothing.
+    AsItIs,
+    /// Addresses in answers become these.
+    Addresses(Arc<HashMap<String, String>>),
+    /// Answers and events become what a lie makes of them.
+    Lying(Lie),
+}
+
+/// What becomes of bytes on one way.
+pub(super) type Carried = Box<dyn FnMut(&[u8]) -> Vec<u8> + Send>;
+
+impl Manner {
+    /// For a new connection: from the client, and to it.
+    fn carried(&self) -> (Carried, Carried) {
+        let as_it_is = || -> Carried { Box::new(<[u8]>::to_vec) };
+        match self {
+            Self::AsItIs => (as_it_is(), as_it_is()),
+            Self::Addresses(addresses) => {
+                let (addresses, mut frames) = (Arc::clone(addresses), Deframer::new(FrameLimits::DEFAULT));
+                (as_it_is(), Box::new(move |bytes| rewrite(&mut frames, bytes, &addresses)))
+            }
+            Self::Lying(lie) => liar::carried(Arc::clone(lie)),
+        }
+    }
 }
 
 impl Relay {
@@ -54,7 +83,7 @@ impl Relay {
                 let Ok(fleet) = TcpStream::connect(&target.address) else { continue };
                 let connection = Arc::new(Connection::new(&target.name, &room));
                 connections.lock().expect("nobody panics with it").push(Arc::clone(&connection));
-                carry_both_ways(client, fleet, connection, target.rewritten.clone());
+                carry_both_ways(client, fleet, connection, target.manner.carried());
             }
         });
         relay
@@ -68,21 +97,15 @@ impl Drop for Relay {
     }
 }
 
-fn carry_both_ways(client: TcpStream, fleet: TcpStream, connection: Arc<Connection>, rewritten: Option<Arc<HashMap<String, String>>>) {
+fn carry_both_ways(client: TcpStream, fleet: TcpStream, connection: Arc<Connection>, (up, down): (Carried, Carried)) {
     for socket in [&client, &fleet] {
         socket.set_nodelay(true).expect("a socket");
     }
     let (client_too, fleet_too) = (client.try_clone().expect("a handle"), fleet.try_clone().expect("a handle"));
     let recorded = Arc::clone(&connection);
-    spawn(move || carry(client_too, &fleet_too, &recorded.up, <[u8]>::to_vec));
+    spawn(move || carry(client_too, &fleet_too, &recorded.up, up));
     spawn(move || {
-        match rewritten {
-            None => carry(fleet, &client, &connection.down, <[u8]>::to_vec),
-            Some(addresses) => {
-                let mut frames = Deframer::new(FrameLimits::DEFAULT);
-                carry(fleet, &client, &connection.down, |bytes| rewrite(&mut frames, bytes, &addresses));
-            }
-        }
+        carry(fleet, &client, &connection.down, down);
         // The fleet's end is what counts: a client may notice late.
         connection.close();
     });

@@ -3,7 +3,8 @@
 
 use super::{
     super::harness::Fleet,
-    relay::{Connections, Relay, Target},
+    liar::Lie,
+    relay::{Connections, Manner, Relay, Target},
     tape::{Connection, Room},
 };
 use std::{
@@ -21,6 +22,15 @@ pub(super) struct Wire {
 impl Wire {
     /// Relays before the balancer and the servers of a fleet.
     pub(super) fn before(fleet: &Fleet) -> Self {
+        Self::of(fleet, &Manner::AsItIs)
+    }
+
+    /// The same where all servers lie.
+    pub(super) fn lying(fleet: &Fleet, lie: Lie) -> Self {
+        Self::of(fleet, &Manner::Lying(lie))
+    }
+
+    fn of(fleet: &Fleet, servers: &Manner) -> Self {
         let mut wire = Self {
             relays: Vec::new(),
             connections: Connections::default(),
@@ -28,19 +38,19 @@ impl Wire {
         };
         let mut addresses = HashMap::new();
         for server in &fleet.line.servers {
-            let ours = wire.add(&server.name, &server.address, None);
+            let ours = wire.add(&server.name, &server.address, servers.clone());
             addresses.insert(server.address.clone(), ours);
         }
         // The last one: nobody comes before the others stand.
-        wire.add("balancer", fleet.balancer(), Some(Arc::new(addresses)));
+        wire.add("balancer", fleet.balancer(), Manner::Addresses(Arc::new(addresses)));
         wire
     }
 
-    fn add(&mut self, name: &str, address: &str, rewritten: Option<Arc<HashMap<String, String>>>) -> String {
+    fn add(&mut self, name: &str, address: &str, manner: Manner) -> String {
         let target = Target {
             name: name.to_owned(),
             address: address.to_owned(),
-            rewritten,
+            manner,
         };
         let relay = Relay::start(target, Arc::clone(&self.connections), Arc::clone(&self.room));
         self.relays.push(relay);

@@ -9,7 +9,7 @@ use crate::{
     },
     store::{
         Denied,
-        accounts::{Credentials, SessionId, SignIn},
+        accounts::{Credentials, SessionId, SignIn, SignedIn},
     },
 };
 use fastchat_wire::{
@@ -30,6 +30,9 @@ pub(crate) async fn handle(context: &Context, call: &Call) -> Result<(Identity, 
     if let Some(name) = &arguments.device_name {
         bounds::device_name(name)?;
     }
+    if arguments.device.is_some() && arguments.new_device.is_some() {
+        return Err(Refusal::bad_request("login takes either device or new-device"));
+    }
     let known = context.store.credentials(&arguments.username).await?;
     let credentials = verified(context, known, &arguments.auth, arguments.method).await?;
     if credentials.locked {
@@ -41,10 +44,10 @@ pub(crate) async fn handle(context: &Context, call: &Call) -> Result<(Identity, 
         Some(_) => None,
         None => Some(arguments.device_name.unwrap_or_else(|| DEVICE_NAME_DEFAULT.to_owned())),
     };
-    let added = new_device.is_some();
+    let named = arguments.device.or(arguments.new_device);
     let identity = Identity {
         account: credentials.account,
-        device: arguments.device.unwrap_or_else(|| Uuid::now_v7().into()),
+        device: named.unwrap_or_else(|| Uuid::now_v7().into()),
         session: SessionId(Uuid::now_v7().into_bytes()),
     };
     let sign_in = SignIn {
@@ -55,7 +58,8 @@ pub(crate) async fn handle(context: &Context, call: &Call) -> Result<(Identity, 
         token: digest,
         at: now_ms(),
     };
-    for ended in context.store.sign_in(sign_in).await? {
+    let SignedIn { added, ended } = context.store.sign_in(sign_in).await?;
+    for ended in ended {
         context.announcer.announce(News::SessionEnded(ended)).await;
     }
     if added {

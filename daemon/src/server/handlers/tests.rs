@@ -93,6 +93,7 @@ fn login(username: &str, auth: u8) -> Login {
         auth: Secret32::new([auth; 32]),
         method: Method::Password,
         device: None,
+        new_device: None,
         device_name: None,
     }
 }

@@ -88,6 +88,7 @@ impl Client {
             auth: Secret32::new([1; 32]),
             method: Method::Password,
             device: None,
+            new_device: None,
             device_name: None,
         };
         let LoggedIn {

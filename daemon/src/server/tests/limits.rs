@@ -34,6 +34,7 @@ fn login(username: &str) -> Login {
         auth: Secret32::new([1; 32]),
         method: Method::Password,
         device: None,
+        new_device: None,
         device_name: None,
     }
 }

@@ -113,8 +113,52 @@ pub(crate) async fn a_session_begins_only_on_the_accounts_own_device(store: Arc<
     let unknown = login(&alice, Some(DeviceId([9; 16])), token(1), NOW);
     assert!(matches!(denied(store.sign_in(unknown).await), Denied::NotFound(_)));
     assert_eq!(store.resume(token(1), token(2), NOW).await.unwrap(), Resumption::Unknown);
-    assert_eq!(store.sign_in(login(&alice, Some(alice.device), token(1), NOW)).await.unwrap(), []);
+    let known = store.sign_in(login(&alice, Some(alice.device), token(1), NOW)).await.unwrap();
+    assert_eq!((known.added, known.ended), (false, vec![]));
     assert!(matches!(store.resume(token(1), token(2), NOW).await.unwrap(), Resumption::Resumed(s) if s.device == alice.device));
+}
+
+pub(crate) async fn a_new_device_under_an_id_of_its_own_is_added_once(store: Arc<dyn Store>) {
+    let (alice, bob) = (register(&store, "alice").await, register(&store, "bob").await);
+    let phone = login(&alice, None, token(1), NOW);
+    assert!(store.sign_in(phone.clone()).await.unwrap().added);
+    // The answer was lost: the same again, with another session.
+    let again = SignIn {
+        new_device: phone.new_device.clone(),
+        ..login(&alice, Some(phone.device), token(2), NOW)
+    };
+    assert!(!store.sign_in(again).await.unwrap().added);
+    let devices = store.lookup_account(alice.account).await.unwrap().unwrap().devices;
+    assert_eq!(devices.len(), 2);
+    // Full, and still the same one.
+    for n in 3..=DEVICES_PER_ACCOUNT_MAX {
+        store.sign_in(login(&alice, None, token(n as u8), NOW)).await.unwrap();
+    }
+    let again = SignIn {
+        new_device: phone.new_device.clone(),
+        ..login(&alice, Some(phone.device), token(99), NOW)
+    };
+    assert!(!store.sign_in(again).await.unwrap().added);
+    // Somebody else's device, or any other log's id.
+    for taken in [alice.device, DeviceId(*alice.account.as_bytes())] {
+        let foreign = SignIn {
+            new_device: phone.new_device.clone(),
+            ..login(&bob, Some(taken), token(98), NOW)
+        };
+        assert!(matches!(denied(store.sign_in(foreign).await), Denied::Conflict(_)));
+    }
+}
+
+pub(crate) async fn a_device_is_named_anew_by_its_account_only(store: Arc<dyn Store>) {
+    let (alice, bob) = (register(&store, "alice").await, register(&store, "bob").await);
+    store.rename_device(alice.account, alice.device, "desk").await.unwrap();
+    let devices = store.lookup_account(alice.account).await.unwrap().unwrap().devices;
+    assert_eq!(devices[0].name, "desk");
+    for (account, device) in [(bob.account, alice.device), (alice.account, DeviceId([9; 16]))] {
+        let refused = store.rename_device(account, device, "mine").await;
+        assert!(matches!(denied(refused), Denied::NotFound(_)));
+    }
+    assert_eq!(store.lookup_account(alice.account).await.unwrap().unwrap().devices[0].name, "desk");
 }
 
 pub(crate) async fn a_devices_seventeenth_session_ends_its_oldest(store: Arc<dyn Store>) {
@@ -125,7 +169,8 @@ pub(crate) async fn a_devices_seventeenth_session_ends_its_oldest(store: Arc<dyn
             store
                 .sign_in(login(&alice, Some(alice.device), token(n as u8), alice.at + 1 + n as u64))
                 .await
-                .unwrap(),
+                .unwrap()
+                .ended,
         );
     }
     assert_eq!(ended, [alice.session]);

@@ -4,7 +4,7 @@
 use super::{PostgresStore, again_if_taken, keys, lock, sessions, values::id_list};
 use crate::store::{
     AccountStore, Denied, Result,
-    accounts::{Credentials, NewAccount, NewPassword, Resumption, SessionId, SignIn, TokenDigest},
+    accounts::{Credentials, NewAccount, NewPassword, Resumption, SessionId, SignIn, SignedIn, TokenDigest},
     directory,
     values::{bindable, id, number},
 };
@@ -47,8 +47,8 @@ impl AccountStore for PostgresStore {
         row.as_ref().map(directory::credentials).transpose()
     }
 
-    async fn sign_in(&self, sign_in: SignIn) -> Result<Vec<SessionId>> {
-        sessions::sign_in(&self.database, sign_in).await
+    async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn> {
+        again_if_taken(|| sessions::sign_in(&self.database, sign_in.clone())).await
     }
 
     async fn resume(&self, token: TokenDigest, fresh: TokenDigest, at: u64) -> Result<Resumption> {
@@ -143,6 +143,10 @@ impl AccountStore for PostgresStore {
 
     async fn remove_device(&self, account: AccountId, device: DeviceId) -> Result<()> {
         sessions::remove_device(&self.database, account, device).await
+    }
+
+    async fn rename_device(&self, account: AccountId, device: DeviceId, name: &str) -> Result<()> {
+        sessions::rename_device(&self.database, account, device, name).await
     }
 
     async fn keys_publish(&self, device: DeviceId, packages: &[Bytes], last_resort: bool) -> Result<u64> {

@@ -3,7 +3,7 @@
 use super::{accounts::insert_log, arrivals::Arrivals, lock};
 use crate::store::{
     Denied, Result,
-    accounts::{Resumption, SESSIONS_PER_DEVICE_MAX, SessionId, SignIn, TokenDigest},
+    accounts::{Resumption, SESSIONS_PER_DEVICE_MAX, SessionId, SignIn, SignedIn, TokenDigest},
     directory::session_id,
     tokens::{REMEMBERED_MS, resumed, token},
     values::bindable,
@@ -54,7 +54,7 @@ async fn insert_token(connection: &mut PgConnection, session: SessionId, token: 
     Ok(())
 }
 
-pub(super) async fn sign_in(database: &PostgresDatabase, sign_in: SignIn) -> Result<Vec<SessionId>> {
+pub(super) async fn sign_in(database: &PostgresDatabase, sign_in: SignIn) -> Result<SignedIn> {
     let mut tx = database.write().await?;
     lock::account(&mut tx, sign_in.account).await?;
     let locked = sqlx::query_scalar::<_, bool>("SELECT locked FROM accounts WHERE id = $1")
@@ -70,15 +70,24 @@ pub(super) async fn sign_in(database: &PostgresDatabase, sign_in: SignIn) -> Res
         .bind(sign_in.account.as_bytes().as_slice())
         .fetch_all(&mut *tx)
         .await?;
+    let is_known = devices.iter().any(|d| d == sign_in.device.as_bytes());
     match &sign_in.new_device {
+        _ if is_known => {}
+        None => return Err(Denied::NotFound("the account has no such device: sign in without one to add a new one").into()),
         Some(_) if devices.len() >= DEVICES_PER_ACCOUNT_MAX => {
             return Err(Denied::QuotaExceeded("an account has at most 16 devices: remove one first").into());
         }
-        Some(name) => insert_device(&mut tx, sign_in.account, sign_in.device, name, sign_in.at).await?,
-        None if !devices.iter().any(|d| d == sign_in.device.as_bytes()) => {
-            return Err(Denied::NotFound("the account has no such device: sign in without one to add a new one").into());
+        Some(name) => {
+            // A device's inbox has its id.
+            let taken = sqlx::query("SELECT 1 FROM logs WHERE id = $1")
+                .bind(sign_in.device.as_bytes().as_slice())
+                .fetch_optional(&mut *tx)
+                .await?;
+            if taken.is_some() {
+                return Err(Denied::Conflict("the new device's id is taken: choose another one").into());
+            }
+            insert_device(&mut tx, sign_in.account, sign_in.device, name, sign_in.at).await?;
         }
-        None => {}
     }
     let ended = make_room(&mut tx, sign_in.device).await?;
     insert_session(
@@ -91,7 +100,7 @@ pub(super) async fn sign_in(database: &PostgresDatabase, sign_in: SignIn) -> Res
     )
     .await?;
     tx.commit().await?;
-    Ok(ended)
+    Ok(SignedIn { added: !is_known, ended })
 }
 
 /// Ends a device's oldest sessions, so that one more may begin.
@@ -187,6 +196,20 @@ pub(super) async fn end_sessions(database: &PostgresDatabase, account: AccountId
         .bind(account.as_bytes().as_slice())
         .execute(&mut *tx)
         .await?;
+    Ok(tx.commit().await?)
+}
+
+pub(super) async fn rename_device(database: &PostgresDatabase, account: AccountId, device: DeviceId, name: &str) -> Result<()> {
+    let mut tx = database.write().await?;
+    let renamed = sqlx::query("UPDATE devices SET name = $1 WHERE id = $2 AND account_id = $3")
+        .bind(name)
+        .bind(device.as_bytes().as_slice())
+        .bind(account.as_bytes().as_slice())
+        .execute(&mut *tx)
+        .await?;
+    if renamed.rows_affected() == 0 {
+        return Err(Denied::NotFound("the account has no such device").into());
+    }
     Ok(tx.commit().await?)
 }
 

@@ -4,7 +4,7 @@
 use super::{SqliteStore, keys, sessions, values::id_list};
 use crate::store::{
     AccountStore, Denied, Result,
-    accounts::{Credentials, NewAccount, NewPassword, Resumption, SessionId, SignIn, TokenDigest},
+    accounts::{Credentials, NewAccount, NewPassword, Resumption, SessionId, SignIn, SignedIn, TokenDigest},
     directory,
     values::{bindable, id, number},
 };
@@ -70,7 +70,7 @@ impl AccountStore for SqliteStore {
         row.as_ref().map(directory::credentials).transpose()
     }
 
-    async fn sign_in(&self, sign_in: SignIn) -> Result<Vec<SessionId>> {
+    async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn> {
         sessions::sign_in(&self.database, sign_in).await
     }
 
@@ -167,6 +167,10 @@ impl AccountStore for SqliteStore {
 
     async fn remove_device(&self, account: AccountId, device: DeviceId) -> Result<()> {
         sessions::remove_device(&self.database, account, device).await
+    }
+
+    async fn rename_device(&self, account: AccountId, device: DeviceId, name: &str) -> Result<()> {
+        sessions::rename_device(&self.database, account, device, name).await
     }
 
     async fn keys_publish(&self, device: DeviceId, packages: &[Bytes], last_resort: bool) -> Result<u64> {

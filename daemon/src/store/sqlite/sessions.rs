@@ -3,7 +3,7 @@
 use super::accounts::insert_log;
 use crate::store::{
     Denied, Result,
-    accounts::{Resumption, SESSIONS_PER_DEVICE_MAX, SessionId, SignIn, TokenDigest},
+    accounts::{Resumption, SESSIONS_PER_DEVICE_MAX, SessionId, SignIn, SignedIn, TokenDigest},
     directory::session_id,
     tokens::{REMEMBERED_MS, resumed, token},
     values::bindable,
@@ -60,7 +60,7 @@ async fn insert_token(connection: &mut SqliteConnection, session: SessionId, tok
     Ok(())
 }
 
-pub(super) async fn sign_in(database: &Database, sign_in: SignIn) -> Result<Vec<SessionId>> {
+pub(super) async fn sign_in(database: &Database, sign_in: SignIn) -> Result<SignedIn> {
     let mut tx = database.write().await?;
     let locked = sqlx::query_scalar::<_, i64>("SELECT locked FROM accounts WHERE id = ?")
         .bind(sign_in.account.as_bytes().as_slice())
@@ -75,15 +75,24 @@ pub(super) async fn sign_in(database: &Database, sign_in: SignIn) -> Result<Vec<
         .bind(sign_in.account.as_bytes().as_slice())
         .fetch_all(&mut *tx)
         .await?;
+    let is_known = devices.iter().any(|d| d == sign_in.device.as_bytes());
     match &sign_in.new_device {
+        _ if is_known => {}
+        None => return Err(Denied::NotFound("the account has no such device: sign in without one to add a new one").into()),
         Some(_) if devices.len() >= DEVICES_PER_ACCOUNT_MAX => {
             return Err(Denied::QuotaExceeded("an account has at most 16 devices: remove one first").into());
         }
-        Some(name) => insert_device(&mut tx, sign_in.account, sign_in.device, name, sign_in.at).await?,
-        None if !devices.iter().any(|d| d == sign_in.device.as_bytes()) => {
-            return Err(Denied::NotFound("the account has no such device: sign in without one to add a new one").into());
+        Some(name) => {
+            // A device's inbox has its id.
+            let taken = sqlx::query("SELECT 1 FROM logs WHERE id = ?")
+                .bind(sign_in.device.as_bytes().as_slice())
+                .fetch_optional(&mut *tx)
+                .await?;
+            if taken.is_some() {
+                return Err(Denied::Conflict("the new device's id is taken: choose another one").into());
+            }
+            insert_device(&mut tx, sign_in.account, sign_in.device, name, sign_in.at).await?;
         }
-        None => {}
     }
     let ended = make_room(&mut tx, sign_in.device).await?;
     insert_session(
@@ -96,7 +105,7 @@ pub(super) async fn sign_in(database: &Database, sign_in: SignIn) -> Result<Vec<
     )
     .await?;
     tx.commit().await?;
-    Ok(ended)
+    Ok(SignedIn { added: !is_known, ended })
 }
 
 /// Ends a device's oldest sessions, so that one more may begin.
@@ -184,6 +193,20 @@ pub(super) async fn end_sessions(database: &Database, account: AccountId) -> Res
         .bind(account.as_bytes().as_slice())
         .execute(&mut *tx)
         .await?;
+    Ok(tx.commit().await?)
+}
+
+pub(super) async fn rename_device(database: &Database, account: AccountId, device: DeviceId, name: &str) -> Result<()> {
+    let mut tx = database.write().await?;
+    let renamed = sqlx::query("UPDATE devices SET name = ? WHERE id = ? AND account_id = ?")
+        .bind(name)
+        .bind(device.as_bytes().as_slice())
+        .bind(account.as_bytes().as_slice())
+        .execute(&mut *tx)
+        .await?;
+    if renamed.rows_affected() == 0 {
+        return Err(Denied::NotFound("the account has no such device").into());
+    }
     Ok(tx.commit().await?)
 }
 

@@ -1,4 +1,5 @@
-//! What people feel of FastChat: signing in, the way of a message, a pipe full of messages, bytes, memory, a picture.
+//! What people feel of FastChat: signing in, the way of a message, a pipe full of messages, bytes, memory, a picture, a
+//! history that comes back.
 //!
 //! A real fleet of three servers runs in a temporary folder, started as README says, and people are on different ones
 //! of them. The sender is the library in this process, or the program `fastchat` where that is said; the receiver is
@@ -28,6 +29,7 @@ mod picture;
 mod process;
 mod program;
 mod relay;
+mod restore;
 mod sign_in;
 mod throughput;
 
@@ -68,6 +70,7 @@ enum Part {
     Bytes,
     Memory,
     Picture,
+    Restore,
 }
 
 /// What a part is given.
@@ -126,6 +129,7 @@ async fn run(args: &Args, n: usize) -> anyhow::Result<Figures> {
             Part::Bytes => bytes::measure(&mut run).await?,
             Part::Memory => memory::measure(&mut run).await?,
             Part::Picture => picture::measure(&mut run).await?,
+            Part::Restore => restore::measure(&mut run).await?,
         }
     }
     Ok(run.figures)

@@ -10,7 +10,12 @@ use fastchat_client::{
 };
 use fastchat_e2e::{ConversationId, content::Body, secret::Password};
 use rand::distr::{Alphanumeric, SampleString};
-use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often two are brought online anew until they are on different servers.
@@ -81,9 +86,18 @@ impl Person {
 
     /// A run of the program as this person.
     pub(crate) fn fastchat(&self, args: &[&str]) -> anyhow::Result<Command> {
+        self.fastchat_in(&self.folder, args)
+    }
+
+    /// The same on another device, in another folder.
+    pub(crate) fn fastchat_on(&self, folder: &str, args: &[&str]) -> anyhow::Result<Command> {
+        self.fastchat_in(&self.folder.with_file_name(folder), args)
+    }
+
+    fn fastchat_in(&self, folder: &Path, args: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(program("fastchat")?);
         command.args(["--json", "--balancer", &self.balancer, "--profile"]);
-        command.arg(&self.folder).args(args);
+        command.arg(folder).args(args);
         Ok(command)
     }
 

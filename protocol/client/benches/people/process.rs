@@ -81,6 +81,25 @@ impl Running {
         Ok(Instant::now())
     }
 
+    /// Waits for its end; gives its last line, the moment of its end, and the memory that was resident at most, in MiB.
+    pub(crate) fn last_line_and_memory(mut self) -> anyhow::Result<(Value, Instant, f64)> {
+        let mut most: f64 = 0.0;
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            // It may end at this moment.
+            if let Ok((_, so_far)) = self.memory() {
+                most = most.max(so_far);
+            }
+            std::thread::sleep(TICK);
+        };
+        let ended = Instant::now();
+        ensure!(status.success(), "it ended with {status}");
+        let line = self.lines.iter().last().context("it says something")?.1;
+        Ok((serde_json::from_str(&line)?, ended, most))
+    }
+
     /// CPU time so far, to 10 ms.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         cpu_of(&self.child.id().to_string(), 14)

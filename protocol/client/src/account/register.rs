@@ -84,7 +84,7 @@ pub async fn register(
                 device: registered.device.sealed(),
                 username,
             };
-            finish(&profile, &connection, me.clone(), keyring, registered.token).await?;
+            finish(&profile, &connection, me.clone(), keyring, registered.token, false).await?;
             Ok(Registered {
                 profile,
                 me,
@@ -101,6 +101,7 @@ pub async fn register(
                 None,
                 Proof::Password(stretched.password),
                 device_name,
+                false,
             )
             .await
             {

@@ -21,12 +21,21 @@ pub struct Page {
 /// # Errors
 /// `not-member`.
 pub async fn fetch(connection: &Connection, log: LogId, after: u64) -> Result<Page, Failure> {
+    fetch_some(connection, log, after, FETCH_PAGE).await
+}
+
+/// Reads at most so many entries; no more than [`FETCH_PAGE`].
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_some(connection: &Connection, log: LogId, after: u64, limit: u32) -> Result<Page, Failure> {
+    let limit = limit.min(FETCH_PAGE);
     let request = Fetch {
         log,
         after,
-        limit: Some(FETCH_PAGE),
+        limit: Some(limit),
     };
-    let awaited = connection.start_collecting(&request, &Block::none(), FETCH_PAGE as usize).await?;
+    let awaited = connection.start_collecting(&request, &Block::none(), limit as usize).await?;
     let reply = awaited.reply().await?;
     Ok(Page {
         entries: reply.entries,

@@ -381,6 +381,7 @@ impl From<TransferError> for Problem {
     fn from(error: TransferError) -> Self {
         match error {
             TransferError::Failure(failure) => failure.into(),
+            TransferError::AnotherSize { .. } => Self::Sealed(fastchat_e2e::FileError::NotAsAnnounced),
             TransferError::File(source) => Self::Sealed(fastchat_e2e::FileError::Write(source)),
         }
     }

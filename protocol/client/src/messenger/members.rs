@@ -1,43 +1,30 @@
 //! Who is in a conversation: by the group's own state, and by the server's list.
 
-use super::{join, shared::Shared};
+use super::{
+    claim::{self, Claimed, invites},
+    join,
+    shared::Shared,
+};
 use crate::{
     Connection, chat,
     ids::{Expose, Seal, new_entry},
     problem::Problem,
-    profile::{
-        contacts::{self, Met},
-        rooms, take, tasks,
-    },
+    profile::{contacts, devices, rooms, take, tasks, trust},
 };
-use bytes::Bytes;
 use fastchat_e2e::{
     AccountId, ConversationId, DeviceId, EntryId,
     groups::{CommitIds, Error as GroupsError, Groups, View},
-    mls::{Intent, Invite, Kind, inspect_key_package},
+    mls::{Intent, Kind, MemberDevice},
     store::Reader,
 };
 use fastchat_wire::{
     Code,
-    chat::{
-        keys_claim::KeysClaimLists,
-        members::{Member, Role},
-    },
+    chat::members::{Member, Role},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// Accounts or devices whose key packages are claimed at once.
-const CLAIM_MAX: usize = 64;
-
-/// A device that can be added: whose it is, and what adds it.
-#[derive(Debug, Clone)]
-pub(super) struct Claimed {
-    pub(super) account: AccountId,
-    pub(super) key_package: Bytes,
-}
 
 /// What a commit is to do.
 #[derive(Debug, Clone)]
@@ -46,6 +33,7 @@ pub(super) enum Change {
     Remove(Vec<AccountId>),
     Appoint(Vec<AccountId>),
     Dismiss(Vec<AccountId>),
+    SendAway(Vec<DeviceId>),
     Renew,
 }
 
@@ -56,20 +44,10 @@ impl Change {
             Self::Remove(accounts) => Intent::Remove(accounts.clone()),
             Self::Appoint(accounts) => Intent::Appoint(accounts.clone()),
             Self::Dismiss(accounts) => Intent::Dismiss(accounts.clone()),
+            Self::SendAway(devices) => Intent::SendAway(devices.clone()),
             Self::Renew => Intent::Renew,
         }
     }
-}
-
-/// As the groups want it.
-pub(super) fn invites(claimed: &[Claimed]) -> Vec<Invite<'_>> {
-    claimed
-        .iter()
-        .map(|claimed| Invite {
-            account: claimed.account,
-            key_package: &claimed.key_package,
-        })
-        .collect()
 }
 
 /// New ids for a commit.
@@ -103,96 +81,13 @@ pub(super) fn is_direct_with(view: &View, peer: AccountId) -> bool {
     view.charter.kind == Kind::Direct && take::accounts(view).contains(&peer)
 }
 
-/// Claims a key package of each device of these accounts, and of these devices. Each is checked against its account's
-/// pin; one that is no good is left out.
-///
-/// # Errors
-/// `no-keys` where an account has no device that can be added; `identity-changed`; the network.
-pub(super) async fn claim(
-    shared: &Shared,
-    connection: &Connection,
-    accounts: &[AccountId],
-    devices: &[(AccountId, DeviceId)],
-) -> Result<Vec<Claimed>, Problem> {
-    let mut claimed = Vec::new();
-    for some in accounts.chunks(CLAIM_MAX) {
-        let lists = KeysClaimLists {
-            accounts: some.iter().map(|account| account.wire()).collect(),
-            devices: Vec::new(),
-        };
-        claimed.extend(chat::keys_claim(connection, &lists).await?);
-    }
-    for some in devices.chunks(CLAIM_MAX) {
-        let lists = KeysClaimLists {
-            accounts: Vec::new(),
-            devices: some.iter().map(|(_, device)| device.wire()).collect(),
-        };
-        claimed.extend(chat::keys_claim(connection, &lists).await?);
-    }
-    let asked = accounts.to_vec();
-    let devices = devices.to_vec();
-    let checked = shared.profile.run(move |profile| {
-        profile.read(|tx| {
-            let claimed = claimed.into_iter().map(|(device, key_package)| (device.sealed(), key_package));
-            check_claimed(tx, claimed.collect(), &asked, &devices)
-        })
-    });
-    checked.await
-}
-
-/// Those that can be added: a device of an account that was asked for, or one that was asked for itself.
-fn check_claimed(
-    tx: &Reader<'_>,
-    claimed: Vec<(DeviceId, Bytes)>,
-    accounts: &[AccountId],
-    devices: &[(AccountId, DeviceId)],
-) -> Result<Vec<Claimed>, Problem> {
-    let mut good = Vec::new();
-    let mut changed = BTreeMap::new();
-    for (device, key_package) in claimed {
-        let subject = match inspect_key_package(&key_package) {
-            Ok(credential) => credential.subject().clone(),
-            Err(error) => {
-                tracing::warn!(%device, %error, "a device whose key package is no good is not added");
-                continue;
-            }
-        };
-        let account = subject.account;
-        let is_wanted = accounts.contains(&account) || devices.contains(&(account, device));
-        if !is_wanted || subject.device != device {
-            tracing::warn!(%device, %account, "a key package of another device than the server says is not used");
-        } else if contacts::pin(tx, account)?.is_some_and(|pin| pin != subject.identity_key) {
-            changed.insert(account, take::changed_identity(subject.username.as_str()));
-        } else {
-            good.push(Claimed { account, key_package });
-        }
-    }
-    for account in accounts {
-        if let Some(warning) = changed.remove(account) {
-            return Err(Problem::declined("identity-changed", warning));
-        }
-        if !good.iter().any(|claimed| claimed.account == *account) {
-            let name = contacts::person(tx, *account)?.username;
-            let name = name.map_or_else(|| account.to_string(), |name| format!("@{name}"));
-            return Err(Problem::declined(
-                "no-keys",
-                format!("{name} has no device that can be added: they must sign in once, then try again"),
-            ));
-        }
-    }
-    for (account, warning) in changed {
-        tracing::warn!(%account, warning, "a device is not added");
-    }
-    Ok(good)
-}
-
 /// Compares those whom this device has met in groups with what the fleet says of them.
 ///
 /// # Errors
 /// The network, or the store.
 pub(super) async fn acquaint(shared: &Arc<Shared>, connection: &Connection) -> Result<(), Problem> {
     let unchecked = shared.profile.run(|profile| profile.read(contacts::unchecked)).await?;
-    for (account, conversation) in unchecked {
+    for (account, _) in unchecked {
         let said = match chat::lookup_account(connection, account.wire()).await.map_err(Problem::from) {
             Ok(found) => Some(found),
             Err(Problem::Refused(refused)) if refused.code == Code::NotFound => None,
@@ -205,14 +100,14 @@ pub(super) async fn acquaint(shared: &Arc<Shared>, connection: &Connection) -> R
                     let (said, identity) = super::people::believed(&name, found).ok()?;
                     (said == account).then_some((name, identity))
                 });
-                let met = match &said {
-                    Some((name, identity)) => contacts::meet(tx, account, name, identity)?,
-                    None => Met::Changed,
+                let is_known_so = match &said {
+                    Some((name, identity)) => contacts::meet(tx, account, name, identity)?.is_none(),
+                    None => false,
                 };
-                match met {
-                    Met::Same => Ok(()),
-                    Met::Changed => take::doubt(groups, tx, conversation, account, crate::clock::now_ms()),
+                if is_known_so {
+                    return Ok(());
                 }
+                take::doubt(groups, tx, account, crate::clock::now_ms())
             })
         });
         checked.await?;
@@ -264,6 +159,10 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
         }
         listed => listed?,
     };
+    let strangers = strangers(&listed, &view);
+    if !strangers.is_empty() {
+        tell_of_strangers(shared, connection, conversation, strangers).await?;
+    }
     let leaves: BTreeSet<DeviceId> = view.members.iter().map(|member| member.subject().device).collect();
     let accounts = take::accounts(&view);
     let me = shared.profile.run(|profile| profile.look(|groups, _| Ok(groups.me()))).await?;
@@ -282,7 +181,7 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
         .filter(|(account, _)| accounts.contains(account))
         .flat_map(|(account, member)| member.devices.iter().map(|device| (*account, device.sealed())))
         .filter(|(account, device)| {
-            let leaf = fastchat_e2e::mls::MemberDevice {
+            let leaf = MemberDevice {
                 account: *account,
                 device: *device,
             };
@@ -292,7 +191,7 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
     if lacking.is_empty() {
         return Ok(());
     }
-    let claimed = claim(shared, connection, &[], &lacking).await?;
+    let claimed = claim::claim(shared, connection, conversation, &[], &lacking).await?;
     if claimed.is_empty() {
         // It has not published its key packages yet: the next look finds it.
         return Ok(());
@@ -312,6 +211,44 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
         }
         made => made.map(drop),
     }
+}
+
+/// Whom the server counts among the members, and the group does not know, with the names that the server gives them.
+fn strangers(listed: &BTreeMap<AccountId, Member>, view: &View) -> BTreeMap<AccountId, String> {
+    let accounts = take::accounts(view);
+    let strangers = listed.iter().filter(|(account, _)| !accounts.contains(account));
+    strangers
+        .map(|(account, member)| (*account, member.username.as_str().to_owned()))
+        .collect()
+}
+
+/// Tells of those whom nobody has added. They may have been added since the group was looked at, or removed since the
+/// list was: so both are looked at again.
+async fn tell_of_strangers(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    conversation: ConversationId,
+    mut suspected: BTreeMap<AccountId, String>,
+) -> Result<(), Problem> {
+    join::catch_up(shared, connection, conversation).await?;
+    let listed = list(connection, conversation).await?;
+    let Some(view) = view(shared, conversation).await? else {
+        return Ok(());
+    };
+    let strangers = strangers(&listed, &view);
+    suspected.retain(|account, _| strangers.contains_key(account));
+    let told = shared.profile.run(move |profile| {
+        profile.change(|groups, tx| {
+            for (account, username) in suspected {
+                if trust::is_new_stranger(tx, conversation, account)? {
+                    let alarm = take::counted_stranger(&username);
+                    take::alarm(groups, tx, conversation, alarm, crate::clock::now_ms())?;
+                }
+            }
+            Ok(())
+        })
+    });
+    told.await
 }
 
 /// Makes a commit and keeps it to be sent; gives its entry. None where one is under way already: what that one leaves
@@ -361,72 +298,4 @@ pub(super) async fn list(connection: &Connection, conversation: ConversationId) 
 pub(super) async fn grant(connection: &Connection, conversation: ConversationId, account: AccountId, admin: bool) -> Result<(), Problem> {
     let role = if admin { Role::Admin } else { Role::Member };
     Ok(chat::grant(connection, conversation.wire(), account.wire(), role).await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::profile::{Profile, identity};
-    use fastchat_e2e::{Credential, DeviceKey, IdentityKey};
-    use std::time::Duration;
-
-    struct Device {
-        _folder: tempfile::TempDir,
-        profile: Profile,
-        account: AccountId,
-        device: DeviceId,
-        identity: fastchat_e2e::IdentityPublicKey,
-    }
-
-    fn device(name: &str) -> Device {
-        let folder = tempfile::tempdir().unwrap();
-        let profile = Profile::create(folder.path()).unwrap();
-        let (account, device) = (AccountId(rand::random()), DeviceId(rand::random()));
-        let (key, identity_key) = (DeviceKey::random(&mut rand::rng()), IdentityKey::random(&mut rand::rng()));
-        let credential = Credential::issue(&identity_key, account, name.parse().unwrap(), device, key.public(), 1);
-        profile.write(|tx| identity::save(tx, &credential, &key, None)).unwrap();
-        Device {
-            _folder: folder,
-            profile,
-            account,
-            device,
-            identity: identity_key.public(),
-        }
-    }
-
-    fn package(of: &Device) -> Bytes {
-        let now = Duration::from_secs(1_800_000_000);
-        let made = of.profile.change(|groups, tx| Ok(groups.make_key_packages(tx, 1, false, now)?));
-        made.unwrap().remove(0).into()
-    }
-
-    #[test]
-    fn a_key_package_that_is_no_good_keeps_no_other_device_out() {
-        let [alice, bob, mallory] = ["alice", "bob", "mallory"].map(device);
-        let claimed = vec![
-            (DeviceId([9; 16]), Bytes::from_static(b"rubbish")),
-            // Somebody else's, under the name of a device that was asked for.
-            (mallory.device, package(&bob)),
-            (bob.device, package(&bob)),
-            (mallory.device, package(&mallory)),
-        ];
-        let devices = [(bob.account, bob.device), (bob.account, mallory.device)];
-        let good = alice.profile.read(|tx| check_claimed(tx, claimed, &[], &devices)).unwrap();
-        assert_eq!(good.iter().map(|one| one.account).collect::<Vec<_>>(), [bob.account]);
-    }
-
-    #[test]
-    fn nobody_is_added_with_another_identity_than_the_one_that_was_met() {
-        let [alice, bob, impostor] = ["alice", "bob", "bob"].map(device);
-        let name = "bob".parse().unwrap();
-        let meet = |account, identity| alice.profile.write(|tx| contacts::meet(tx, account, &name, identity)).unwrap();
-        assert_eq!(meet(bob.account, &impostor.identity), Met::Same);
-        let check = |accounts: &[AccountId], devices: &[_]| {
-            let claimed = vec![(bob.device, package(&bob))];
-            alice.profile.read(|tx| check_claimed(tx, claimed, accounts, devices))
-        };
-        assert_eq!(check(&[bob.account], &[]).unwrap_err().code(), "identity-changed");
-        assert!(check(&[], &[(bob.account, bob.device)]).unwrap().is_empty(), "the rest goes on");
-        assert_eq!(check(&[alice.account], &[]).unwrap_err().code(), "no-keys");
-    }
 }

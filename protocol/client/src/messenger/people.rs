@@ -6,14 +6,18 @@ use crate::{
     ids::{Expose, Seal, new_entry},
     problem::Problem,
     profile::{
-        Profile, Withdrawn,
-        contacts::{self, Met},
-        rooms, take,
+        Profile, Withdrawn, contacts, rooms, take,
         tasks::{self, Outcome, Wanted, Wish},
+        trust,
     },
     record::{self, Person, Recipient},
 };
-use fastchat_e2e::{AccountId, ConversationId, Credential, IdentityPublicKey, Username, groups::View};
+use fastchat_e2e::{
+    AccountId, ConversationId, Credential, IdentityPublicKey, Username,
+    content::{Body, Group},
+    groups::View,
+    mls::Kind,
+};
 use fastchat_wire::{
     LogId,
     chat::{create::ConversationKind, lookup::LookedUp},
@@ -25,7 +29,7 @@ impl Messenger {
     ///
     /// # Errors
     /// `not-found`: no such account, or no such group here. `ambiguous`: several groups of that name. `no-keys`,
-    /// `identity-changed`; `not-member` where this account is out.
+    /// [`Problem::Distrusted`] where somebody in it is not who this device knows; `not-member` where this account is out.
     pub async fn conversation(&self, to: &Recipient) -> Result<ConversationId, Problem> {
         match to {
             Recipient::Person(name) => self.direct(name).await,
@@ -86,15 +90,35 @@ impl Messenger {
             Err(problem) => tracing::warn!(%problem, %conversation, "the group does not follow the list of its members"),
         }
         let settled = self.until(Some(PATIENCE), move |profile| {
-            let under_way = profile.look(|groups, tx| Ok(groups.commit_under_way(tx, conversation)?))?;
-            Ok(under_way.is_none().then_some(()))
+            profile.look(|groups, tx| {
+                // Nothing is sealed for a device that this one knows to be sent away.
+                let parts = |wish: &Wish| wish.conversation == conversation && matches!(wish.what, Wanted::SendAway(_));
+                let parting = tasks::wishes(tx)?.iter().any(|(_, wish)| parts(wish));
+                let under_way = groups.commit_under_way(tx, conversation)?;
+                Ok((under_way.is_none() && !parting).then_some(()))
+            })
         });
         settled.await?.ok_or_else(|| {
             Problem::declined(
                 "timed-out",
                 "a change of this conversation is on its way and does not arrive: nothing was sent, try again later",
             )
-        })
+        })?;
+        // Whoever was met in it is compared with the fleet's word before anything is said to them.
+        members::acquaint(&self.shared, &connection).await?;
+        let checked = self
+            .shared
+            .profile
+            .run(move |profile| profile.read(|tx| trust::check(tx, conversation)));
+        checked.await
+    }
+
+    /// Makes sure that this device knows somebody by a name: the server is asked where it doesn't.
+    ///
+    /// # Errors
+    /// `not-found`: nobody is called so. `no-keys`; [`Problem::Distrusted`].
+    pub async fn acquaint(&self, name: &Username) -> Result<AccountId, Problem> {
+        self.account(name).await
     }
 
     /// The account of a name: one that this device has met, else as the server says, and then pinned.
@@ -127,13 +151,16 @@ impl Messenger {
     async fn meet(&self, name: &Username, found: LookedUp) -> Result<AccountId, Problem> {
         let (account, identity) = believed(name, &found)?;
         let username = name.clone();
-        let met = self
-            .shared
-            .profile
-            .run(move |profile| profile.change(|_, tx| contacts::meet(tx, account, &username, &identity)));
+        let met = self.shared.profile.run(move |profile| {
+            profile.change(|_, tx| {
+                let claim = contacts::meet(tx, account, &username, &identity)?;
+                claim.as_ref().map_or(Ok(false), |claim| trust::offer(tx, account, claim))?;
+                Ok(claim)
+            })
+        });
         match met.await? {
-            Met::Same => Ok(account),
-            Met::Changed => Err(Problem::declined("identity-changed", take::changed_identity(name.as_str()))),
+            None => Ok(account),
+            Some(claim) => Err(trust::turned_down(account, claim)),
         }
     }
 
@@ -148,7 +175,7 @@ impl Messenger {
     /// Makes a group. Its name is sealed: the fleet does not know it.
     ///
     /// # Errors
-    /// `not-found`, `no-keys`, `identity-changed`; [`Problem::Usage`] for a name that can't be one.
+    /// `not-found`, `no-keys`, [`Problem::Distrusted`]; [`Problem::Usage`] for a name that can't be one.
     pub async fn create_group(&self, name: &str, members: &[Username]) -> Result<ConversationId, Problem> {
         let name = record::group_name(name)?;
         let me = self.me();
@@ -213,16 +240,55 @@ impl Messenger {
         self.wish(Wish { conversation, what }).await
     }
 
+    /// Has a group archived by its members' devices for their new ones, or no longer. What was archived stays so.
+    ///
+    /// # Errors
+    /// `forbidden` where the own account is no admin; [`Problem::Usage`] for a direct chat; `not-member`; as
+    /// [`Messenger::sent`].
+    pub async fn set_archive(&self, conversation: ConversationId, archive: bool) -> Result<(), Problem> {
+        let me = self.me();
+        let found = self.shared.profile.run(move |profile| {
+            profile.look(|groups, tx| {
+                let charter = groups.view(tx, conversation)?.charter;
+                Ok((charter.kind, charter.is_admin(me)))
+            })
+        });
+        match found.await? {
+            (Kind::Direct, _) => Err(Problem::Usage(
+                "a direct chat has no settings: its two members' devices archive it".to_owned(),
+            )),
+            (Kind::Group, false) => Err(Problem::declined(
+                "forbidden",
+                "only admins change a group's settings: ask one of them",
+            )),
+            (Kind::Group, true) => {
+                let group = Group {
+                    archive: Some(archive),
+                    ..Group::default()
+                };
+                self.send(conversation, Body::Group(group)).await.map(drop)
+            }
+        }
+    }
+
     /// Who is in, by the group's own state, ordered by name.
     ///
     /// # Errors
     /// `not-member`.
     pub async fn members(&self, conversation: ConversationId) -> Result<Vec<Member>, Problem> {
-        let view = self
-            .shared
-            .profile
-            .run(move |profile| profile.look(|groups, tx| Ok(groups.view(tx, conversation)?)));
-        let view = view.await?;
+        let view = self.shared.profile.run(move |profile| {
+            profile.look(|groups, tx| {
+                let view = groups.view(tx, conversation)?;
+                let mut verified = BTreeSet::new();
+                for account in take::accounts(&view) {
+                    if trust::is_verified(tx, account)? {
+                        verified.insert(account);
+                    }
+                }
+                Ok((view, verified))
+            })
+        });
+        let (view, verified) = view.await?;
         let mut members = BTreeMap::<AccountId, Member>::new();
         for subject in view.members.iter().map(Credential::subject) {
             let member = members.entry(subject.account).or_insert_with(|| Member {
@@ -231,6 +297,7 @@ impl Messenger {
                     username: Some(subject.username.clone()),
                 },
                 admin: view.charter.is_admin(subject.account),
+                verified: verified.contains(&subject.account),
                 devices: 0,
             });
             member.devices += 1;
@@ -275,8 +342,11 @@ impl Messenger {
         if self.outcome(id).await?.is_some() {
             // Newcomers are told what the group is called: a program that ends now would keep that to itself.
             let told = self.until(Some(PATIENCE), move |profile| {
-                let waiting = profile.look(|groups, tx| Ok(groups.conversations_to_send_to(tx)?))?;
-                Ok((!waiting.contains(&conversation)).then_some(()))
+                profile.look(|groups, tx| {
+                    let is_told = !groups.conversations_to_send_to(tx)?.contains(&conversation);
+                    // Where nothing is said, they are told once it goes on.
+                    Ok((is_told || !trust::stops(tx, conversation)?.is_empty()).then_some(()))
+                })
             });
             return told.await.map(drop);
         }

@@ -127,7 +127,11 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
             let listed: HashSet<LogId> = listing.conversations.iter().map(|found| found.conversation).collect();
             verify_unlisted(shared, listed).await?;
         }
-        SessionEvent::CaughtUp => shared.session_caught_up(true),
+        SessionEvent::CaughtUp => {
+            // By now all invitations were heard of.
+            shared.ask(|errands| errands.outside = true);
+            shared.session_caught_up(true);
+        }
         SessionEvent::Gap { log, after, first } => note_gap(shared, log, after, first).await?,
         SessionEvent::NotMember(log) => shared.ask(|errands| errands.verify.extend([log.sealed()])),
         SessionEvent::Device(device) if device.change == DeviceChange::Added => {

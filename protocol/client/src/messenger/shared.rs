@@ -1,8 +1,8 @@
 //! What a messenger's tasks share.
 
 use super::{Status, errands::Errands};
-use crate::{Connection, chat::Listing, problem::Problem, profile::Profile, session::Handle};
-use fastchat_e2e::AccountId;
+use crate::{Connection, chat::Listing, ids::Seal, problem::Problem, profile::Profile, session::Handle};
+use fastchat_e2e::{AccountId, ConversationId};
 use fastchat_wire::LogId;
 use std::{
     collections::HashMap,
@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) presence: watch::Sender<HashMap<AccountId, bool>>,
     /// By the last list: from where this account may read a log, where that is not its beginning.
     readable_from: Mutex<HashMap<LogId, u64>>,
+    /// By the last list: the conversations that were founded.
+    founded: Mutex<Vec<ConversationId>>,
     errands: Mutex<Queue>,
     pub(super) nudged: Notify,
 }
@@ -93,6 +95,7 @@ impl Shared {
             status: watch::Sender::new(Status::default()),
             presence: watch::Sender::new(HashMap::new()),
             readable_from: Mutex::default(),
+            founded: Mutex::default(),
             errands: Mutex::default(),
             nudged: Notify::new(),
         }
@@ -148,6 +151,14 @@ impl Shared {
         let from = listing.conversations.iter().filter(|found| found.from_seq > 1);
         let from = from.map(|found| (found.conversation, found.from_seq)).collect();
         *self.readable_from.lock().unwrap_or_else(PoisonError::into_inner) = from;
+        let founded = listing.conversations.iter().filter(|found| found.epoch > 0);
+        let founded = founded.map(|found| found.conversation.sealed()).collect();
+        *self.founded.lock().unwrap_or_else(PoisonError::into_inner) = founded;
+    }
+
+    /// The conversations of the last list that were founded.
+    pub(super) fn founded(&self) -> Vec<ConversationId> {
+        self.founded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From where this account may read a log: what comes before is from when it was not in.
@@ -186,7 +197,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fastchat_e2e::ConversationId;
 
     const DAMAGED: ConversationId = ConversationId([1; 16]);
 

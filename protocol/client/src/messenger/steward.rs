@@ -3,7 +3,7 @@
 //! Each step is begun from the profile's state and ends with a change of it. So a step that was cut off is begun
 //! again, a step that somebody else was faster with finds nothing to do, and the order of steps does not matter.
 
-use super::{errands::Errands, join, members, renew, shared::Shared, upkeep, wishes::Wishes};
+use super::{devices, enter, errands::Errands, join, members, renew, shared::Shared, upkeep, wishes::Wishes};
 use crate::{Connection, problem::Problem, profile::take};
 use fastchat_e2e::{AccountId, ConversationId, groups::View};
 use std::{sync::Arc, time::Duration};
@@ -115,6 +115,21 @@ async fn round(shared: &Arc<Shared>, connection: &Connection, errands: Errands, 
     // Before anything is read that they say.
     if errands.acquaint {
         undone.acquaint = waits(members::acquaint(shared, connection).await, "new people");
+        undone.acquaint |= waits(devices::acquaint(shared, connection).await, "new devices");
+    }
+    if errands.outside {
+        undone.outside = waits(enter::look(shared).await, "conversations that this device is not in");
+    }
+    for (conversation, attempt) in errands.enter {
+        match enter::enter(shared, connection, conversation, attempt).await {
+            Ok(None) => {}
+            Ok(Some(next)) => shared.ask(|errands| _ = errands.enter.insert(conversation, next)),
+            Err(problem) => {
+                if waits(Err(problem), "coming in") {
+                    undone.enter.insert(conversation, attempt);
+                }
+            }
+        }
     }
     let mut verify = errands.verify;
     for conversation in errands.behind {
@@ -145,6 +160,11 @@ async fn round(shared: &Arc<Shared>, connection: &Connection, errands: Errands, 
             undone.compare.insert(conversation, at);
         }
     }
+    for (conversation, at) in errands.tell_names {
+        if waits(devices::tell_name(shared, conversation).await, "a group's name") {
+            undone.tell_names.insert(conversation, at);
+        }
+    }
     if errands.keep_up {
         undone.keep_up = waits(keep_up(shared, connection).await, "what others need of this device");
     }
@@ -171,6 +191,7 @@ fn waits(outcome: Result<(), Problem>, what: &str) -> bool {
 
 async fn keep_up(shared: &Arc<Shared>, connection: &Connection) -> Result<(), Problem> {
     upkeep::keep_up(connection, &shared.profile).await?;
+    devices::send_away(shared, connection).await?;
     look_after_own_devices(shared, connection).await?;
     join::trim_inbox(shared, connection).await
 }

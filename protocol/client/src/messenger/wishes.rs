@@ -12,6 +12,8 @@
 //! that the other one left, and a restart goes on where the last run was killed.
 
 use super::{
+    claim,
+    enter::Attempt,
     members::{self, Change},
     shared::Shared,
 };
@@ -25,7 +27,7 @@ use crate::{
     },
 };
 use fastchat_e2e::{
-    AccountId, ConversationId, DeviceId, EntryId,
+    AccountId, ConversationId, Credential, DeviceId, EntryId, Subject,
     groups::{Error as GroupsError, View},
     mls::Kind,
 };
@@ -185,6 +187,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: 
         }
         (Wanted::Direct(peer), None) => found_direct(shared, connection, id, conversation, *peer).await,
         (Wanted::Group(name, members), None) => found_group(shared, connection, id, conversation, name, members).await,
+        (Wanted::SendAway(_), None) => Ok(Step::Done),
         (_, None) => Err(Problem::declined(
             "not-member",
             "you are not in this conversation, or not on this device: ask a member to be added",
@@ -195,7 +198,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: 
             if lacking.is_empty() {
                 return Ok(Step::Done);
             }
-            let claimed = members::claim(shared, connection, &lacking, &[]).await?;
+            let claimed = claim::claim(shared, connection, conversation, &lacking, &[]).await?;
             commit(shared, id, conversation, Change::Add(claimed)).await
         }
         (Wanted::Remove(accounts), Some(view)) => {
@@ -221,6 +224,21 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: 
             }
             shared.handle.touch(conversation.wire()).await;
             Ok(Step::Done)
+        }
+        (Wanted::SendAway(devices), Some(view)) => {
+            let own = shared.profile.run(|profile| profile.look(|groups, _| Ok(groups.me()))).await?;
+            let is_meant = |subject: &&Subject| subject.account == own.account && devices.contains(&subject.device);
+            let left: Vec<DeviceId> = view
+                .members
+                .iter()
+                .map(Credential::subject)
+                .filter(is_meant)
+                .map(|subject| subject.device)
+                .collect();
+            if left.is_empty() {
+                return Ok(Step::Done);
+            }
+            commit(shared, id, conversation, Change::SendAway(left)).await
         }
         (Wanted::Leave, Some(view)) => leave(shared, connection, id, conversation, view).await,
     }
@@ -303,8 +321,11 @@ async fn found_direct(
 ) -> Result<Step, Problem> {
     match chat::group_info(connection, conversation.wire()).await.map_err(Problem::from) {
         Ok((0, _)) => {}
-        // The invitation is on its way; or this device came later, and a member adds it.
-        Ok(_) => return Ok(Step::Waiting),
+        // The invitation is on its way; or this device came later, and comes in by itself.
+        Ok(_) => {
+            shared.ask(|errands| _ = errands.enter.entry(conversation).or_insert_with(Attempt::first));
+            return Ok(Step::Waiting);
+        }
         Err(Problem::Refused(refused)) if refused.code == Code::NotFound => {}
         Err(problem) => return Err(problem),
     }
@@ -342,7 +363,7 @@ async fn found(
         .map(|device| (me.account, crate::ids::Seal::sealed(device.device)))
         .filter(|(_, device)| *device != me.device)
         .collect();
-    let claimed = members::claim(shared, connection, members, &own).await?;
+    let claimed = claim::claim(shared, connection, conversation, members, &own).await?;
     let ids = members::commit_ids();
     let peer = members.first().copied().filter(|_| kind == Kind::Direct);
     let founded = shared
@@ -358,7 +379,7 @@ async fn found(
                 }
                 let me = groups.me().account;
                 rooms::save_admins(tx, conversation, if kind == Kind::Group { std::slice::from_ref(&me) } else { &[] })?;
-                groups.create(tx, conversation, kind, members::invites(&claimed), ids, crate::clock::now())?;
+                groups.create(tx, conversation, kind, claim::invites(&claimed), ids, crate::clock::now())?;
                 Ok(true)
             })
         })

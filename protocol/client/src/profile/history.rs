@@ -1,19 +1,30 @@
 //! What happened, in the order in which this device took it; and by conversation and number.
 //!
 //! A row is u32 length ‖ header as JSON ‖ the message's content as it was sealed, if it is one.
+//!
+//! What came back from the archive did not arrive here: its rows have numbers of their own, beyond all arrivals. It is
+//! found by conversation and number like everything else, and is never news.
 
-use super::{contacts, rows};
+mod archived;
+
+pub(crate) use archived::{Came, restore, restored_before, restored_next, unarchived};
+
+use super::{contacts, devices, rows};
 use crate::{
     problem::Problem,
-    record::{Person, Record, What},
+    record::{Person, PersonsDevice, Record, What},
 };
 use fastchat_e2e::{
     AccountId, Content, ConversationId, DeviceId, EntryId,
     store::{Reader, Scan, Table, Writer},
 };
+use fastchat_wire::encoding::Bytes64;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, path::PathBuf};
 use zeroize::Zeroizing;
+
+/// First byte of the keys of what arrived here.
+const ARRIVED: &[u8] = &[0];
 
 /// u64 arrival → row.
 const RECORDS: Table = Table::new("record");
@@ -35,6 +46,8 @@ pub(crate) struct Note {
     pub(crate) own: bool,
     pub(crate) what: Noted,
     pub(crate) alarms: Vec<String>,
+    /// A message that the account's archive is to have.
+    pub(crate) archive: bool,
 }
 
 /// What happened.
@@ -55,6 +68,8 @@ pub(crate) enum Event {
     Left(Vec<AccountId>),
     Promoted(Vec<AccountId>),
     Demoted(Vec<AccountId>),
+    DevicesAdded(Vec<(AccountId, DeviceId)>),
+    DevicesRemoved(Vec<(AccountId, DeviceId)>),
     Alarm,
     Joined,
     Out,
@@ -72,17 +87,26 @@ struct Header {
     /// None: a message, whose content follows.
     event: Option<Event>,
     alarms: Vec<String>,
+    /// A message that is not to be archived.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unarchived: bool,
+    /// The log's head there, as the archive has it: of a message that came from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<Bytes64>,
 }
 
-/// Keeps a record; gives its place in the order of arrival.
-pub(crate) fn add(tx: &Writer<'_>, note: &Note) -> Result<u64, Problem> {
+/// Keeps a record, as the last one that arrived.
+pub(crate) fn add(tx: &Writer<'_>, note: &Note) -> Result<(), Problem> {
+    if !archived::gives_way(tx, note)? {
+        return Ok(());
+    }
     let arrival = last(tx)? + 1;
     let (event, content) = match &note.what {
         Noted::Message(content) => (None, content.encode().map_err(fastchat_e2e::groups::Error::from)?.expose().to_vec()),
         Noted::Event(event) => (Some(event.clone()), Vec::new()),
     };
     let content = Zeroizing::new(content);
-    let header = serde_json::to_vec(&Header {
+    let header = Header {
         conversation: note.conversation,
         seq: note.seq,
         at: note.at_ms,
@@ -91,18 +115,32 @@ pub(crate) fn add(tx: &Writer<'_>, note: &Note) -> Result<u64, Problem> {
         own: note.own,
         event,
         alarms: note.alarms.clone(),
-    })
-    .map_err(|_| rows::damaged(RECORDS))?;
-    let length = u32::try_from(header.len()).map_err(|_| rows::damaged(RECORDS))?;
-    let row = Zeroizing::new([&length.to_be_bytes()[..], &header, &content].concat());
+        unarchived: !note.archive,
+        head: None,
+    };
+    put(tx, arrival, &header, &content)
+}
+
+fn put(tx: &Writer<'_>, arrival: u64, header: &Header, content: &[u8]) -> Result<(), Problem> {
+    let json = serde_json::to_vec(header).map_err(|_| rows::damaged(RECORDS))?;
+    let length = u32::try_from(json.len()).map_err(|_| rows::damaged(RECORDS))?;
+    let row = Zeroizing::new([&length.to_be_bytes()[..], &json, content].concat());
     tx.put(RECORDS, &arrival.to_be_bytes(), &row)?;
-    tx.put(BY_NUMBER, &by_number(note.conversation, note.seq, arrival), &[])?;
-    Ok(arrival)
+    Ok(tx.put(BY_NUMBER, &by_number(header.conversation, header.seq, arrival), &[])?)
+}
+
+/// A row's header, and the message's content behind it.
+fn split(row: &[u8]) -> Result<(Header, &[u8]), Problem> {
+    let damaged = || rows::damaged(RECORDS);
+    let (length, rest) = row.split_first_chunk().ok_or_else(damaged)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| damaged())?;
+    let (header, content) = rest.split_at_checked(length).ok_or_else(damaged)?;
+    Ok((rows::parse(RECORDS, header)?, content))
 }
 
 /// The last arrival; 0 where there is none.
 pub(crate) fn last(tx: &Reader<'_>) -> Result<u64, Problem> {
-    match tx.list(RECORDS, Scan::newest(&[], 1))?.pop() {
+    match tx.list(RECORDS, Scan::newest(ARRIVED, 1))?.pop() {
         Some((key, _)) => rows::number(RECORDS, &key),
         None => Ok(0),
     }
@@ -114,7 +152,7 @@ pub(crate) fn arrived_after(tx: &Reader<'_>, me: Option<AccountId>, arrival: u64
     let scan = Scan {
         after: Some(&after),
         limit,
-        ..Scan::prefix(&[])
+        ..Scan::prefix(ARRIVED)
     };
     let mut people = People::new(tx, me);
     let found = tx.list(RECORDS, scan)?;
@@ -157,7 +195,7 @@ pub(crate) fn shown(tx: &Reader<'_>) -> Result<u64, Problem> {
 
 /// Moves that mark; never back.
 pub(crate) fn save_shown(tx: &Writer<'_>, arrival: u64) -> Result<(), Problem> {
-    if arrival > shown(tx)? {
+    if arrival > shown(tx)? && !archived::is_restored(arrival) {
         rows::put(tx, SHOWN, rows::ONLY, &arrival)?;
     }
     Ok(())
@@ -196,6 +234,17 @@ impl<'a> People<'a> {
         accounts.into_iter().map(|account| self.person(account)).collect()
     }
 
+    fn devices(&mut self, devices: Vec<(AccountId, DeviceId)>) -> Result<Vec<PersonsDevice>, Problem> {
+        let named = |(account, device)| {
+            Ok(PersonsDevice {
+                person: self.person(account)?,
+                device,
+                name: devices::name(self.tx, device)?,
+            })
+        };
+        devices.into_iter().map(named).collect()
+    }
+
     /// By a key of [`BY_NUMBER`].
     fn find(&mut self, key: &[u8]) -> Result<Record, Problem> {
         let (_, arrival) = key.split_last_chunk::<8>().ok_or_else(|| rows::damaged(BY_NUMBER))?;
@@ -204,14 +253,10 @@ impl<'a> People<'a> {
     }
 
     fn read(&mut self, arrival: u64, row: &[u8]) -> Result<Record, Problem> {
-        let damaged = || rows::damaged(RECORDS);
-        let (length, rest) = row.split_first_chunk().ok_or_else(damaged)?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| damaged())?;
-        let (header, content) = rest.split_at_checked(length).ok_or_else(damaged)?;
-        let header: Header = rows::parse(RECORDS, header)?;
+        let (header, content) = split(row)?;
         let what = match header.event {
             None => {
-                let entry = header.entry.ok_or_else(damaged)?;
+                let entry = header.entry.ok_or_else(|| rows::damaged(RECORDS))?;
                 // One that another version of this program kept in another form hides no other record.
                 match Content::parse(content, entry) {
                     Ok(content) => What::Message(content),
@@ -224,6 +269,8 @@ impl<'a> People<'a> {
             Some(Event::Left(accounts)) => What::Left(self.people(accounts)?),
             Some(Event::Promoted(accounts)) => What::Promoted(self.people(accounts)?),
             Some(Event::Demoted(accounts)) => What::Demoted(self.people(accounts)?),
+            Some(Event::DevicesAdded(devices)) => What::DevicesAdded(self.devices(devices)?),
+            Some(Event::DevicesRemoved(devices)) => What::DevicesRemoved(self.devices(devices)?),
             Some(Event::Alarm) => What::Alarm,
             Some(Event::Joined) => What::Joined,
             Some(Event::Out) => What::Out,

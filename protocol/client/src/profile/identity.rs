@@ -1,11 +1,11 @@
 //! Whose device this is, and what signs it in.
 
 use super::rows::{self, ONLY, damaged};
-use crate::problem::Problem;
+use crate::{ids::new_entry, problem::Problem};
 use fastchat_e2e::{
     AccountId, BackupPublicKey, Credential, DeviceId, DeviceKey, Username,
     secret::{SecretBytes, SigningSeed},
-    store::{Reader, Table, Writer},
+    store::{Reader, Scan, Table, Writer},
 };
 use fastchat_wire::Secret;
 
@@ -23,6 +23,8 @@ const PUBLISHED: Table = Table::new("credential-published");
 const LAST_RESORT: Table = Table::new("last-resort");
 /// → what a registration that may have been cut off needs to be gone on with.
 const REGISTERING: Table = Table::new("registering");
+/// → the id under which a login makes this device: it is sent again where the answer was lost.
+const NEW_DEVICE: Table = Table::new("new-device");
 
 /// Whose device this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,16 @@ impl Me {
             username: subject.username.clone(),
         }
     }
+}
+
+/// The id of the device that a login makes of this profile, the same whenever it is tried again.
+pub(crate) fn new_device(tx: &Writer<'_>) -> Result<DeviceId, Problem> {
+    if let Some(row) = tx.get(NEW_DEVICE, ONLY)? {
+        return DeviceId::try_from(row.expose()).map_err(|_| damaged(NEW_DEVICE));
+    }
+    let drawn = DeviceId(new_entry().0);
+    tx.put(NEW_DEVICE, ONLY, drawn.as_bytes())?;
+    Ok(drawn)
 }
 
 /// This device's credential, once it has signed in.
@@ -73,9 +85,26 @@ pub(crate) fn save(
     tx.put(CREDENTIAL, ONLY, credential.as_bytes())?;
     tx.put(DEVICE_KEY, ONLY, key.seed().expose())?;
     if let Some((generation, public)) = backup {
-        tx.put(BACKUP, &generation.to_be_bytes(), public.as_bytes())?;
+        save_backup(tx, generation, public)?;
     }
     Ok(())
+}
+
+/// The newest public backup key that this device knows, and its generation: what it archives to.
+pub(crate) fn backup(tx: &Reader<'_>) -> Result<Option<(u32, BackupPublicKey)>, Problem> {
+    let Some((key, row)) = tx.list(BACKUP, Scan::newest(&[], 1))?.pop() else {
+        return Ok(None);
+    };
+    let generation = <[u8; 4]>::try_from(&key[..]).map(u32::from_be_bytes);
+    match (generation, row.expose().try_into()) {
+        (Ok(generation), Ok(public)) => Ok(Some((generation, BackupPublicKey(public)))),
+        _ => Err(damaged(BACKUP)),
+    }
+}
+
+/// A public backup key, as the keyring has it.
+pub(crate) fn save_backup(tx: &Writer<'_>, generation: u32, public: BackupPublicKey) -> Result<(), Problem> {
+    Ok(tx.put(BACKUP, &generation.to_be_bytes(), public.as_bytes())?)
 }
 
 /// The session's token.

@@ -6,11 +6,14 @@
 //!                   │                  (whoever wants the change makes it again)
 //!                   └─ refused ─────> dropped, told
 //! ```
+//!
+//! In a conversation that is stopped ([`trust`]) messages wait; commits go.
 
 use super::{
-    Live, Profile, rooms,
+    Live, Profile, archive, rooms,
     take::{self, Heard},
     tasks::{self, Outcome},
+    trust,
 };
 use crate::{
     error::Refused,
@@ -23,6 +26,7 @@ use crate::{
 use bytes::Bytes;
 use fastchat_e2e::{
     self as e2e, ConversationId, EntryId as Sealed,
+    archive::KIND_RECORD,
     groups::{self, Groups},
     log::KIND_MESSAGE,
     store::Writer,
@@ -39,8 +43,13 @@ impl Outbox for Profile {
     }
 
     fn logs(&self) -> Result<Vec<LogId>, StorageError> {
-        let conversations = self.look(|groups, tx| Ok(groups.conversations_to_send_to(tx)?))?;
-        Ok(conversations.into_iter().map(Expose::wire).collect())
+        let (conversations, archive) = self.look(|groups, tx| {
+            let archive = archive::has_unsent(tx)?.then_some(groups.me().account);
+            Ok((groups.conversations_to_send_to(tx)?, archive))
+        })?;
+        let conversations = conversations.into_iter().map(Expose::wire);
+        let archive = archive.map(|account| LogId::archive_of(account.wire()));
+        Ok(conversations.chain(archive).collect())
     }
 
     fn first(&self, log: LogId, entries_max: usize, bytes_max: usize) -> Result<Vec<Outgoing>, StorageError> {
@@ -48,14 +57,23 @@ impl Outbox for Profile {
         let mut live = self.live()?;
         let Live { groups, epochs, offered } = &mut *live;
         let groups = groups.as_mut().ok_or(Problem::Ended(Ended::NoToken))?;
+        if log == LogId::archive_of(groups.me().account.wire()) {
+            let first = self.store.read(|tx| archive::first(tx, entries_max, bytes_max))?;
+            return Ok(first.into_iter().map(|(entry, block)| batch(log, entry, block)).collect());
+        }
         let reached = epochs.get(&conversation).copied().unwrap_or(0);
         let first = self.store.read(|tx| -> Result<_, Problem> {
             let is_direct = rooms::peer(tx, conversation)?.is_some();
+            let is_stopped = !trust::stops(tx, conversation)?.is_empty();
             let mut bytes = 0;
             let mut first = Vec::new();
             let mut epochs = HashMap::new();
             groups.each_pending(tx, |waiting| {
                 if waiting.conversation != conversation {
+                    return ControlFlow::Continue(());
+                }
+                // Nothing is said where somebody is not who they were; who that is can be removed.
+                if is_stopped && matches!(waiting.payload, groups::Payload::Message { .. }) {
                     return ControlFlow::Continue(());
                 }
                 // Nothing behind what must be sealed again: it would overtake it.
@@ -118,6 +136,13 @@ fn settle_all(
 ) -> Result<(), Problem> {
     let mut waiting = find(groups, tx, settled)?;
     for (entry, settlement) in settled {
+        if archive::settle(tx, entry.sealed())? {
+            if let Settlement::Refused(refused) = settlement {
+                // The next device that restores is told of the hole.
+                tracing::error!(%refused, "the fleet does not take a batch of the archive");
+            }
+            continue;
+        }
         // Another process of this profile may have been told before.
         let Some(row) = waiting.remove(&entry.sealed()) else {
             continue;
@@ -204,6 +229,19 @@ fn settle_refused(
     tasks::settle(tx, row.entry, &refused.into())?;
     groups.discard(tx, row.conversation, row.entry)?;
     Ok(())
+}
+
+/// A batch of the archive, as it goes over the wire.
+fn batch(log: LogId, entry: Sealed, block: Vec<u8>) -> Outgoing {
+    Outgoing {
+        log,
+        entry: entry.wire(),
+        payload: Payload::Append {
+            kind: KIND_RECORD.to_owned(),
+            epoch: None,
+            block: Bytes::from(block),
+        },
+    }
 }
 
 /// As it goes over the wire.

@@ -1,9 +1,9 @@
 //! The conversations that this device knows, beside their groups: what people call them.
 
-use super::{contacts, rows};
+use super::{archive, contacts, rows, trust};
 use crate::{problem::Problem, record::Room};
 use fastchat_e2e::{
-    AccountId, ConversationId,
+    AccountId, ConversationId, archive as sealed,
     groups::Groups,
     store::{Reader, Scan, Table, Writer},
 };
@@ -14,8 +14,10 @@ use std::collections::BTreeSet;
 const ROOMS: Table = Table::new("room");
 /// account → its direct chat.
 const DIRECT: Table = Table::new("room-direct");
+/// conversation → nothing: a device came in by itself, and nobody has told it since what the group is called.
+const NAME_OWED: Table = Table::new("room-name-owed");
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
     /// The other account of a direct chat.
     peer: Option<AccountId>,
@@ -27,6 +29,12 @@ struct Row {
     /// When this device is to renew its keys here: ms since 1970.
     #[serde(default)]
     renew_at: u64,
+    /// A group's setting: whether it is archived.
+    #[serde(default)]
+    archive: Option<bool>,
+    /// A group's setting: seconds after which messages disappear; 0 for never.
+    #[serde(default)]
+    retention_s: Option<u64>,
 }
 
 fn find(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<Row>, Problem> {
@@ -34,8 +42,12 @@ fn find(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<Row>, Pr
 }
 
 fn update(tx: &Writer<'_>, conversation: ConversationId, change: impl FnOnce(&mut Row)) -> Result<(), Problem> {
-    let mut row = find(tx, conversation)?.unwrap_or_default();
+    let before = find(tx, conversation)?.unwrap_or_default();
+    let mut row = before.clone();
     change(&mut row);
+    if before.renew_at == row.renew_at && before != row {
+        archive::room_is_due(tx, conversation)?;
+    }
     rows::put(tx, ROOMS, conversation.as_bytes(), &row)
 }
 
@@ -60,18 +72,121 @@ pub(crate) fn forget(tx: &Writer<'_>, conversation: ConversationId) -> Result<()
     {
         tx.delete(DIRECT, peer.as_bytes())?;
     }
+    trust::clear(tx, conversation)?;
     tx.delete(ROOMS, conversation.as_bytes())?;
     Ok(())
 }
 
 /// This account is out.
 pub(crate) fn leave(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
+    trust::clear(tx, conversation)?;
     update(tx, conversation, |row| row.out = true)
 }
 
 /// A group's name.
 pub(crate) fn rename(tx: &Writer<'_>, conversation: ConversationId, name: &str) -> Result<(), Problem> {
     update(tx, conversation, |row| row.name = Some(name.to_owned()))
+}
+
+/// What was said of a group's settings; what was not said stays.
+pub(crate) fn set(
+    tx: &Writer<'_>,
+    conversation: ConversationId,
+    name: Option<&str>,
+    archive: Option<bool>,
+    retention_s: Option<u64>,
+) -> Result<(), Problem> {
+    update(tx, conversation, |row| {
+        row.name = name.map(str::to_owned).or(row.name.take());
+        row.archive = archive.or(row.archive);
+        row.retention_s = retention_s.or(row.retention_s);
+    })
+}
+
+/// A group's setting, where it has one: whether it is archived.
+pub(crate) fn archive(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<bool>, Problem> {
+    Ok(find(tx, conversation)?.and_then(|row| row.archive))
+}
+
+/// Whether what is said there belongs into the account's archive: not where a group has switched that off, and nothing
+/// that is to disappear.
+pub(crate) fn is_archived(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
+    let row = find(tx, conversation)?.unwrap_or_default();
+    Ok(row.archive != Some(false) && row.retention_s.unwrap_or(0) == 0)
+}
+
+/// All that are known.
+pub(crate) fn all(tx: &Reader<'_>) -> Result<Vec<ConversationId>, Problem> {
+    let found = tx.list(ROOMS, Scan::prefix(&[]))?;
+    found
+        .iter()
+        .map(|(key, _)| ConversationId::try_from(&key[..]).map_err(|_| rows::damaged(ROOMS)))
+        .collect()
+}
+
+/// How a conversation stands, as the account's archive has it. Of a group that is not archived its name is left out.
+pub(crate) fn archived(tx: &Reader<'_>, groups: &Groups, conversation: ConversationId) -> Result<Option<sealed::Room>, Problem> {
+    let Some(row) = find(tx, conversation)? else {
+        return Ok(None);
+    };
+    let standing = groups.standing(tx, conversation).ok();
+    Ok(Some(sealed::Room {
+        conversation,
+        peer: row.peer,
+        name: row.name.filter(|_| row.archive != Some(false)),
+        archive: row.archive,
+        out: row.out,
+        admins: row.admins.unwrap_or_default().into_iter().collect(),
+        seq: standing.map_or(0, |standing| standing.seq),
+        head: standing.and_then(|standing| standing.head),
+        epoch: standing.map_or(0, |standing| standing.server_epoch),
+        mls_epoch: standing.map_or(0, |standing| standing.mls_epoch),
+    }))
+}
+
+/// Takes over what the account's archive says of a conversation, where this device knows nothing of its own.
+pub(crate) fn restore(tx: &Writer<'_>, room: &sealed::Room, joined: bool) -> Result<(), Problem> {
+    let name = room.name.as_deref().filter(|name| crate::record::is_group_name(name));
+    let known = find(tx, room.conversation)?;
+    let is_new = known.is_none();
+    let mut row = known.unwrap_or_default();
+    row.peer = row.peer.or(room.peer);
+    row.name = row.name.or(name.map(str::to_owned));
+    row.archive = row.archive.or(room.archive);
+    if is_new {
+        row.out = room.out;
+    }
+    if row.renew_at == 0 && !joined {
+        // Whoever joins says when.
+        row.renew_at = u64::MAX;
+    }
+    if let (Some(peer), true) = (room.peer, is_new) {
+        tx.put(DIRECT, peer.as_bytes(), room.conversation.as_bytes())?;
+    }
+    rows::put(tx, ROOMS, room.conversation.as_bytes(), &row)
+}
+
+/// A device came in by itself, and is to be told what the group is called; or it was told.
+pub(crate) fn owe_name(tx: &Writer<'_>, conversation: ConversationId, owed: bool) -> Result<(), Problem> {
+    match owed {
+        true => tx.put(NAME_OWED, conversation.as_bytes(), &[])?,
+        false => _ = tx.delete(NAME_OWED, conversation.as_bytes())?,
+    }
+    Ok(())
+}
+
+/// Whether it is still to be told.
+pub(crate) fn owes_name(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
+    Ok(tx.has(NAME_OWED, conversation.as_bytes())?)
+}
+
+/// Where somebody is to be told.
+pub(crate) fn names_owed(tx: &Reader<'_>) -> Result<Vec<ConversationId>, Problem> {
+    let found = tx.list(NAME_OWED, Scan::prefix(&[]))?;
+    Ok(found
+        .iter()
+        .filter_map(|(key, _)| ConversationId::try_from(&key[..]).ok())
+        .collect())
 }
 
 /// A group's admins when it was last looked at.
@@ -142,6 +257,8 @@ fn read(tx: &Reader<'_>, groups: &Groups, conversation: ConversationId, row: Row
     Ok(Room {
         conversation,
         peer: row.peer.map(|peer| contacts::person(tx, peer)).transpose()?,
+        verified: row.peer.map_or(Ok(false), |peer| trust::is_verified(tx, peer))?,
+        stops: trust::stops(tx, conversation)?,
         name: row.name,
         out: row.out,
         seq: groups.cursor(tx, conversation).unwrap_or(0),

@@ -6,11 +6,12 @@ mod note;
 mod out;
 mod roster;
 
-pub(crate) use note::{Heard, add_own, is_noted_lost, note_all};
+pub(crate) use note::{Heard, add_own, is_noted_lost, is_noted_outside, note_all};
 pub(crate) use out::shut_out;
-pub(crate) use roster::{accounts, changed_identity, doubt};
+pub(crate) use roster::{accounts, alarm, counted_stranger, doubt, offered_device, tell_owed_name};
 
 use super::{
+    devices,
     history::Event,
     identity, rooms,
     tasks::{self, Outcome},
@@ -137,13 +138,8 @@ pub(crate) fn join(groups: &mut Groups, tx: &Writer<'_>, entry: &Entry, epoch: u
     if welcomed.last_resort_used {
         identity::save_last_resort(tx, None)?;
     }
-    let view = groups.view(tx, conversation)?;
     let me = groups.me().account;
-    let others = accounts(&view).into_iter().find(|account| *account != me);
-    rooms::enter(tx, conversation, others.filter(|_| view.charter.kind == Kind::Direct))?;
-    rooms::save_admins(tx, conversation, &view.charter.admins)?;
-    rooms::save_renew_at(tx, conversation, renew::first(view.members.len()))?;
-    let alarms = meet_all(tx, conversation, &view, me)?;
+    let alarms = settle_in(groups, tx, conversation)?;
     let by = welcomed.adder.who;
     add(
         tx,
@@ -157,6 +153,40 @@ pub(crate) fn join(groups: &mut Groups, tx: &Writer<'_>, entry: &Entry, epoch: u
         alarms,
     )?;
     seal_again(groups, tx, conversation)
+}
+
+/// Comes into a conversation by an own commit that stands in its log.
+pub(crate) fn entered(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId, seq: u64, at_ms: u64) -> Result<(), Problem> {
+    let entering = groups.entering(tx, conversation)?;
+    if !groups.entered(tx, conversation, seq)? {
+        return Ok(());
+    }
+    let me = groups.me();
+    let alarms = settle_in(groups, tx, conversation)?;
+    add(
+        tx,
+        conversation,
+        seq,
+        at_ms,
+        entering.map(|entering| entering.entry),
+        Some((me.account, me.device)),
+        me.account,
+        Event::Joined,
+        alarms,
+    )?;
+    seal_again(groups, tx, conversation)
+}
+
+/// What is kept of a conversation beside its group, now that this device is in; what is to be said about its members.
+fn settle_in(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId) -> Result<Vec<String>, Problem> {
+    let view = groups.view(tx, conversation)?;
+    let me = groups.me().account;
+    let others = accounts(&view).into_iter().find(|account| *account != me);
+    rooms::enter(tx, conversation, others.filter(|_| view.charter.kind == Kind::Direct))?;
+    rooms::save_admins(tx, conversation, &view.charter.admins)?;
+    rooms::save_renew_at(tx, conversation, renew::first(view.members.len()))?;
+    devices::expel(groups, tx, conversation, &view)?;
+    meet_all(tx, conversation, &view, me)
 }
 
 /// Seals again, in the epoch that the log has reached, what was sealed before and does not stand in it.

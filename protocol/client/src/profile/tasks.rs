@@ -3,7 +3,7 @@
 use super::rows;
 use crate::{clock::now_ms, error::Refused, ids::new_entry, problem::Problem};
 use fastchat_e2e::{
-    AccountId, ConversationId, EntryId,
+    AccountId, ConversationId, DeviceId, EntryId,
     store::{Reader, Scan, Table, Writer},
 };
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub(crate) enum Wanted {
     Demote(Vec<AccountId>),
     /// This account is out.
     Leave,
+    /// These own devices are out, for good.
+    SendAway(Vec<DeviceId>),
 }
 
 /// What came of an entry or a wish.

@@ -72,6 +72,8 @@ mod tests {
                 username: Some(name.parse().unwrap()),
             }),
             name: name.map(str::to_owned),
+            verified: false,
+            stops: Vec::new(),
             out,
             seq: 0,
         }

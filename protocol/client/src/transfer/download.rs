@@ -1,7 +1,7 @@
 //! Ranges of a blob to a file: the next one is under way while one is written.
 
 use super::{
-    file,
+    TransferError, file,
     patience::{Patience, Setback},
 };
 use crate::{
@@ -68,17 +68,17 @@ impl Download {
     }
 
     /// The bytes of a range: at least one of them, and of a blob of the right size.
-    async fn checked(&self, answer: Awaited<BlobGet>, length: u64) -> Result<Bytes, Failure> {
+    async fn checked(&self, answer: Awaited<BlobGet>, length: u64) -> Result<Bytes, Setback> {
         let reply = answer.reply().await?;
         let (size, received) = (reply.header.size, reply.block.len() as u64);
         if size != self.size {
-            return Err(Failure::Misbehaved(format!(
-                "the file has {size} bytes there, and its message says {}",
-                self.size
-            )));
+            return Err(Setback::End(TransferError::AnotherSize {
+                found: size,
+                announced: self.size,
+            }));
         }
         if received == 0 || received > length {
-            return Err(Failure::Misbehaved(format!("{received} bytes where {length} were asked for")));
+            return Err(Failure::Misbehaved(format!("{received} bytes where {length} were asked for")).into());
         }
         Ok(reply.block)
     }

@@ -88,7 +88,8 @@ pub(super) fn same_as_before(tx: &Reader<'_>, conversation: ConversationId, entr
     Ok(Some(next.hash == after))
 }
 
-fn known(tx: &Reader<'_>, conversation: ConversationId, seq: u64) -> Result<Option<[u8; 32]>, Error> {
+/// The head at a number, where it is kept.
+pub(super) fn known(tx: &Reader<'_>, conversation: ConversationId, seq: u64) -> Result<Option<[u8; 32]>, Error> {
     if seq == 0 {
         return Ok(Some(LogHead::start(conversation).hash));
     }

@@ -195,11 +195,7 @@ impl Groups {
             mls_epoch: group.epoch(),
             version: 0,
             out: false,
-            joining: Some(Joining {
-                account: joined.adder.who.account,
-                device: joined.adder.who.device,
-                commit: entry.seq - 1,
-            }),
+            joining: Some(Joining::added_by(joined.adder.who, entry.seq - 1)),
         };
         heads::advance(tx, conversation, &mut position, entry)?;
         self.store(tx, conversation, &mut position, group, true)?;
@@ -421,11 +417,7 @@ impl Taking {
         if check == HeadCheck::Forked {
             self.alarms.push(Alarm::Fork { seq: claim.seq, sender });
         } else if let Some(joining) = position.joining
-            && sender
-                == (MemberDevice {
-                    account: joining.account,
-                    device: joining.device,
-                })
+            && joining.believes(sender)
             && claim.seq >= joining.commit
         {
             self.adopt = Some(claim);

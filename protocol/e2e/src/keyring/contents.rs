@@ -51,6 +51,11 @@ impl Keyring {
         self.backups.last_key_value().map(|(generation, seed)| (*generation, seed))
     }
 
+    /// All generations of the backup key, oldest first.
+    pub fn backups(&self) -> impl Iterator<Item = (u32, &BackupSeed)> {
+        self.backups.iter().map(|(generation, seed)| (*generation, seed))
+    }
+
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         #[expect(clippy::expect_used, reason = "a keyring of 64 KiB has room for some 1,800 generations")]
         let count = u16::try_from(self.backups.len()).expect("fewer than 65,536 generations");

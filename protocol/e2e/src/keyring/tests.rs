@@ -98,3 +98,29 @@ fn any_changed_or_missing_byte_is_noticed() {
         assert!(open_with_password(&it.sealed[..i], &it.binding, &it.wrap).is_err());
     }
 }
+
+#[test]
+fn a_new_password_changes_neither_what_is_sealed_nor_what_the_recovery_code_opens() {
+    let it = account();
+    let (master, keyring) = open_with_password(&it.sealed, &it.binding, &it.wrap).unwrap();
+    let binding = Binding {
+        version: 2,
+        kdf: Kdf::new("argon2id", 128 << 10, 4, 1).unwrap(),
+        ..it.binding.clone()
+    };
+    let wrap = WrapKey::new([9; 32]);
+    let sealed = reseal_for_password(&it.sealed, &keyring, &master, &binding, &wrap, &mut rand::rng()).unwrap();
+
+    const RECOVERY_PART: usize = 1 + 8 + 12 + SEALED_MASTER_BYTES;
+    assert_eq!(sealed[..RECOVERY_PART], it.sealed[..RECOVERY_PART]);
+    assert_eq!(sealed.len(), it.sealed.len());
+    let (by_password, read) = open_with_password(&sealed, &binding, &wrap).unwrap();
+    let (by_code, again) = open_with_recovery_code(&sealed, &binding, &it.code.wrap()).unwrap();
+    for (opened, opened_master) in [(read, by_password), (again, by_code)] {
+        assert_eq!(opened_master, master);
+        assert_eq!(*opened.encode(), *keyring.encode(), "identity and backup seeds");
+    }
+    // The old password opens nothing of it, and the new one not what was there before.
+    assert_eq!(open_with_password(&sealed, &binding, &it.wrap).unwrap_err(), KeyringError::Unopened);
+    assert_eq!(open_with_password(&it.sealed, &binding, &wrap).unwrap_err(), KeyringError::Unopened);
+}

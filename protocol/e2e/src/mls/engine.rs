@@ -1,17 +1,21 @@
 //! mls-rs, set up for one device: where groups come from.
 //!
-//! A group is made, joined by a Welcome, or taken up again from what was stored. Who joins
-//! checks the whole group by the rules, as it saw none of the commits that made it.
+//! A group is made, joined by a Welcome or by an own commit from outside, or taken up again from what
+//! was stored. Who joins checks the whole group by the rules, as it saw none of the commits that made it.
 
 use super::{
     error::GroupError,
     extension::{Charter, MemberDevice},
     group::{LiveGroup, time},
-    provider::{Config, Desk, LeafRefused, MlsClient, Papers, client},
-    rules::{Leaf, check_group},
+    provider::{Config, Desk, LeafRefused, MlsClient, Papers, client, known_leaf},
+    rules::{Leaf, check_group, leaves},
 };
 use crate::{credential::Credential, device::DeviceKey, id::ConversationId};
-use mls_rs::{Group, MlsMessage, MlsMessageDescription, group::ExportedTree};
+use mls_rs::{
+    Group, MlsMessage, MlsMessageDescription,
+    extension::built_in::RatchetTreeExt,
+    group::{ExportedTree, GroupInfo},
+};
 use mls_rs_core::key_package::KeyPackageData;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -25,6 +29,15 @@ pub struct Joined {
     pub used: Vec<Vec<u8>>,
     /// Whether it used the last-resort one, which is to be replaced.
     pub last_resort_used: bool,
+}
+
+/// A commit by which this device comes in from outside. Nothing has come of it until it stands in the log.
+#[derive(Debug)]
+pub struct External {
+    /// For the log.
+    pub commit: Vec<u8>,
+    /// For those who join by themselves later.
+    pub group_info: Vec<u8>,
 }
 
 /// mls-rs, set up for one device.
@@ -128,6 +141,66 @@ impl Engine {
         Ok(joined?)
     }
 
+    /// Makes the commit by which this device joins by itself, and the group as it is after it. A leaf that this very
+    /// device has in the group already, and whose state it lost, is taken out by the same commit.
+    ///
+    /// # Errors
+    /// [`GroupError`]: no GroupInfo, another conversation's; a group or a joiner that breaks the rules.
+    pub fn join_from_outside(&self, conversation: ConversationId, group_info: &[u8]) -> Result<(LiveGroup, External), GroupError> {
+        let message = MlsMessage::from_bytes(group_info).map_err(|_| no_information())?;
+        let info = message.as_group_info().ok_or_else(no_information)?;
+        if info.group_context().group_id() != conversation.0 {
+            return Err(GroupError::WrongConversation);
+        }
+        let own = self.own_leaf(info)?;
+        // No time is given: a member whose key package has run out since it joined is a member all the same.
+        let mut builder = self.mls.external_commit_builder().map_err(GroupError::making)?;
+        if let Some(own) = own {
+            builder = builder.with_removal(own);
+        }
+        let (group, commit) = builder.build(message).map_err(GroupError::received)?;
+        check_group(
+            leaves(&group.roster())?.values(),
+            &Charter::from_extensions(group.context().extensions())?,
+        )?;
+        let info = group.group_info_message_allowing_ext_commit(true).map_err(GroupError::making)?;
+        let bytes = |message: &MlsMessage| message.to_bytes().map_err(GroupError::making);
+        let external = External {
+            commit: bytes(&commit)?,
+            group_info: bytes(&info)?,
+        };
+        Ok((self.live(group), external))
+    }
+
+    /// Whether this device stands in the group already, by its GroupInfo.
+    ///
+    /// # Errors
+    /// [`GroupError::Unexpected`], [`GroupError::Leaf`].
+    pub fn has_a_place(&self, group_info: &[u8]) -> Result<bool, GroupError> {
+        let message = MlsMessage::from_bytes(group_info).map_err(|_| no_information())?;
+        Ok(self.own_leaf(message.as_group_info().ok_or_else(no_information)?)?.is_some())
+    }
+
+    /// The epoch that a GroupInfo is of.
+    ///
+    /// # Errors
+    /// [`GroupError::Unexpected`].
+    pub fn epoch_of(&self, group_info: &[u8]) -> Result<u64, GroupError> {
+        let message = MlsMessage::from_bytes(group_info).map_err(|_| no_information())?;
+        Ok(message.as_group_info().ok_or_else(no_information)?.group_context().epoch())
+    }
+
+    /// Where this device's leaf is.
+    fn own_leaf(&self, info: &GroupInfo) -> Result<Option<u32>, GroupError> {
+        let tree = info.extensions().get_as::<RatchetTreeExt>().ok().flatten();
+        for member in tree.ok_or_else(no_information)?.tree_data.roster().members_iter() {
+            if known_leaf(&member.signing_identity)?.who == self.me {
+                return Ok(Some(member.index));
+            }
+        }
+        Ok(None)
+    }
+
     fn check_joined(&self, conversation: ConversationId, mut group: LiveGroup, adder: u32) -> Result<(LiveGroup, Joined), GroupError> {
         if *group.mls.group_id() != conversation.0 {
             return Err(GroupError::WrongConversation);
@@ -155,4 +228,8 @@ impl Engine {
             me: self.me,
         }
     }
+}
+
+fn no_information() -> GroupError {
+    GroupError::Unexpected("group information")
 }

@@ -132,7 +132,8 @@ fn a_state_of_another_row_or_with_a_flipped_bit_does_not_open() {
     let (folder, credential, key) = (alice.folder, alice.credential, alice.key);
     drop(alice.store);
     let raw = rusqlite::Connection::open(&file).unwrap();
-    let flip = "UPDATE sealed SET value = CAST(substr(value, 1, 20) || x'00' || substr(value, 22) AS BLOB) WHERE tab = 'group-state'";
+    let flip = "UPDATE sealed SET value = CAST(substr(value, 1, 20) || iif(substr(value, 21, 1) = x'00', x'01', x'00') || substr(value, 22) AS BLOB)
+                WHERE tab = 'group-state'";
     assert_eq!(raw.execute(flip, ()).unwrap(), 1);
     drop(raw);
     let store = fastchat_e2e::store::Store::open(folder.path()).unwrap();

@@ -449,6 +449,50 @@ fn only_a_device_of_a_member_joins_by_itself() {
 }
 
 #[test]
+fn who_joins_by_itself_takes_nobodys_place_but_its_own_and_no_gone_device_returns() {
+    let mut scene = scene(Kind::Group, false, false);
+    let tablet = device(&scene.bob_person);
+    let tablet_id = tablet.0.subject().device;
+    // Bob's tablet comes in, as a client that keeps no rules.
+    let info = |scene: &mut Scene<_>| {
+        let made = scene.alice.commit(scene.chat, &Intent::Renew).unwrap();
+        scene.alice.send(&mut scene.log);
+        scene.alice.sync(scene.chat, &scene.log);
+        scene.bob.sync(scene.chat, &scene.log);
+        match made.payload {
+            Payload::Commit { group_info, .. } => MlsMessage::from_bytes(&group_info).unwrap(),
+            Payload::Message { .. } => unreachable!(),
+        }
+    };
+    let join = |info: MlsMessage, instead_of: Option<u32>| {
+        let client = lawless(tablet.0.as_bytes(), &tablet.1, false);
+        let mut builder = client.external_commit_builder().unwrap();
+        if let Some(index) = instead_of {
+            builder = builder.with_removal(index);
+        }
+        builder.build(info).unwrap().1.to_bytes().unwrap()
+    };
+    for victim in [scene.alice.me().account, scene.bob_person.account] {
+        let index = scene.index(victim);
+        let commit = join(info(&mut scene), Some(index));
+        scene.violates(commit, Violation::Joiner);
+    }
+    let commit = join(info(&mut scene), None);
+    let epoch = scene.log.epoch;
+    scene.log.push(entry_id(), KIND_COMMIT, None, Some(epoch), commit);
+    scene.log.epoch += 1;
+    scene.alice.sync(scene.chat, &scene.log);
+    scene.bob.sync(scene.chat, &scene.log);
+    // It is sent away, and comes again.
+    scene.bob.commit(scene.chat, &Intent::SendAway(vec![tablet_id])).unwrap();
+    scene.bob.send(&mut scene.log);
+    scene.bob.sync(scene.chat, &scene.log);
+    scene.alice.sync(scene.chat, &scene.log);
+    let commit = join(info(&mut scene), None);
+    scene.violates(commit, Violation::GoneReturns);
+}
+
+#[test]
 fn an_invitation_into_a_lawless_group_is_declined() {
     let mallory = Person::new("mallory");
     let (credential, key) = device(&mallory);

@@ -5,6 +5,7 @@
 mod chat;
 mod conflicts;
 mod crash;
+mod external;
 mod heads;
 mod hostile;
 mod large;

@@ -3,7 +3,7 @@
 use fastchat_e2e::{
     AccountId, ConversationId, Credential, DeviceId, DeviceKey, EntryId, IdentityKey,
     content::{Body, Content, Text},
-    groups::{CommitIds, Error, Groups, Outgoing, Payload, Received, What},
+    groups::{CommitIds, Entering, Error, Groups, Outgoing, Payload, Received, What},
     log::{Block, KIND_COMMIT, KIND_MEMBER, KIND_MESSAGE, KIND_WELCOME, LogEntry},
     mls::{Intent, Invite, Kind, MemberDevice},
     store::Store,
@@ -72,6 +72,8 @@ pub(crate) enum Answer {
 pub(crate) struct Log {
     pub(crate) entries: Vec<Stored>,
     pub(crate) epoch: u64,
+    /// Of the last commit.
+    pub(crate) group_info: Vec<u8>,
     /// Per device: the number of the Welcome that it was told of.
     pub(crate) welcomed: BTreeMap<DeviceId, u64>,
 }
@@ -93,8 +95,9 @@ impl Log {
                 added,
                 removed,
                 welcome_to,
-                ..
+                group_info,
             } => {
+                self.group_info.clone_from(group_info);
                 let seq = self.push(out.entry, KIND_COMMIT, Some(from), Some(self.epoch), commit.clone());
                 if let Some((entry, block)) = welcome {
                     let at = self.push(*entry, KIND_WELCOME, Some(from), None, block.clone());
@@ -108,6 +111,21 @@ impl Log {
             }
         };
         Answer::Seq(self.entries.len() as u64)
+    }
+
+    /// A commit of a device that comes in by itself.
+    pub(crate) fn take_entering(&mut self, from: MemberDevice, entering: &Entering) -> Answer {
+        let same = |stored: &Stored| stored.entry == entering.entry && stored.from == Some(from);
+        if let Some(at) = self.entries.iter().position(same) {
+            return Answer::Seq(at as u64 + 1);
+        }
+        if entering.epoch != self.epoch {
+            return Answer::EpochConflict;
+        }
+        let seq = self.push(entering.entry, KIND_COMMIT, Some(from), Some(self.epoch), entering.commit.clone());
+        self.group_info.clone_from(&entering.group_info);
+        self.epoch += 1;
+        Answer::Seq(seq)
     }
 
     pub(crate) fn push(
@@ -202,6 +220,26 @@ impl Device {
 
     pub(crate) fn say(&mut self, conversation: ConversationId, body: &str) -> Outgoing {
         self.store.write(|tx| self.groups.seal(tx, conversation, &text(body))).unwrap()
+    }
+
+    /// Makes the commit by which it comes in by itself.
+    pub(crate) fn enter(&mut self, conversation: ConversationId, log: &Log) -> Result<Entering, Error> {
+        let (info, epoch) = (&log.group_info, log.epoch);
+        self.store.write(|tx| self.groups.enter(tx, conversation, entry_id(), info, epoch))
+    }
+
+    /// The server's answer to it.
+    pub(crate) fn entered(&mut self, conversation: ConversationId, seq: u64) -> bool {
+        self.store.write(|tx| self.groups.entered(tx, conversation, seq)).unwrap()
+    }
+
+    /// Comes in by itself, whatever it takes.
+    pub(crate) fn comes_in(&mut self, conversation: ConversationId, log: &mut Log) {
+        let entering = self.enter(conversation, log).unwrap();
+        let Answer::Seq(seq) = log.take_entering(self.me(), &entering) else {
+            panic!("nobody else commits");
+        };
+        assert!(self.entered(conversation, seq));
     }
 
     /// Sends what waits, in order, until there is nothing or a conflict.

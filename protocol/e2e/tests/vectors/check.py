@@ -20,7 +20,7 @@ from pathlib import Path
 
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -140,6 +140,36 @@ def head():
         same(e["authenticated-data"], f'{{"seq":{e["seq"]},"head":"{text}"}}', "authenticated-data")
 
 
+def safety():
+    for v in load("safety.json"):
+        parts = sorted((unhex(side["identity"]), side["username"].encode()) for side in v["sides"])
+        groups = []
+        for identity, name in parts:
+            digest = b"fastchat safety v1" + identity + name
+            for _ in range(5200):
+                digest = hashlib.sha512(digest).digest()
+            groups += [int.from_bytes(digest[i : i + 5], "big") % 100_000 for i in range(0, 30, 5)]
+        same(v["number"], " ".join(f"{group:05}" for group in groups), "number")
+
+
+def archive():
+    v = load("archive.json")
+    label, account = b"fastchat archive v1", uuid.UUID(v["account"]).bytes
+    backup = X25519PrivateKey.from_private_bytes(unhex(v["backup-seed"])).public_key().public_bytes_raw()
+    same(v["backup-public"], backup, "backup-public")
+    ephemeral = X25519PrivateKey.from_private_bytes(unhex(v["ephemeral-seed"]))
+    public = ephemeral.public_key().public_bytes_raw()
+    shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(backup))
+    key = HKDF(algorithm=SHA256(), length=32, salt=public + backup, info=label + account).derive(shared)
+    text = v["json"].encode()
+    device = Ed25519PrivateKey.from_private_bytes(unhex(v["device-seed"]))
+    plain = text + device.sign(label + b"\0" + account + hashlib.sha256(text).digest())
+    sealed = AESGCM(key).encrypt(bytes(12), plain, b"\x01" + account + public + backup)
+    block = b"\x01" + public + sealed
+    same(v["block"], block, "block")
+    same(v["next-prev"], hashlib.sha256(block).digest(), "next-prev")
+
+
 def store():
     v = load("store.json")
     table, key = v["table"].encode(), unhex(v["row-key"])
@@ -147,6 +177,6 @@ def store():
     same(v["sealed"], sealed, "store")
 
 
-for check in (password, recovery, keyring, credential, file, head, store):
+for check in (password, recovery, keyring, credential, file, head, safety, archive, store):
     check()
     print(f"{check.__name__}.json agrees")

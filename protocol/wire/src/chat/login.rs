@@ -28,6 +28,10 @@ pub struct Login {
     /// A device of the account's; without it a new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
+    /// A new device under an id of the client's choice, so that a login whose answer was lost can be sent again: where
+    /// the account has it by now, it is that one. Not beside `device`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_device: Option<DeviceId>,
     /// A new device's name, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_name: Option<String>,

@@ -147,13 +147,16 @@ fn method() -> impl Strategy<Value = Method> {
 }
 
 pub(crate) fn login() -> impl Strategy<Value = Login> {
-    (username(), secret32(), method(), of(device()), of(text(128))).prop_map(|(username, auth, method, device, device_name)| Login {
-        username,
-        auth,
-        method,
-        device,
-        device_name,
-    })
+    (username(), secret32(), method(), of(device()), of(device()), of(text(128))).prop_map(
+        |(username, auth, method, device, new_device, device_name)| Login {
+            username,
+            auth,
+            method,
+            device,
+            new_device,
+            device_name,
+        },
+    )
 }
 
 pub(crate) fn change_password() -> impl Strategy<Value = ChangePassword> {

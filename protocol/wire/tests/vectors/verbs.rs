@@ -80,6 +80,7 @@ verbs! {
     Lookup => chat::lookup::Lookup,
     SetCredential => chat::set_credential::SetCredential,
     RemoveDevice => chat::remove_device::RemoveDevice,
+    RenameDevice => chat::rename_device::RenameDevice,
     KeysPublish => chat::keys_publish::KeysPublish,
     KeysCount => chat::keys_count::KeysCount,
     KeysClaim => chat::keys_claim::KeysClaim,

@@ -8,10 +8,11 @@ use fastchat_wire::{
         create::ConversationKind,
         lookup::Lookup,
         remove_device::{DeviceChange, DeviceEvent, RemoveDevice},
+        rename_device::RenameDevice,
         set_credential::SetCredential,
     },
     encoding::Bytes64,
-    limits::{CREDENTIAL_BYTES_MAX, IDENTITY_BYTES_MAX},
+    limits::{CREDENTIAL_BYTES_MAX, IDENTITY_BYTES_MAX, LABEL_BYTES_MAX},
 };
 
 fn by_account(account: AccountId) -> Lookup {
@@ -115,4 +116,28 @@ async fn somebody_elses_device_can_not_be_removed() {
     }
     assert_eq!(world.news(), []);
     world.resume(&bob.token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_device_has_another_name_from_now_on() {
+    let world = World::new().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let rename = |device, name: &str| RenameDevice {
+        device,
+        device_name: name.to_owned(),
+    };
+    let longest = "x".repeat(LABEL_BYTES_MAX);
+    run!(rename_device, world, alice, rename(alice.identity.device, &longest)).unwrap();
+    let (found, _) = run!(lookup, world, alice, by_account(alice.identity.account)).unwrap();
+    assert_eq!(found.devices[0].name, longest);
+    for bad in ["", "a\nb", &"x".repeat(LABEL_BYTES_MAX + 1)] {
+        assert_eq!(
+            code(run!(rename_device, world, alice, rename(alice.identity.device, bad))),
+            Code::BadRequest
+        );
+    }
+    assert_eq!(
+        code(run!(rename_device, world, bob, rename(alice.identity.device, "mine"))),
+        Code::NotFound
+    );
 }

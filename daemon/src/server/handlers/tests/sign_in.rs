@@ -222,6 +222,27 @@ async fn a_login_without_a_device_adds_one_and_tells_everybody_concerned() {
 }
 
 #[tokio::test]
+async fn a_login_of_a_new_device_that_is_sent_again_adds_no_second_one() {
+    let mut world = World::new().await;
+    let alice = world.register("alice").await;
+    let wanted = Uuid::now_v7().into();
+    let new = Login {
+        new_device: Some(wanted),
+        ..login("alice", 1)
+    };
+    for expected in [1, 0] {
+        let (identity, ..) = world.login(&new).await.unwrap();
+        assert_eq!(identity.device, wanted);
+        assert_eq!(world.news().len(), expected, "it is news once");
+    }
+    let both = Login {
+        device: Some(alice.identity.device),
+        ..new
+    };
+    assert_eq!(code(world.login(&both).await), Code::BadRequest);
+}
+
+#[tokio::test]
 async fn a_seventeenth_device_is_over_the_quota() {
     let world = World::new().await;
     world.register("alice").await;

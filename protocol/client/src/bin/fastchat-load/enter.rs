@@ -170,6 +170,7 @@ impl Entrance {
             auth: account.auth.clone(),
             method: Method::Password,
             device: Some(account.device),
+            new_device: None,
             device_name: None,
         };
         account.token = line.ask(&self.pool, &login, &Block::none()).await?.token;

@@ -1,6 +1,8 @@
 //! The command line: global flags, and the list of commands.
 
-use crate::command::{completions, group, groups, history, listen, login, logout, presence, register, save, send, whoami};
+use crate::command::{
+    completions, devices, group, groups, history, listen, login, logout, password, presence, register, restore, save, send, verify, whoami,
+};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fastchat_client::Address;
 use fastchat_e2e::{Username, username::InvalidUsername};
@@ -28,6 +30,7 @@ use std::path::PathBuf;
   fastchat group create team @bob @carol        make a group
   fastchat send '#team' \"hi all\"                write to it
   fastchat history '#team'                      read it again
+  fastchat verify @bob                          compare digits: is nobody in between?
   fastchat --profile bot listen --json | jq .   for scripts: one JSON object a line")
 )]
 pub(crate) struct Cli {
@@ -107,6 +110,8 @@ pub(crate) enum Command {
     Register(register::Args),
     Login(login::Args),
     Logout(logout::Args),
+    Password(password::Args),
+    Restore(restore::Args),
     Whoami(whoami::Args),
     Send(send::Args),
     Listen(listen::Args),
@@ -116,6 +121,8 @@ pub(crate) enum Command {
     Group(group::Verb),
     Groups(groups::Args),
     Presence(presence::Args),
+    Verify(verify::Args),
+    Devices(devices::Args),
     Completions(completions::Args),
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod completions;
+pub(crate) mod devices;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod history;
@@ -8,10 +9,13 @@ pub(crate) mod lines;
 pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod password;
 pub(crate) mod presence;
 pub(crate) mod register;
+pub(crate) mod restore;
 pub(crate) mod save;
 pub(crate) mod send;
+pub(crate) mod verify;
 pub(crate) mod whoami;
 
 use crate::{args::Command, context::Context, stop::Stop};
@@ -40,6 +44,8 @@ async fn carry_out(context: &Context<'_>, command: Command) -> Result<(), Stop> 
         Command::Register(args) => register::run(context, args).await,
         Command::Login(args) => login::run(context, args).await,
         Command::Logout(args) => logout::run(context, &args).await,
+        Command::Password(args) => password::run(context, &args).await,
+        Command::Restore(args) => restore::run(context, &args).await,
         Command::Whoami(args) => whoami::run(context, &args),
         Command::Send(args) => send::run(context, args).await,
         Command::Listen(args) => listen::run(context, &args).await,
@@ -47,6 +53,8 @@ async fn carry_out(context: &Context<'_>, command: Command) -> Result<(), Stop> 
         Command::Save(args) => save::run(context, &args).await,
         Command::Group(verb) => group::run(context, verb).await,
         Command::Presence(args) => presence::run(context, &args).await,
+        Command::Verify(args) => verify::run(context, args).await,
+        Command::Devices(args) => devices::run(context, args).await,
         Command::Groups(args) => groups::run(context, &args).await,
         Command::Completions(args) => completions::run(context, &args),
     }

@@ -94,7 +94,8 @@ impl<'a> Context<'a> {
         self.online_as(&Arc::new(self.profile()?))
     }
 
-    fn online_as(&self, profile: &Arc<Profile>) -> Result<Online<'_>, Problem> {
+    /// The same with a profile that is open.
+    pub(crate) fn online_as(&self, profile: &Arc<Profile>) -> Result<Online<'_>, Problem> {
         if !profile.is_signed_in()? {
             return Err(Problem::Ended(Ended::NoToken));
         }

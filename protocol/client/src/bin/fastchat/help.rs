@@ -18,8 +18,9 @@ macro_rules! help {
             "  FASTCHAT_PROFILE        like --profile\n",
             "  FASTCHAT_BALANCER       like --balancer\n",
             "  FASTCHAT_CA             like --ca\n",
-            "  FASTCHAT_PASSWORD       the password, instead of a prompt (register, login)\n",
-            "  FASTCHAT_RECOVERY_CODE  the recovery code, instead of a prompt (login --recovery)\n",
+            "  FASTCHAT_PASSWORD       the password, instead of a prompt (register, login, password, restore)\n",
+            "  FASTCHAT_NEW_PASSWORD   the new password, instead of a prompt (password)\n",
+            "  FASTCHAT_RECOVERY_CODE  the recovery code, instead of a prompt (--recovery)\n",
             "  NO_COLOR                no colours\n",
             "  RUST_LOG                what to log to stderr, like `fastchat_client=debug`"
         )

@@ -5,6 +5,7 @@ pub(crate) mod json;
 pub(crate) mod presence;
 pub(crate) mod progress;
 pub(crate) mod prompt;
+pub(crate) mod qr;
 pub(crate) mod safe;
 pub(crate) mod screen;
 pub(crate) mod shown;

@@ -10,6 +10,7 @@ use crate::{
     messenger::renew,
     problem::Problem,
     profile::{
+        contacts,
         history::{self, Event, Note, Noted},
         rooms,
         tasks::{self, Outcome},
@@ -18,11 +19,14 @@ use crate::{
 };
 use fastchat_e2e::{
     AccountId, Content, ConversationId, DeviceId, EntryId,
-    content::{Body, Group},
+    content::Body,
     groups::{Groups, Received, What},
+    log::Alarm,
+    mls::MemberDevice,
     store::{Reader, Writer},
 };
 use fastchat_wire::chat::entry::EntryEvent;
+use std::collections::HashMap;
 
 /// How an entry came.
 pub(crate) enum Heard<'a> {
@@ -70,7 +74,7 @@ pub(super) fn note(
     let Received {
         seq, entry, what, alarms, ..
     } = received;
-    let mut alarms: Vec<String> = alarms.iter().map(ToString::to_string).collect();
+    let mut alarms = sentences(tx, &alarms)?;
     let by_me = Some((me.account, me.device));
     let (from, what) = match what {
         What::Message { sender, content } => {
@@ -78,6 +82,7 @@ pub(super) fn note(
             (Some((sender.who.account, sender.who.device)), said(content))
         }
         What::Own { content } => {
+            hear(groups, tx, conversation, me.account, &content)?;
             tasks::settle(tx, entry, &Outcome::Sent { conversation, seq, at_ms })?;
             (by_me, said(content))
         }
@@ -135,10 +140,28 @@ pub(super) fn note(
         entry: Some(entry),
         own: from.is_some_and(|(account, _)| account == me.account),
         from,
+        archive: matches!(what, Noted::Message(_)) && rooms::is_archived(tx, conversation)?,
         what,
         alarms,
     };
-    history::add(tx, &note).map(drop)
+    history::add(tx, &note)
+}
+
+/// What the user must see, with people's names as far as this device knows them.
+fn sentences(tx: &Reader<'_>, alarms: &[Alarm]) -> Result<Vec<String>, Problem> {
+    let mut names = HashMap::new();
+    for who in alarms.iter().flat_map(Alarm::who) {
+        let name = contacts::person(tx, who.account)?.username;
+        names.insert(
+            who.account,
+            name.map(|name| format!("@{name} (device {})", record::short(&who.device.to_string()))),
+        );
+    }
+    let name = |who: MemberDevice| {
+        let known = names.get(&who.account).cloned().flatten();
+        known.unwrap_or_else(|| format!("device {} of account {}", who.device, who.account))
+    };
+    Ok(alarms.iter().map(|alarm| alarm.sentence(name)).collect())
 }
 
 /// Notes an event.
@@ -163,8 +186,9 @@ pub(super) fn add(
         from,
         what: Noted::Event(event),
         alarms,
+        archive: false,
     };
-    history::add(tx, &note).map(drop)
+    history::add(tx, &note)
 }
 
 /// Notes of this device's own: no entry says it.
@@ -179,6 +203,11 @@ pub(crate) fn is_noted_lost(tx: &Reader<'_>, conversation: ConversationId, seq: 
     Ok(noted.iter().any(|record| matches!(record.what, record::What::Lost { .. })))
 }
 
+/// Whether it was noted already that this device can't come in by itself: each start meets the same.
+pub(crate) fn is_noted_outside(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
+    Ok(!history::at(tx, None, conversation, 0)?.is_empty())
+}
+
 pub(super) fn unreadable(cause: String) -> Option<Noted> {
     Some(Noted::Event(Event::Unreadable(cause)))
 }
@@ -188,7 +217,8 @@ pub(super) fn said(content: Content) -> Option<Noted> {
     (!matches!(content.body, Body::Notice(_))).then_some(Noted::Message(content))
 }
 
-/// A group's settings, from those who may set them. A joiner takes the first name from anybody who is in.
+/// A group's settings, from those who may set them. A joiner, who knows no name yet, takes its first ones from anybody
+/// who is in.
 pub(super) fn hear(
     groups: &mut Groups,
     tx: &Writer<'_>,
@@ -196,12 +226,14 @@ pub(super) fn hear(
     from: AccountId,
     content: &Content,
 ) -> Result<(), Problem> {
-    let Body::Group(Group { name: Some(name), .. }) = &content.body else {
+    let Body::Group(group) = &content.body else {
         return Ok(());
     };
+    rooms::owe_name(tx, conversation, false)?;
     let is_admin = groups.view(tx, conversation)?.charter.is_admin(from);
-    if record::is_group_name(name) && (is_admin || rooms::name(tx, conversation)?.is_none()) {
-        rooms::rename(tx, conversation, name)?;
+    if is_admin || rooms::name(tx, conversation)?.is_none() {
+        let name = group.name.as_deref().filter(|name| record::is_group_name(name));
+        rooms::set(tx, conversation, name, group.archive, group.retention_s)?;
     }
     Ok(())
 }

@@ -5,21 +5,17 @@ use crate::{
     clock::now_ms,
     ids::{Seal, new_entry},
     problem::Problem,
-    profile::{
-        contacts::{self, Met},
-        history::Event,
-        rooms,
-    },
+    profile::{archive, contacts, devices, history::Event, rooms, trust},
 };
 use fastchat_e2e::{
-    AccountId, Content, ConversationId,
+    AccountId, Content, ConversationId, DeviceId,
     content::{Body, Group},
     groups::{Groups, View},
-    mls::{Applied, Kind},
+    mls::{Applied, Kind, MemberDevice},
     store::Writer,
 };
 use fastchat_wire::chat::entry::{Change, MemberChanges};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who came and went by a commit that was just applied; what this device has to tell the newcomers.
 pub(super) fn committed(
@@ -54,12 +50,40 @@ pub(super) fn committed(
     let admins: BTreeSet<_> = view.charter.admins.iter().copied().collect();
     let before = rooms::admins(tx, conversation)?;
     rooms::save_admins(tx, conversation, &view.charter.admins)?;
+    if !(applied.added.is_empty() && applied.removed.is_empty()) {
+        archive::room_is_due(tx, conversation)?;
+    }
 
     let is_group = view.charter.kind == Kind::Group;
     if is_group && !applied.added.is_empty() && applied.author.who == groups.me() {
         tell_name(groups, tx, conversation)?;
     }
-    let mut events = Vec::new();
+    let by_itself = applied.added.contains(&applied.author.who);
+    if is_group && by_itself && rooms::name(tx, conversation)?.is_some() {
+        rooms::owe_name(tx, conversation, true)?;
+    }
+    devices::expel(groups, tx, conversation, &view)?;
+    // The founder's other devices, and those of whoever is new, are no news of their own.
+    let is_founding = view.mls_epoch == 1;
+    let new_devices: Vec<MemberDevice> = applied
+        .added
+        .iter()
+        .filter(|leaf| !is_founding && old(&leaf.account))
+        .copied()
+        .collect();
+    for leaf in &new_devices {
+        devices::came(tx, *leaf)?;
+    }
+    let gone_devices: Vec<MemberDevice> = applied
+        .removed
+        .iter()
+        .filter(|leaf| view.charter.is_gone(**leaf))
+        .copied()
+        .collect();
+    for leaf in &gone_devices {
+        devices::gone(tx, *leaf)?;
+    }
+    let (mut events, mut devices_events) = (Vec::new(), Vec::new());
     let mut tell = |accounts: Vec<AccountId>, event: fn(Vec<AccountId>) -> Event| {
         if !accounts.is_empty() {
             events.push(event(accounts));
@@ -67,6 +91,13 @@ pub(super) fn committed(
     };
     tell(added.iter().copied().collect(), Event::Added);
     tell(removed.iter().copied().collect(), Event::Removed);
+    let mut tell_devices = |leaves: Vec<MemberDevice>, event: fn(Vec<(AccountId, DeviceId)>) -> Event| {
+        if !leaves.is_empty() {
+            devices_events.push(event(leaves.iter().map(|leaf| (leaf.account, leaf.device)).collect()));
+        }
+    };
+    tell_devices(new_devices, Event::DevicesAdded);
+    tell_devices(gone_devices, Event::DevicesRemoved);
     if let (true, Some(before)) = (is_group, before) {
         tell(admins.difference(&before).copied().collect(), Event::Promoted);
         tell(
@@ -74,10 +105,23 @@ pub(super) fn committed(
             Event::Demoted,
         );
     }
+    events.append(&mut devices_events);
     Ok(events)
 }
 
-/// Says what the group is called, to those who have just come.
+/// Says what the group is called, where nobody was faster, to a device that came in by itself.
+pub(crate) fn tell_owed_name(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
+    if !rooms::owes_name(tx, conversation)? {
+        return Ok(());
+    }
+    rooms::owe_name(tx, conversation, false)?;
+    match groups.mls_epoch(tx, conversation) {
+        Ok(1..) => tell_name(groups, tx, conversation),
+        _ => Ok(()),
+    }
+}
+
+/// Says what the group is called and how it is set, to those who have just come.
 pub(super) fn tell_name(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
     let Some(name) = rooms::name(tx, conversation)? else {
         return Ok(());
@@ -87,6 +131,7 @@ pub(super) fn tell_name(groups: &mut Groups, tx: &Writer<'_>, conversation: Conv
         at_ms: now_ms(),
         body: Body::Group(Group {
             name: Some(name),
+            archive: rooms::archive(tx, conversation)?,
             ..Group::default()
         }),
     };
@@ -125,44 +170,60 @@ pub(crate) fn accounts(view: &View) -> BTreeSet<AccountId> {
     view.members.iter().map(|member| member.subject().account).collect()
 }
 
-/// Compares all members with their pins; what is to be said about it.
+/// Compares all members with their pins. What differs stops the conversation, and is told once.
 pub(super) fn meet_all(tx: &Writer<'_>, conversation: ConversationId, view: &View, me: AccountId) -> Result<Vec<String>, Problem> {
-    let mut alarms = Vec::new();
     let mut seen = BTreeSet::new();
+    let mut claims = BTreeMap::new();
     for subject in view.members.iter().map(fastchat_e2e::Credential::subject) {
         if !seen.insert(subject.account) {
             continue;
         }
-        let met = match subject.account == me {
+        let claim = match subject.account == me {
             // The group's rules hold all of an account's leaves to one identity, this device's own.
             true => contacts::meet(tx, me, &subject.username, &subject.identity_key)?,
             false => contacts::see(tx, conversation, subject.account, &subject.username, &subject.identity_key)?,
         };
-        if met == Met::Changed {
-            alarms.push(changed_identity(subject.username.as_str()));
-        }
+        claims.extend(claim.map(|claim| (subject.account, claim)));
     }
-    Ok(alarms)
+    let new = trust::settle(tx, conversation, claims)?;
+    Ok(new.iter().map(|distrust| format!("WARNING: {distrust}.")).collect())
 }
 
-/// Notes that somebody's name is not theirs.
-pub(crate) fn doubt(groups: &Groups, tx: &Writer<'_>, conversation: ConversationId, account: AccountId, at_ms: u64) -> Result<(), Problem> {
-    let Some(claimed) = contacts::doubt(tx, account)? else {
+/// Notes that somebody's name is not theirs, wherever they are met, and stops what would be said there.
+pub(crate) fn doubt(groups: &mut Groups, tx: &Writer<'_>, account: AccountId, at_ms: u64) -> Result<(), Problem> {
+    let Some(claim) = contacts::doubt(tx, account)? else {
         return Ok(());
     };
-    let alarm = format!(
-        "WARNING: somebody here calls themselves @{claimed}, and the fleet knows no such person with that identity. \
-         Somebody may pretend to be @{claimed}: ask over another channel before you believe anything that they say."
-    );
+    for conversation in groups.conversations(tx)? {
+        if !groups.view(tx, conversation).is_ok_and(|view| accounts(&view).contains(&account)) {
+            continue;
+        }
+        if let Some(distrust) = trust::stop(tx, conversation, account, claim.clone())? {
+            alarm(groups, tx, conversation, format!("WARNING: {distrust}."), at_ms)?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes what a person must see, beside what the log says.
+pub(crate) fn alarm(groups: &Groups, tx: &Writer<'_>, conversation: ConversationId, alarm: String, at_ms: u64) -> Result<(), Problem> {
     let seq = groups.cursor(tx, conversation).unwrap_or(0);
     let me = groups.me().account;
     add(tx, conversation, seq, at_ms, None, None, me, Event::Alarm, vec![alarm])
 }
 
-/// For people: an identity is not what it was.
-pub(crate) fn changed_identity(username: &str) -> String {
+/// For people: the server says that somebody has a device that they have not signed.
+pub(crate) fn offered_device(username: &str) -> String {
     format!(
-        "WARNING: @{username} has another identity than when you first met. Somebody may stand between you: \
-         ask that person over another channel, and don't write anything that is for them alone until you have."
+        "WARNING: the server named a device of @{username} here that another identity has signed than the one that you know. It was not \
+         added and reads nothing; somebody tries to read along. Don't trust this server before its operator explains."
+    )
+}
+
+/// For people: the server counts somebody among the members whom no member has added.
+pub(crate) fn counted_stranger(username: &str) -> String {
+    format!(
+        "WARNING: the server counts @{username} among the members of this conversation, and no admin has added them. They have no keys \
+         and read nothing; don't trust this server before its operator explains."
     )
 }

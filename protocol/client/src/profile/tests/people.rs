@@ -26,7 +26,7 @@ fn a_name_that_somebody_claims_in_a_group_does_not_lead_to_them() {
     for _ in 0..2 {
         alice
             .profile
-            .change(|groups, tx| take::doubt(groups, tx, log.id, mallory.account, 1))
+            .change(|groups, tx| take::doubt(groups, tx, mallory.account, 1))
             .unwrap();
     }
     let records = alice.records();
@@ -44,7 +44,7 @@ fn whom_the_fleet_knows_by_that_name_is_found_by_it_and_not_asked_about_again() 
     bob.found(log.id, Kind::Direct, &[&alice]);
     log.send(&bob);
     alice.read(&log);
-    let identity = alice.profile.read(|tx| contacts::pin(tx, bob.account)).unwrap().unwrap();
+    let identity = alice.profile.read(|tx| contacts::pin(tx, bob.account)).unwrap().unwrap().identity;
     let name: Username = "bob".parse().unwrap();
     alice.profile.write(|tx| contacts::meet(tx, bob.account, &name, &identity)).unwrap();
     assert_eq!(led_to(&alice, "bob"), Some(bob.account));

@@ -16,6 +16,7 @@ use fastchat_e2e::{
     groups::CommitIds,
     log::{KIND_COMMIT, KIND_MEMBER, KIND_WELCOME},
     mls::{Intent, Invite, Kind},
+    secret::SigningSeed,
 };
 use fastchat_wire::{
     Code,
@@ -35,6 +36,8 @@ pub(super) struct Device {
     pub(super) profile: Profile,
     pub(super) account: AccountId,
     pub(super) device: DeviceId,
+    vouching: SigningSeed,
+    name: String,
 }
 
 pub(super) fn ids() -> CommitIds {
@@ -55,11 +58,25 @@ pub(super) fn text(body: &str) -> Content {
 
 impl Device {
     pub(super) fn new(name: &str) -> Self {
+        Self::of(name, AccountId(rand::random()))
+    }
+
+    /// A device with an identity of its own, whoever's the account is.
+    pub(super) fn of(name: &str, account: AccountId) -> Self {
+        Self::vouched_for(name, account, SigningSeed::random(&mut rand::rng()))
+    }
+
+    /// Another device of the same account, with a profile of its own.
+    pub(super) fn another_device(&self) -> Self {
+        Self::vouched_for(&self.name, self.account, self.vouching.clone())
+    }
+
+    fn vouched_for(name: &str, account: AccountId, vouching: SigningSeed) -> Self {
         let folder = TempDir::new().unwrap();
         let profile = Profile::create(folder.path()).unwrap();
-        let (account, device) = (AccountId(rand::random()), DeviceId(rand::random()));
+        let device = DeviceId(rand::random());
         let key = DeviceKey::random(&mut rand::rng());
-        let identity_key = IdentityKey::random(&mut rand::rng());
+        let identity_key = IdentityKey::from_seed(&vouching);
         let credential = Credential::issue(&identity_key, account, name.parse().unwrap(), device, key.public(), 1);
         profile.write(|tx| identity::save(tx, &credential, &key, None)).unwrap();
         Self {
@@ -67,6 +84,8 @@ impl Device {
             profile,
             account,
             device,
+            vouching,
+            name: name.to_owned(),
         }
     }
 
@@ -179,8 +198,13 @@ pub(super) struct Log {
 impl Log {
     /// As after `create`: its first entry says who is in.
     pub(super) fn new() -> Self {
+        Self::of(ConversationId(new_entry().0))
+    }
+
+    /// The same as another server shows it.
+    pub(super) fn of(id: ConversationId) -> Self {
         let mut log = Self {
-            id: ConversationId(new_entry().0),
+            id,
             entries: Vec::new(),
             epoch: 0,
             welcomed: BTreeMap::new(),

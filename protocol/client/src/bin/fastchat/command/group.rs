@@ -1,4 +1,4 @@
-//! `fastchat group create|add|remove|leave|promote|demote|members`
+//! `fastchat group create|add|remove|leave|promote|demote|archive|members`
 
 use crate::{
     args::username,
@@ -53,6 +53,19 @@ pub(crate) enum Verb {
     /// Leave a group; its history stays in the profile
     #[command(after_long_help = help!("  fastchat group leave '#team'"))]
     Leave(Which),
+    /// Have a group archived for your new devices, or not (admins only)
+    ///
+    /// Members' devices keep what is said in the archive of their account, sealed for the devices that come later. With
+    /// `off` what is said from then on is on the devices that read it, and nowhere else. What was archived stays.
+    #[command(after_long_help = help!("  fastchat group archive '#team' off"))]
+    Archive {
+        /// Which group.
+        #[command(flatten)]
+        which: Which,
+        /// From now on
+        #[arg(value_name = "on|off", value_enum)]
+        archive: Switch,
+    },
     /// List who is in a group
     #[command(after_long_help = help!("  fastchat group members '#team' --json | jq -r .username"))]
     Members {
@@ -71,6 +84,15 @@ pub(crate) struct Which {
     /// The group, as '#name' (quoted) or the end of its id
     #[arg(value_name = "#group")]
     group: Recipient,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Switch {
+    /// It is archived
+    On,
+    /// It is not
+    Off,
 }
 
 /// A group, and people.
@@ -122,6 +144,7 @@ async fn act<'a>(context: &Context<'a>, online: &mut Online<'a>, verb: Verb) -> 
             .await
         }
         Verb::Demote(people) => change(context, online, people, "demoted", async |m, group, who| m.demote(group, who).await).await,
+        Verb::Archive { which, archive } => set_archive(context, online, &which, archive).await,
         Verb::Members { which, .. } => members(context, online, &which).await,
     }
 }
@@ -161,6 +184,21 @@ async fn leave<'a>(context: &Context<'a>, online: &mut Online<'a>, which: &Which
     changed(context, online, group, "left", &[])
 }
 
+async fn set_archive<'a>(context: &Context<'a>, online: &mut Online<'a>, which: &Which, archive: Switch) -> Result<(), Stop> {
+    let group = find(online, which)?;
+    let on = archive == Switch::On;
+    online.watch.during(online.messenger.set_archive(group, on)).await?;
+    let title = rooms::title(online.profile(), group)?;
+    let line = json!({"conversation": group, "name": title, "type": "group", "archive": on});
+    context.screen.result(&line, || {
+        let title = human::brief(&title);
+        match on {
+            true => format!("{title} is archived for your new devices and those of the others"),
+            false => format!("{title} is archived no longer; what was archived stays"),
+        }
+    })
+}
+
 /// Says what was done.
 fn changed(context: &Context<'_>, online: &Online<'_>, group: ConversationId, done: &str, who: &[Username]) -> Result<(), Stop> {
     let title = rooms::title(online.profile(), group)?;
@@ -184,7 +222,7 @@ async fn members(context: &Context<'_>, online: &Online<'_>, which: &Which) -> R
     for member in online.messenger.members(group).await? {
         let line = json!({
             "account": member.person.account, "username": json::person(&member.person), "admin": member.admin,
-            "devices": member.devices,
+            "verified": member.verified, "devices": member.devices,
         });
         context.screen.result(&line, || {
             let devices = if member.devices == 1 {
@@ -193,7 +231,8 @@ async fn members(context: &Context<'_>, online: &Online<'_>, which: &Which) -> R
                 format!("{} devices", member.devices)
             };
             let admin = if member.admin { ", admin" } else { "" };
-            format!("{}  {devices}{admin}", human::person(&member.person))
+            let verified = if member.verified { ", verified" } else { "" };
+            format!("{}  {devices}{admin}{verified}", human::person(&member.person))
         })?;
     }
     Ok(())

@@ -14,11 +14,13 @@ use std::sync::Arc;
 
 const TITLE: Style = AnsiColor::Cyan.on_default();
 const DETAIL: Style = Style::new().dimmed();
+const STOPPED: Style = AnsiColor::Red.on_default().bold();
 
 /// List the groups
 ///
 /// News of the fleet is fetched before, if that takes no more than 3 s. The number of members is that of the group's
-/// own state on this device; offline it is left out.
+/// own state on this device; offline it is left out. Where nothing is sent, because somebody is not who you know, that is
+/// said; with --json as `stopped_by`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help!(
 "  fastchat groups
@@ -41,6 +43,11 @@ struct Line<'a> {
     members: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    verified: bool,
+    /// Who is not who this device knows: nothing is sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stopped_by: Vec<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     out: bool,
 }
@@ -73,6 +80,8 @@ async fn list(context: &Context<'_>, profile: &Profile, online: Option<&Online<'
             seq: room.seq,
             members,
             peer: room.peer.as_ref().map(json::person),
+            verified: room.verified,
+            stopped_by: room.stops.iter().map(|stop| stop.username.as_str()).collect(),
             out: room.out,
         };
         context.screen.result(&line, || text(room, &title, members))?;
@@ -95,7 +104,12 @@ fn text(room: &Room, title: &str, members: Option<usize>) -> String {
         _ if room.out => "  you are in it no longer".to_owned(),
         Some(1) => "  1 member".to_owned(),
         Some(members) => format!("  {members} members"),
+        None if room.verified => "  verified".to_owned(),
         None => String::new(),
     };
-    format!("{TITLE}{title}{TITLE:#}{DETAIL}{detail}{DETAIL:#}")
+    let stop = room.stops.first().map(|stop| {
+        let name = &stop.username;
+        format!("  {STOPPED}nothing is sent: @{name} is not who you know, see `fastchat verify @{name}`{STOPPED:#}")
+    });
+    format!("{TITLE}{title}{TITLE:#}{DETAIL}{detail}{DETAIL:#}{}", stop.unwrap_or_default())
 }

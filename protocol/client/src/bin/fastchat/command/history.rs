@@ -57,6 +57,11 @@ pub(crate) async fn run(context: &Context<'_>, args: &Args) -> Result<(), Stop> 
 }
 
 fn show(context: &Context<'_>, profile: &Profile, args: &Args) -> Result<(), Stop> {
+    if profile.is_restoring()? {
+        context
+            .screen
+            .note("the archive is not read to its beginning yet: `fastchat restore` goes on, and says how far it is");
+    }
     let rooms = profile.rooms()?;
     let room = find(&rooms, &args.of)?;
     let title = room.title();

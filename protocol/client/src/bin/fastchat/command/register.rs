@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// The username: 1 to 32 of a-z 0-9 . _ - , beginning with a letter or digit
     #[arg(value_name = "NAME", value_parser = username)]
     name: Username,
-    /// What this device is called in the list of your devices; your contacts don't see it
+    /// What this device is called in the list of your devices; your contacts see it when it is new
     #[arg(long, value_name = "TEXT", default_value = DEVICE_NAME)]
     device_name: String,
 }

@@ -15,7 +15,7 @@ use super::{
     shown::{FileIs, Shown},
 };
 use anstyle::{AnsiColor, Style};
-use fastchat_client::record::{Person, What};
+use fastchat_client::record::{Person, PersonsDevice, What};
 use fastchat_e2e::content::{Body, File, Group};
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 use std::path::Path;
@@ -118,7 +118,7 @@ fn head(shown: &Shown<'_>) -> String {
     if let Some(from) = &shown.record.from {
         let style = if shown.record.own { OWN } else { PERSON };
         head.push_str(&format!("{style}{}{style:#}", person(from)));
-        if shown.record.own && shown.is_direct() {
+        if shown.record.own && shown.is_direct() && matches!(shown.record.what, What::Message(_)) {
             head.push_str(&format!(" {EVENT}to{EVENT:#} {TITLE}{title}{TITLE:#}"));
         }
     } else if shown.is_direct() {
@@ -142,10 +142,30 @@ fn what(shown: &Shown<'_>) -> String {
         What::Left(people) => done(format!("saw {} leave", who(people))),
         What::Promoted(people) => done(format!("made admin: {}", who(people))),
         What::Demoted(people) => done(format!("made a plain member: {}", who(people))),
+        What::DevicesAdded(devices) => done(new_devices(shown, devices)),
+        What::DevicesRemoved(devices) => done(format!("sent {} away", names(devices))),
         What::Alarm => format!(" {TROUBLE}something is wrong here{TROUBLE:#}"),
         What::Joined => done("this device joined".to_owned()),
         What::Out => done("you are in it no longer: nothing further can be read or sent".to_owned()),
     }
+}
+
+/// `has a new device: phone`; of somebody else, whom it was added by: `added a new device of @bob: phone`.
+fn new_devices(shown: &Shown<'_>, devices: &[PersonsDevice]) -> String {
+    let from = shown.record.from.as_ref().map(|from| from.account);
+    match devices {
+        [device] if from == Some(device.person.account) => format!("has a new device: {}", names(devices)),
+        [device] => format!("added a new device of {}: {}", person(&device.person), names(devices)),
+        devices => format!("added new devices: {}", names(devices)),
+    }
+}
+
+fn names(devices: &[PersonsDevice]) -> String {
+    let name = |device: &PersonsDevice| match &device.name {
+        Some(name) => brief(name),
+        None => format!("{}…", fastchat_client::record::short(&device.device.to_string())),
+    };
+    devices.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn said(shown: &Shown<'_>, body: &Body) -> String {
@@ -309,6 +329,16 @@ mod tests {
     fn what_was_done_reads_as_a_sentence() {
         let added = samples::record(What::Added(vec![samples::person("carol"), samples::stranger()]));
         assert_eq!(kept(&added, "#team"), "12:03 #team @bob added @carol, @abababababab…");
+        let phone = samples::record(What::DevicesAdded(vec![samples::device("bob", Some("phone"))]));
+        assert_eq!(kept(&phone, "@bob"), "12:03 @bob has a new device: phone");
+        let mut for_others = phone.clone();
+        for_others.from = Some(samples::stranger());
+        assert_eq!(
+            kept(&for_others, "#team"),
+            "12:03 #team @abababababab… added a new device of @bob: phone"
+        );
+        let gone = samples::record(What::DevicesRemoved(vec![samples::device("bob", None)]));
+        assert_eq!(kept(&gone, "@bob"), "12:03 @bob sent 040404040404… away");
         let react = samples::message(Body::React(React {
             target: fastchat_e2e::EntryId([1; 16]),
             emoji: "👍".into(),

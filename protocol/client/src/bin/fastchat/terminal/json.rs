@@ -1,18 +1,22 @@
-//! What programs read: a record as one JSON object.
+//! What programs read: a record as one JSON object, and a restore's receipt.
 //!
 //! `type` is `text`, `file`, `edit`, `delete`, `react`, `renamed` (a group's
 //! new name is its `title`), `group` (its other settings), `notice`, `unknown`
 //! (a later version's, named by `content_type`); or what this device saw
-//! happen: `added`, `removed`, `left`, `promoted`, `demoted`, `joined`, `out`,
-//! `lost`, `unreadable`.
+//! happen: `added`, `removed`, `left`, `promoted`, `demoted`, `device-added`,
+//! `device-removed`, `joined`, `out`, `lost`, `unreadable`.
 
 use super::shown::{FileIs, Shown};
-use fastchat_client::record::{Person, What};
+use fastchat_client::{
+    receipt::Receipt,
+    record::{Person, PersonsDevice, What},
+};
 use fastchat_e2e::{
     AccountId, ConversationId, DeviceId, EntryId,
     content::{Body, File},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::{borrow::Cow, fmt::Write};
 
 /// One record. Keys that say nothing are left out.
@@ -51,6 +55,8 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    devices: Option<Vec<DeviceLine<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first: Option<u64>,
@@ -83,6 +89,15 @@ struct FileLine<'a> {
     error: Option<Failed<'a>>,
 }
 
+/// One of somebody's devices.
+#[derive(Debug, Serialize)]
+struct DeviceLine<'a> {
+    account: String,
+    device: DeviceId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
 /// Why a file was not fetched.
 #[derive(Debug, Serialize)]
 struct Failed<'a> {
@@ -113,6 +128,8 @@ pub(crate) fn record<'a>(shown: &Shown<'a>) -> Line<'a> {
         What::Left(who) => line.happen("left").accounts = Some(people(who)),
         What::Promoted(who) => line.happen("promoted").accounts = Some(people(who)),
         What::Demoted(who) => line.happen("demoted").accounts = Some(people(who)),
+        What::DevicesAdded(which) => line.happen("device-added").devices = Some(devices(which)),
+        What::DevicesRemoved(which) => line.happen("device-removed").devices = Some(devices(which)),
         What::Alarm => line.r#type = "alarm",
         What::Joined => line.r#type = "joined",
         What::Out => line.r#type = "out",
@@ -122,6 +139,15 @@ pub(crate) fn record<'a>(shown: &Shown<'a>) -> Line<'a> {
         }
     }
     line
+}
+
+/// What came of a restore.
+pub(crate) fn receipt(receipt: &Receipt) -> Value {
+    json!({
+        "restored": receipt.restored, "messages": receipt.messages, "complete": receipt.is_complete(),
+        "batches": receipt.batches, "heads_compared": receipt.heads_compared, "heads_differ": receipt.heads_differ,
+        "missing": receipt.missing, "refused": receipt.refused, "unlisted": receipt.unlisted,
+    })
 }
 
 /// Somebody's username; where it is not known, the account's id: no username is as long.
@@ -134,6 +160,15 @@ pub(crate) fn person(person: &Person) -> String {
 
 fn people(who: &[Person]) -> Vec<String> {
     who.iter().map(person).collect()
+}
+
+fn devices<'a>(which: &'a [PersonsDevice]) -> Vec<DeviceLine<'a>> {
+    let line = |one: &'a PersonsDevice| DeviceLine {
+        account: person(&one.person),
+        device: one.device,
+        name: one.name.as_deref(),
+    };
+    which.iter().map(line).collect()
 }
 
 impl<'a> Line<'a> {
@@ -330,6 +365,21 @@ mod tests {
         );
         assert_eq!(line["type"], "added");
         assert_eq!(line["accounts"], json!(["carol", "abababab-abab-abab-abab-abababababab"]));
+    }
+
+    #[test]
+    fn devices_that_came_and_went_are_named() {
+        let line = shown(
+            &samples::record(What::DevicesAdded(vec![samples::device("bob", Some("phone"))])),
+            FileIs::Away,
+        );
+        let device = "04040404-0404-0404-0404-040404040404";
+        assert_eq!(line["type"], "device-added");
+        assert_eq!(line["devices"], json!([{"account": "bob", "device": device, "name": "phone"}]));
+        let gone = samples::record(What::DevicesRemoved(vec![samples::device("bob", None)]));
+        let line = shown(&gone, FileIs::Away);
+        assert_eq!(line["type"], "device-removed");
+        assert_eq!(line["devices"], json!([{"account": "bob", "device": device}]));
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! A file's way, as a bar on stderr; nothing where stderr is no terminal.
+//! A file's way, or a restore's, as a bar on stderr; nothing where stderr is no terminal.
 
 use super::human;
-use fastchat_client::messenger::Step;
+use fastchat_client::messenger::{Restoring, Step};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::time::Duration;
 
 const BAR: &str = "{msg} [{wide_bar}] {decimal_bytes} of {decimal_total_bytes}, {eta} left";
+const RESTORE: &str = "{msg} [{wide_bar}] batch {pos} of {len}, {eta} left";
 const SPINNER: &str = "{spinner} {msg}";
 const TICK: Duration = Duration::from_millis(120);
 
@@ -60,6 +61,19 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// What is called at each step of a restore.
+    pub(crate) fn of_restore(&self) -> impl Fn(Restoring) + 'static {
+        let bar = self.bar.clone();
+        bar.set_style(style(RESTORE));
+        move |step| {
+            bar.set_message(format!("restoring, {} messages", step.messages));
+            bar.set_length(step.total);
+            bar.set_position(step.done);
+        }
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
@@ -78,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_templates() {
-        for template in [BAR, SPINNER] {
+        for template in [BAR, RESTORE, SPINNER] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

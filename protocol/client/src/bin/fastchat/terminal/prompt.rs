@@ -2,17 +2,19 @@
 //! user of the machine can read.
 
 use crate::stop::Stop;
-use fastchat_client::problem::Problem;
+use fastchat_client::{account::Proof, problem::Problem};
 use fastchat_e2e::{RecoveryCode, secret::Password};
 use std::{
     env::{self, VarError},
     fs::File,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
 };
 use zeroize::Zeroizing;
 
 /// Names the environment's password.
 pub(crate) const PASSWORD: &str = "FASTCHAT_PASSWORD";
+/// Names the environment's new password, where the old one is asked for, too.
+pub(crate) const NEW_PASSWORD: &str = "FASTCHAT_NEW_PASSWORD";
 /// Names the environment's recovery code.
 pub(crate) const RECOVERY_CODE: &str = "FASTCHAT_RECOVERY_CODE";
 /// Shortest password of a new account.
@@ -20,11 +22,20 @@ const PASSWORD_CHARS_MIN: usize = 8;
 
 /// The password of a new account, typed twice.
 pub(crate) fn new_password() -> Result<Password, Stop> {
-    if let Some(password) = from_environment(PASSWORD)? {
+    twice("Password (8 characters or more): ", PASSWORD)
+}
+
+/// An account's password to be, typed twice.
+pub(crate) fn next_password() -> Result<Password, Stop> {
+    twice("New password (8 characters or more): ", NEW_PASSWORD)
+}
+
+fn twice(prompt: &str, variable: &str) -> Result<Password, Stop> {
+    if let Some(password) = from_environment(variable)? {
         return Ok(check_new(password)?);
     }
-    let password = check_new(ask("Password (8 characters or more): ", PASSWORD)?)?;
-    let again = Password::new(ask("The same again: ", PASSWORD)?);
+    let password = check_new(ask(prompt, variable)?)?;
+    let again = Password::new(ask("The same again: ", variable)?);
     if password.expose() == again.expose() {
         Ok(password)
     } else {
@@ -33,7 +44,7 @@ pub(crate) fn new_password() -> Result<Password, Stop> {
 }
 
 /// The password of an account.
-pub(crate) fn password() -> Result<Password, Stop> {
+fn password() -> Result<Password, Stop> {
     let text = match from_environment(PASSWORD)? {
         Some(text) => text,
         None => ask("Password: ", PASSWORD)?,
@@ -44,13 +55,36 @@ pub(crate) fn password() -> Result<Password, Stop> {
     Ok(Password::new(text))
 }
 
+/// What opens an account: the recovery code where it is to be that, else the password.
+pub(crate) fn proof(recovery: bool) -> Result<Proof, Stop> {
+    match recovery {
+        true => recovery_code().map(Proof::RecoveryCode),
+        false => password().map(Proof::Password),
+    }
+}
+
 /// The recovery code of an account.
-pub(crate) fn recovery_code() -> Result<RecoveryCode, Stop> {
+fn recovery_code() -> Result<RecoveryCode, Stop> {
     let text = Zeroizing::new(match from_environment(RECOVERY_CODE)? {
         Some(text) => text,
         None => ask("Recovery code: ", RECOVERY_CODE)?,
     });
     RecoveryCode::parse(&text).map_err(|error| Problem::declined("bad-recovery-code", error.to_string()).into())
+}
+
+/// Asks a question that only `y` or `yes` agrees to. Ctrl-C ends the command: whoever waits for this is cancelled.
+pub(crate) async fn agrees(question: &str) -> Result<bool, Stop> {
+    let question = question.to_owned();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut stderr = io::stderr();
+        stderr.write_all(question.as_bytes())?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    });
+    let answer = asked.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    answer.map_err(|error| crate::stop::file("the terminal".as_ref(), error).into())
 }
 
 /// Refuses what can be guessed at once. Characters count, not bytes.

@@ -107,7 +107,7 @@ impl Screen {
         }
     }
 
-    /// A bar for a file's way.
+    /// A bar for a file's way, or a restore's.
     pub(crate) fn progress(&self) -> Progress {
         Progress::new(&self.bars)
     }

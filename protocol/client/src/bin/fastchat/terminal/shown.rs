@@ -49,9 +49,9 @@ pub(crate) fn is_said_by_others(record: &Record) -> bool {
     !record.own && is_said(record)
 }
 
-/// True for what `history` shows without `--all`: what was said, and where something is missing.
+/// True for what `history` shows without `--all`: what was said, where something is missing, and what is warned of.
 pub(crate) fn is_told(record: &Record) -> bool {
-    is_said(record) || is_missing(record)
+    is_said(record) || is_missing(record) || !record.alarms.is_empty()
 }
 
 /// True where something was said that can't be shown.
@@ -72,7 +72,7 @@ fn is_said(record: &Record) -> bool {
 pub(crate) mod samples {
     //! Records to show.
 
-    use fastchat_client::record::{Person, Record, What};
+    use fastchat_client::record::{Person, PersonsDevice, Record, What};
     use fastchat_e2e::{
         AccountId, BlobId, Content, ConversationId, DeviceId, EntryId,
         content::{Body, File, Text},
@@ -94,6 +94,14 @@ pub(crate) mod samples {
         Person {
             account: AccountId([0xab; 16]),
             username: None,
+        }
+    }
+
+    pub(crate) fn device(of: &str, name: Option<&str>) -> PersonsDevice {
+        PersonsDevice {
+            person: person(of),
+            device: DeviceId([4; 16]),
+            name: name.map(str::to_owned),
         }
     }
 

@@ -1,0 +1,279 @@
+//! Coming into conversations of the account by itself, where nobody has invited this device.
+//!
+//! ```text
+//!  listed by the server, no group here ─> an invitation waits? ─yes─> it is used
+//!                                            │no
+//!                      GroupInfo ─> commit kept ─> sent ─┬─ stands in the log ──> in
+//!                          ^                             └─ epoch-conflict ─┐
+//!                          └────────────── a pause ─────────────────────────┘
+//! ```
+
+use super::shared::Shared;
+use crate::{
+    Connection, chat, fault,
+    ids::{Expose, new_entry},
+    problem::Problem,
+    profile::{history::Event, restore, rooms, take, tasks},
+};
+use fastchat_e2e::{
+    ConversationId,
+    groups::{Entering, Error as GroupsError},
+};
+use fastchat_wire::{
+    Code,
+    chat::commit::{Commit, CommitLists},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// After a lost race: a pause at random up to so long, doubled with each further one.
+const LOST_PAUSE_MS: u64 = 40;
+/// Its longest, as a power of two.
+const LOST_DOUBLINGS_MAX: u32 = 6;
+/// This device has a place already: an invitation is on its way, and is waited for so long, so many times.
+const INVITATION_PAUSE: Duration = Duration::from_secs(3);
+const INVITATION_TRIES: u32 = 3;
+/// The newest batch of the archive is waited for so long: it may know what the server would rather have forgotten.
+const ARCHIVE_PATIENCE: Duration = Duration::from_secs(2);
+const ARCHIVE_LOOK: Duration = Duration::from_millis(50);
+
+/// What a GroupInfo is that another device of the account has seen the end of.
+const OLD_GROUP: &str = "the server gave a state of it that is older than what another device of yours has seen: don't trust \
+                         this server before its operator explains";
+
+/// Where a conversation stands on this device.
+enum Standing {
+    /// It is in, or an invitation waits.
+    Settled,
+    /// A commit is under way.
+    Entering(Entering),
+    /// Nothing is known of it.
+    Outside,
+}
+
+/// What is to be done about a conversation, and how often it was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Attempt {
+    /// Not before then.
+    pub(super) at: Instant,
+    /// Tries that came too early or lost a race.
+    pub(super) tries: u32,
+    /// Until then the archive is waited for.
+    pub(super) archive_until: Instant,
+}
+
+impl Attempt {
+    /// The first one, at once.
+    pub(super) fn first() -> Self {
+        let now = Instant::now();
+        Self {
+            at: now,
+            tries: 0,
+            archive_until: now + ARCHIVE_PATIENCE,
+        }
+    }
+
+    fn after(self, pause: Duration) -> Self {
+        Self {
+            at: Instant::now() + pause,
+            tries: self.tries.saturating_add(1),
+            ..self
+        }
+    }
+
+    /// The same try, a little later.
+    fn soon(self) -> Self {
+        Self {
+            at: Instant::now() + ARCHIVE_LOOK,
+            ..self
+        }
+    }
+
+    fn lost(self) -> Self {
+        let longest = LOST_PAUSE_MS << self.tries.min(LOST_DOUBLINGS_MAX);
+        self.after(Duration::from_millis(rand::random_range(0..longest)))
+    }
+}
+
+/// Asks for all conversations that the server has listed and this device is not in.
+///
+/// # Errors
+/// The store.
+pub(super) async fn look(shared: &Arc<Shared>) -> Result<(), Problem> {
+    let mut listed = shared.founded();
+    let outside = shared.profile.run(move |profile| {
+        profile.look(|groups, tx| {
+            let known = groups.conversations(tx)?;
+            let invited = tasks::invitations(tx)?;
+            let mut outside = Vec::new();
+            listed.retain(|one| !known.contains(one) && !invited.iter().any(|(conversation, _)| conversation == one));
+            for conversation in listed {
+                // What this account was put out of is entered by invitation only.
+                if !rooms::is_out(tx, conversation)? {
+                    outside.push(conversation);
+                }
+            }
+            Ok(outside)
+        })
+    });
+    let outside = outside.await?;
+    if !outside.is_empty() {
+        shared.ask(|errands| {
+            for conversation in outside {
+                errands.enter.entry(conversation).or_insert_with(Attempt::first);
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Comes into one. Gives the next try, where one is needed.
+///
+/// # Errors
+/// What a later try may not meet.
+pub(super) async fn enter(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    conversation: ConversationId,
+    attempt: Attempt,
+) -> Result<Option<Attempt>, Problem> {
+    let entering = match standing(shared, conversation).await? {
+        Standing::Settled => return Ok(None),
+        Standing::Entering(entering) => entering,
+        Standing::Outside => match begin(shared, connection, conversation, attempt).await? {
+            Ok(entering) => entering,
+            Err(next) => return Ok(next),
+        },
+    };
+    fault::point("entering");
+    let request = Commit {
+        conversation: conversation.wire(),
+        entry: entering.entry.wire(),
+        welcome_entry: None,
+        epoch: entering.epoch,
+    };
+    let pieces = chat::CommitPieces {
+        lists: CommitLists::default(),
+        commit: entering.commit.into(),
+        welcome: bytes::Bytes::new(),
+        group_info: entering.group_info.into(),
+    };
+    match chat::commit(connection, &request, &pieces).await.map_err(Problem::from) {
+        Ok(appended) => {
+            fault::point("entered");
+            shared
+                .profile
+                .run(move |profile| profile.change(|groups, tx| take::entered(groups, tx, conversation, appended.seq, appended.at)))
+                .await?;
+            shared.handle.wake();
+            shared.ask(|errands| {
+                errands.behind.insert(conversation);
+                (errands.acquaint, errands.wishes) = (true, true);
+            });
+            Ok(None)
+        }
+        Err(Problem::Refused(refused)) if refused.code == Code::EpochConflict => {
+            give_up(shared, conversation, None).await?;
+            Ok(Some(attempt.lost()))
+        }
+        Err(passing) if passing.is_passing() => Err(passing),
+        Err(problem) => {
+            tracing::warn!(%conversation, %problem, "the server does not let this device in");
+            give_up(shared, conversation, None).await?;
+            Ok(None)
+        }
+    }
+}
+
+async fn standing(shared: &Shared, conversation: ConversationId) -> Result<Standing, Problem> {
+    let found = shared.profile.run(move |profile| {
+        profile.look(|groups, tx| {
+            let is_in = groups.mls_epoch(tx, conversation).is_ok();
+            let is_invited = tasks::invitations(tx)?.iter().any(|(invited, _)| *invited == conversation);
+            if is_in || is_invited {
+                return Ok(Standing::Settled);
+            }
+            Ok(match groups.entering(tx, conversation)? {
+                Some(entering) => Standing::Entering(entering),
+                None => Standing::Outside,
+            })
+        })
+    });
+    found.await
+}
+
+/// Makes the commit; or says when to try again, if ever.
+async fn begin(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    conversation: ConversationId,
+    attempt: Attempt,
+) -> Result<Result<Entering, Option<Attempt>>, Problem> {
+    let reads_archive = shared.profile.run(|profile| profile.read(restore::is_before_first)).await?;
+    if reads_archive && Instant::now() < attempt.archive_until {
+        return Ok(Err(Some(attempt.soon())));
+    }
+    let (epoch, group_info) = match chat::group_info(connection, conversation.wire()).await.map_err(Problem::from) {
+        // Not founded yet, or this account was removed meanwhile.
+        Err(Problem::Refused(refused)) if matches!(refused.code, Code::NotFound | Code::NotMember) => return Ok(Err(None)),
+        found => found?,
+    };
+    let waits = attempt.tries < INVITATION_TRIES;
+    let made = shared.profile.run(move |profile| {
+        profile.change(|groups, tx| {
+            if waits && groups.has_a_place(&group_info)? {
+                return Ok(None);
+            }
+            let known = restore::room(tx, conversation)?.map_or(0, |room| room.mls_epoch);
+            if groups.epoch_of(&group_info)? < known {
+                return Err(Problem::declined("old-group", OLD_GROUP));
+            }
+            Ok(Some(groups.enter(tx, conversation, new_entry(), &group_info, epoch)?))
+        })
+    });
+    match made.await {
+        Ok(Some(entering)) => Ok(Ok(entering)),
+        Ok(None) => Ok(Err(Some(attempt.after(INVITATION_PAUSE)))),
+        // An invitation was faster, or another process of this profile.
+        Err(Problem::Groups(GroupsError::Exists(_))) => Ok(Err(None)),
+        Err(problem) if matches!(problem, Problem::Groups(_)) || problem.code() == "old-group" => {
+            tracing::warn!(%conversation, %problem, "this device can't come in by itself");
+            give_up(shared, conversation, Some(problem.to_string())).await?;
+            Ok(Err(None))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Drops the commit; a cause is told, once.
+async fn give_up(shared: &Shared, conversation: ConversationId, cause: Option<String>) -> Result<(), Problem> {
+    let given_up = shared.profile.run(move |profile| {
+        profile.change(|groups, tx| {
+            groups.give_up_entering(tx, conversation)?;
+            match cause {
+                Some(cause) if !take::is_noted_outside(tx, conversation)? => {
+                    let cause = format!("this device can't join this conversation by itself: {cause}. A member who is online can add it");
+                    take::add_own(groups, tx, conversation, crate::clock::now_ms(), Event::Unreadable(cause))
+                }
+                _ => Ok(()),
+            }
+        })
+    });
+    given_up.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        let mut attempt = Attempt::first();
+        for tries in 1..40 {
+            let before = Instant::now();
+            attempt = attempt.lost();
+            assert_eq!(attempt.tries, tries);
+            assert!(attempt.at <= before + Duration::from_millis(LOST_PAUSE_MS << LOST_DOUBLINGS_MAX) + Duration::from_secs(1));
+        }
+    }
+}
