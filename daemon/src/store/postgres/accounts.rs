@@ -61,7 +61,10 @@ impl AccountStore for PostgresStore {
 
     async fn living(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>> {
         let ids = id_list(sessions.iter().map(|session| &session.0));
-        let rows = self.arrivals.read(sqlx::query("SELECT id FROM sessions WHERE id = ANY ($1)").bind(ids)).await?;
+        let rows = self
+            .arrivals
+            .read(sqlx::query("SELECT id FROM sessions WHERE id = ANY ($1)").bind(ids))
+            .await?;
         rows.iter().map(|row| directory::session_id(row, "id")).collect()
     }
 

@@ -10,7 +10,7 @@
 
 use super::{
     Proof, exposed,
-    sign_in::{Proved, parameters, prove},
+    sign_in::{Proved, SignInAs, parameters, prove},
     stretch::stretched,
 };
 use crate::{
@@ -43,7 +43,7 @@ pub async fn change_password(config: &Config, profile: &Arc<Profile>, proof: Pro
     let new = stretched(password, salt, kdf).await?;
 
     let connection = enter(config, Errand::default()).await?.connection;
-    let proved = prove(config, connection, &me.username, Some(me.clone()), proof, "").await?;
+    let proved = prove(config, connection, &me.username, SignInAs::Known(me.clone()), proof).await?;
     let binding = Binding {
         version: proved.binding.version + 1,
         kdf,
@@ -90,7 +90,14 @@ async fn look(config: &Config, me: &Me, salt: Salt, password: Password, lost: Pr
             connection.close();
             return Ok(false);
         }
-        let proved = prove(config, connection, &me.username, Some(me.clone()), Proof::Password(password), "").await?;
+        let proved = prove(
+            config,
+            connection,
+            &me.username,
+            SignInAs::Known(me.clone()),
+            Proof::Password(password),
+        )
+        .await?;
         leave(&proved).await;
         Ok(true)
     };

@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use fastchat_e2e::{
-    Kdf, Keyring, StoreError, Username,
+    DeviceId, Kdf, Keyring, StoreError, Username,
     keyring::{Binding, open_with_password, open_with_recovery_code},
     password::Salt,
     secret::{Auth, MasterKey, RecoveryWrapKey, WrapKey},
@@ -85,6 +85,14 @@ enum Opener {
     RecoveryCode(RecoveryWrapKey),
 }
 
+/// Which device signs in.
+pub(super) enum SignInAs<'a> {
+    /// The one that the profile is already.
+    Known(Me),
+    /// A new one under this id (the same whenever it is sent again), and what it is called.
+    New(DeviceId, &'a str),
+}
+
 /// Signed in, with the keyring open.
 pub(super) struct Proved {
     pub(super) connection: Connection,
@@ -112,7 +120,11 @@ pub(super) async fn sign_in(
     device_name: &str,
     restores: bool,
 ) -> Result<Me, Problem> {
-    let proved = prove(config, connection, username, known, proof, device_name).await?;
+    let device = match known {
+        Some(me) => SignInAs::Known(me),
+        None => SignInAs::New(profile.run(|profile| profile.write(identity::new_device)).await?, device_name),
+    };
+    let proved = prove(config, connection, username, device, proof).await?;
     let me = proved.me;
     finish(profile, &proved.connection, me.clone(), proved.keyring, proved.token, restores).await?;
     Ok(me)
@@ -136,9 +148,8 @@ pub(super) async fn prove(
     config: &Config,
     mut connection: Connection,
     username: &Username,
-    known: Option<Me>,
+    device: SignInAs<'_>,
     proof: Proof,
-    device_name: &str,
 ) -> Result<Proved, Problem> {
     let (salt, kdf) = parameters(&connection, username).await?;
     let since = Instant::now();
@@ -154,17 +165,17 @@ pub(super) async fn prove(
         connection.close();
         connection = enter(config, Errand::default()).await?.connection;
     }
-    let new_device = match known {
-        Some(_) => None,
-        None => Some(profile.run(|profile| profile.write(identity::new_device)).await?.wire()),
+    let (known, new_device, device_name) = match device {
+        SignInAs::Known(me) => (Some(me), None, None),
+        SignInAs::New(device, name) => (None, Some(device), Some(name.to_owned())),
     };
     let request = Login {
         username: wire_name(username)?,
         auth: exposed(&auth),
         method,
         device: known.as_ref().map(|me| me.device.wire()),
-        new_device,
-        device_name: known.is_none().then(|| device_name.to_owned()),
+        new_device: new_device.map(Expose::wire),
+        device_name,
     };
     let (logged_in, sealed) = chat::login(&connection, &request)
         .await
@@ -184,7 +195,7 @@ pub(super) async fn prove(
         device: logged_in.device.sealed(),
         username: username.clone(),
     };
-    if known.as_ref().is_some_and(|known| *known != me) || new_device.is_some_and(|wanted| wanted.sealed() != me.device) {
+    if known.as_ref().is_some_and(|known| *known != me) || new_device.is_some_and(|wanted| wanted != me.device) {
         return Err(Problem::declined(
             "bad-account",
             "the server signed in another account or device than this profile's: don't trust it before its operator explains",

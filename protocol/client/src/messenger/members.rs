@@ -9,7 +9,7 @@ use crate::{
     Connection, chat,
     ids::{Expose, Seal, new_entry},
     problem::Problem,
-    profile::{contacts, devices, rooms, take, tasks, trust},
+    profile::{contacts, rooms, take, tasks, trust},
 };
 use fastchat_e2e::{
     AccountId, ConversationId, DeviceId, EntryId,

@@ -9,8 +9,7 @@
 use super::{archive, rows};
 use crate::{problem::Problem, record::Person, trust::Why};
 use fastchat_e2e::{
-    AccountId, ConversationId, IdentityPublicKey, Username,
-    archive as sealed,
+    AccountId, ConversationId, IdentityPublicKey, Username, archive as sealed,
     store::{Reader, Scan, Table, Writer},
 };
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,10 @@ use crate::{
     stop::Stop,
     terminal::{json, prompt},
 };
-use fastchat_client::{account, profile::Me};
+use fastchat_client::{
+    account,
+    profile::{Me, Profile},
+};
 use fastchat_e2e::Username;
 use serde_json::json;
 use std::sync::Arc;
