@@ -47,6 +47,29 @@ const IDLE: &str = "idle --connections 5000 --per-account 8";
 
 /// All of them. Rows of one setting stand together: they share its fleet.
 pub(crate) const ROWS: &[Row] = &[
+    // The first of its fleet: after a million messages the database is still at work for a while.
+    Row {
+        id: "latency-postgres",
+        figures: &[
+            Figure {
+                what: "1,000 messages/s offered, PostgreSQL, one server: send to deliver, p50",
+                unit: "ms",
+                aim: Aim::AtMost(0.9),
+            },
+            Figure {
+                what: "the same, p99",
+                unit: "ms",
+                aim: Aim::AtMost(4.0),
+            },
+        ],
+        measure: |lab| {
+            let report = lab.run(ONE, "pairs --pairs 100 --rate 1000", 20)?;
+            Ok(vec![
+                quantile(&report, "send_to_deliver_us", "p50")? / 1_000.0,
+                quantile(&report, "send_to_deliver_us", "p99")? / 1_000.0,
+            ])
+        },
+    },
     Row {
         id: "pairs-postgres",
         figures: &[
@@ -76,28 +99,6 @@ pub(crate) const ROWS: &[Row] = &[
         measure: |lab| {
             let report = lab.run(ONE, "pairs --pairs 1000 --window 4", 10)?;
             Ok(vec![number(&report, "delivered_per_s")?])
-        },
-    },
-    Row {
-        id: "latency-postgres",
-        figures: &[
-            Figure {
-                what: "1,000 messages/s offered, PostgreSQL, one server: send to deliver, p50",
-                unit: "ms",
-                aim: Aim::AtMost(0.9),
-            },
-            Figure {
-                what: "the same, p99",
-                unit: "ms",
-                aim: Aim::AtMost(4.0),
-            },
-        ],
-        measure: |lab| {
-            let report = lab.run(ONE, "pairs --pairs 100 --rate 1000", 20)?;
-            Ok(vec![
-                quantile(&report, "send_to_deliver_us", "p50")? / 1_000.0,
-                quantile(&report, "send_to_deliver_us", "p99")? / 1_000.0,
-            ])
         },
     },
     Row {
