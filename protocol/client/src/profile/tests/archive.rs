@@ -4,12 +4,12 @@ use super::world::*;
 use crate::{
     ids::Expose,
     outbox::{Outbox, Payload, Settlement},
-    profile::{Profile, archive, identity, restore, rooms},
+    profile::{Profile, archive, contacts, identity, restore, rooms, trust},
     receipt::Receipt,
     record::What,
 };
 use fastchat_e2e::{
-    BackupPublicKey, Content, ConversationId,
+    BackupPublicKey, Content, ConversationId, IdentityKey,
     archive::{ArchiveError, Opened},
     content::{Body, Group},
     mls::Kind,
@@ -242,6 +242,52 @@ fn a_head_that_two_devices_saw_otherwise_is_told() {
     let receipt = restore_all(&phone, &archive);
     assert!(!receipt.heads_differ.is_empty(), "{receipt:?}");
     assert!(receipt.to_string().ends_with("heads DIFFER"));
+}
+
+#[test]
+fn a_new_device_knows_whom_an_old_one_has_verified_and_what_it_has_accepted() {
+    let alice = Device::new("alice");
+    archiving(&alice);
+    let (bob, carol) = (Device::new("bob"), Device::new("carol"));
+    let changed = Device::of("carol", carol.account);
+    let mut kept = Archive::new();
+    let mut keep = || {
+        make(&alice);
+        send(&alice, &mut kept);
+    };
+    let meet = |to: &Device, who: &Device| {
+        let name = who.name.parse().unwrap();
+        let identity = IdentityKey::from_seed(&who.vouching).public();
+        let met = to.profile.write(|tx| contacts::meet(tx, who.account, &name, &identity));
+        met.unwrap()
+    };
+    assert_eq!((meet(&alice, &bob), meet(&alice, &carol)), (None, None));
+    keep();
+    alice.profile.write(|tx| contacts::save_verified(tx, bob.account)).unwrap();
+    let claim = meet(&alice, &changed).expect("another identity than the pinned one");
+    alice
+        .profile
+        .write(|tx| contacts::accept(tx, carol.account, &claim, false))
+        .unwrap();
+    keep();
+
+    let phone = alice.another_device();
+    let receipt = restore_all(&phone, &kept);
+    assert!(receipt.is_complete(), "the older pin is no contradiction: {receipt:?}");
+    let verified = |account| phone.profile.read(|tx| trust::is_verified(tx, account)).unwrap();
+    assert!(verified(bob.account) && !verified(carol.account));
+    assert_eq!((meet(&phone, &bob), meet(&phone, &changed)), (None, None));
+    assert!(meet(&phone, &carol).is_some(), "the identity of before is not carol's any more");
+
+    // What a device has seen itself it doesn't give up for the archive's word.
+    let tablet = alice.another_device();
+    assert_eq!(meet(&tablet, &carol), None);
+    let receipt = restore_all(&tablet, &kept);
+    assert!(
+        receipt.troubles().iter().any(|told| told.contains("fastchat verify @carol")),
+        "{receipt:?}"
+    );
+    assert_eq!(meet(&tablet, &carol), None);
 }
 
 #[test]

@@ -36,8 +36,8 @@ pub(super) struct Device {
     pub(super) profile: Profile,
     pub(super) account: AccountId,
     pub(super) device: DeviceId,
-    vouching: SigningSeed,
-    name: String,
+    pub(super) vouching: SigningSeed,
+    pub(super) name: String,
 }
 
 pub(super) fn ids() -> CommitIds {
