@@ -21,6 +21,7 @@ mod running;
 mod tape;
 mod wire;
 
+mod away;
 mod bad_disk;
 mod bad_entries;
 mod bad_files;
