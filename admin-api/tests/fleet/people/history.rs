@@ -1,7 +1,8 @@
 //! The account's archive: what a new device has of what was said before it came, and who opens it.
 
-use super::{People, person::Person, running::Running, said, texts};
-use serde_json::Value;
+use super::{People, liar::lie, person::Person, running::Running, said, texts};
+use fastchat_wire::Op;
+use serde_json::{Value, json};
 
 /// Signs in on a device that is new; the receipt of its restore.
 #[track_caller]
@@ -174,4 +175,24 @@ fn a_new_password_opens_the_same_account_and_devices_and_recovery_code_go_on() {
     let tablet = people.another_device_of(&alice, "alices-tablet");
     tablet.with_password("another good one").run(&["login", "alice"]).refused();
     is_whole(&signs_in(&tablet.with_password("a third one, then")), 2);
+}
+
+#[test]
+fn a_password_whose_change_went_unanswered_is_found_to_hold() {
+    let people = People::meet();
+    let liar = people.lied_to(lie(|mut told| {
+        if told.answers == Some(Op::ChangePassword) {
+            // It was changed; whoever asked can't know.
+            told.header = json!({"re": told.header["re"], "error": {"code": "unavailable", "message": "later", "retry-after-ms": 10}});
+        }
+        vec![told]
+    }));
+    let alice = people.newcomer("alice").with_balancer(liar.balancer());
+    alice.ok(&["register", "alice"]);
+    let mut command = alice.command(&["password"]);
+    command.env("FASTCHAT_NEW_PASSWORD", "another good one");
+    assert_eq!(Running::start(command).finish().succeeds()[0]["changed"], true);
+    let phone = people.another_device_of(&alice, "alices-phone");
+    phone.run(&["login", "alice"]).refused();
+    is_whole(&signs_in(&phone.with_password("another good one")), 0);
 }
