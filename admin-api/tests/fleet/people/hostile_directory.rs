@@ -5,6 +5,7 @@ use super::{
     impostor::Impostor,
     liar::{Told, lie},
     raw_device::RawDevice,
+    running::Running,
     texts,
 };
 use bytes::Bytes;
@@ -306,6 +307,33 @@ fn a_keyring_of_another_version_or_another_account_does_not_sign_in() {
     }
     // The truth still signs in.
     people.another_device_of(&bob, "bob-true").ok(&["login", "bob"]);
+}
+
+#[test]
+fn a_keyring_from_before_the_password_was_changed_does_not_sign_in() {
+    let people = People::meet();
+    let [bob] = people.registered(["bob"]);
+    // The first keyring that it gives is the only one that it gives.
+    let mut kept = None;
+    let liar = people.lied_to(lie(move |mut told| {
+        if told.answers == Some(Op::Login) && told.header.get("error").is_none() {
+            let (version, pieces) = kept.get_or_insert_with(|| (told.header["keyring-version"].clone(), told.pieces.clone()));
+            told.header["keyring-version"] = version.clone();
+            told.pieces = pieces.clone();
+        }
+        vec![told]
+    }));
+    let device = |name: &str| people.another_device_of(&bob, name).with_balancer(liar.balancer());
+    device("bob-before").ok(&["login", "bob"]);
+    let mut command = bob.command(&["password"]);
+    command.env("FASTCHAT_NEW_PASSWORD", "another good one");
+    Running::start(command).finish().succeeds();
+
+    let after = device("bob-after").with_password("another good one");
+    let refused = after.run(&["login", "bob"]).refused_with("bad-keyring");
+    assert!(refused.error().1.len() > 40, "{refused}");
+    let honest = people.another_device_of(&bob, "bob-true").with_password("another good one");
+    honest.ok(&["login", "bob"]);
 }
 
 /// Changes the server's list of members.
