@@ -53,7 +53,7 @@ use crate::{
 };
 use fastchat_e2e::{
     AccountId, ConversationId, EntryId, Store, StoreError,
-    groups::{Groups, Standing},
+    groups::Groups,
     store::{Reader, Writer},
 };
 use std::{
@@ -166,21 +166,6 @@ impl Profile {
     /// [`Problem::Store`].
     pub fn is_restoring(&self) -> Result<bool, Problem> {
         self.read(|tx| Ok(restore::state(tx)?.is_some()))
-    }
-
-    /// How far the account's devices had read a conversation, and what its log's head was there, as the archive says: who
-    /// joins compares with it, and believes nothing older.
-    ///
-    /// # Errors
-    /// [`Problem::Store`].
-    pub fn archived_standing(&self, conversation: ConversationId) -> Result<Option<Standing>, Problem> {
-        let room = self.read(|tx| restore::room(tx, conversation))?;
-        Ok(room.map(|room| Standing {
-            seq: room.seq,
-            head: room.head,
-            server_epoch: room.epoch,
-            mls_epoch: room.mls_epoch,
-        }))
     }
 
     /// What came of restoring the account's archive, once that is done.
