@@ -151,6 +151,12 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// The sentences that a conversation warns with.
+fn alarms(lines: &[Value]) -> Vec<String> {
+    let all = lines.iter().filter_map(|line| line["alarms"].as_array()).flatten();
+    all.map(|alarm| alarm.as_str().expect("a sentence").to_owned()).collect()
+}
+
 /// The texts among some lines, in their order.
 fn texts(lines: &[Value]) -> Vec<&str> {
     lines.iter().filter_map(|line| line["text"].as_str()).collect()

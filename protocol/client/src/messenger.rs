@@ -21,6 +21,7 @@ mod files;
 mod join;
 mod members;
 mod people;
+mod race;
 mod reader;
 pub(crate) mod renew;
 mod restorer;

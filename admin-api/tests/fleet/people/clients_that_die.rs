@@ -1,19 +1,13 @@
 //! The program itself dies, at the worst moments: what was taken on is sent, once.
 
-use super::{People, person::Person, running::Running, texts};
+use super::{People, person::Person, texts};
 use serde_json::Value;
 
 /// Runs with the fault point: the program aborts when a message's state is written and nothing is sent.
 #[track_caller]
 fn dies_before_sending(person: &Person, arguments: &[&str]) {
-    let mut command = person.command(arguments);
-    command.env("FASTCHAT_FAULT", "sealed");
-    let finished = Running::start(command).finish();
-    assert_eq!(
-        (finished.code, finished.stdout.len()),
-        (None, 0),
-        "it aborted and had said nothing\n{finished}"
-    );
+    let finished = person.dies_at("sealed", arguments);
+    assert_eq!(finished.stdout.len(), 0, "it had said nothing\n{finished}");
 }
 
 #[test]

@@ -20,15 +20,6 @@ fn is_whole(receipt: &Value, messages: u64) {
     assert_eq!(receipt["complete"], true, "{receipt}");
 }
 
-/// Runs with a fault point: the program aborts there.
-#[track_caller]
-fn dies(person: &Person, fault: &str, arguments: &[&str]) {
-    let mut command = person.command(arguments);
-    command.env("FASTCHAT_FAULT", fault);
-    let finished = Running::start(command).finish();
-    assert_eq!(finished.code, None, "it aborted\n{finished}");
-}
-
 #[test]
 fn a_new_device_has_the_history_by_password_and_by_recovery_code_and_the_old_one_may_be_gone() {
     let people = People::meet();
@@ -82,7 +73,7 @@ fn a_restore_that_is_killed_goes_on_and_ends_with_the_whole_history() {
     assert_eq!(bob.hears(SAID).len(), SAID);
 
     let phone = people.another_device_of(&alice, "alices-phone");
-    dies(&phone, "restored", &["login", "alice"]);
+    phone.dies_at("restored", &["login", "alice"]);
     let part = texts(&phone.ok(&["history", "@bob", "--offline"])).len();
     assert!(part > 0 && part < SAID, "the newest {part} are there");
     // Without a password: what is begun goes on by itself.
@@ -96,10 +87,10 @@ fn a_device_that_dies_while_it_archives_loses_nothing_and_doubles_nothing() {
     let people = People::meet();
     let [alice, bob] = people.registered(["alice", "bob"]);
     alice.says("@bob", "one");
-    dies(&alice, "archived", &["send", "@bob", "two"]);
-    dies(&alice, "archiving", &["send", "@bob", "three"]);
+    alice.dies_at("archived", &["send", "@bob", "two"]);
+    alice.dies_at("archiving", &["send", "@bob", "three"]);
     // What is left is archived at the start.
-    dies(&alice, "archived", &["send", "@bob", "never said"]);
+    alice.dies_at("archived", &["send", "@bob", "never said"]);
     alice.says("@bob", "four");
     assert_eq!(texts(&bob.hears(4)), ["one", "two", "three", "four"]);
 

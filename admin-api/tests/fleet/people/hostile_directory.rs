@@ -1,7 +1,7 @@
 //! A server that lies about who is who: each lie is caught, told in a sentence, and nothing is sealed for the liar.
 
 use super::{
-    People,
+    People, alarms,
     impostor::Impostor,
     liar::{Told, lie},
     raw_device::RawDevice,
@@ -25,12 +25,6 @@ fn says_what_to_do(message: &str, name: &str) {
     assert!(message.contains(name), "names them: {message}");
     let does = ["fastchat verify", "on't trust"].iter().any(|advice| message.contains(advice));
     assert!(does, "and says what to do: {message}");
-}
-
-/// The sentences that a conversation warns with.
-fn alarms(lines: &[Value]) -> Vec<String> {
-    let all = lines.iter().filter_map(|line| line["alarms"].as_array()).flatten();
-    all.map(|alarm| alarm.as_str().expect("a sentence").to_owned()).collect()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A server that lies about what was said: each lie is caught and told in a sentence, and the rest goes on.
 
 use super::{
-    People,
+    People, alarms,
     liar::{Told, lie},
     noise,
     person::Person,
@@ -13,12 +13,6 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-
-/// The sentences that a conversation warns with.
-fn alarms(lines: &[Value]) -> Vec<String> {
-    let all = lines.iter().filter_map(|line| line["alarms"].as_array()).flatten();
-    all.map(|alarm| alarm.as_str().expect("a sentence").to_owned()).collect()
-}
 
 fn everything(person: &Person, of: &str) -> Vec<Value> {
     person.ok(&["history", of, "--all"])

@@ -7,7 +7,6 @@ use super::{
     },
     People, eventually, noise,
     person::Person,
-    running::Running,
     text_of,
 };
 use serde_json::Value;
@@ -107,9 +106,7 @@ fn a_sender_that_died_goes_on_and_sends_one_message() {
     people.wait_until_kept(SOME);
     sending.kill();
     // Whole this time, and dead before its message.
-    let mut command = alice.command(&send);
-    command.env("FASTCHAT_FAULT", "uploaded");
-    assert_eq!(Running::start(command).finish().code, None, "it aborted");
+    alice.dies_at("uploaded", &send);
     let kept = people.kept();
     alice.ok(&send);
     assert_eq!(people.kept(), kept, "nothing is uploaded again");

@@ -1,6 +1,6 @@
 //! Devices that come by themselves, with nobody else online, and devices that are sent away.
 
-use super::{People, eventually, of, person::Person, running::Running, texts};
+use super::{People, eventually, of, person::Person, texts};
 use serde_json::Value;
 
 /// How a group is called by somebody who knows only its id.
@@ -19,10 +19,7 @@ fn happened(person: &Person, conversation: &str, r#type: &str) -> Vec<Value> {
 /// Signs in as a new device; the program aborts at a place.
 #[track_caller]
 fn dies_signing_in(person: &Person, place: &str) {
-    let mut command = person.command(&["login", &person.name, "--device-name", "tablet"]);
-    command.env("FASTCHAT_FAULT", place);
-    let finished = Running::start(command).finish();
-    assert_eq!(finished.code, None, "it aborted\n{finished}");
+    person.dies_at(place, &["login", &person.name, "--device-name", "tablet"]);
 }
 
 #[test]

@@ -110,6 +110,16 @@ impl Person {
         self.start(&["listen", "--count", &count, "--for", &seconds])
     }
 
+    /// Runs the program with a fault point, at which it aborts.
+    #[track_caller]
+    pub(super) fn dies_at(&self, fault: &str, arguments: &[&str]) -> Finished {
+        let mut command = self.command(arguments);
+        command.env("FASTCHAT_FAULT", fault);
+        let finished = Running::start(command).finish();
+        assert_eq!(finished.code, None, "it aborted\n{finished}");
+        finished
+    }
+
     /// So many messages of others, unread ones first.
     #[track_caller]
     pub(super) fn hears(&self, count: usize) -> Vec<Value> {

@@ -8,7 +8,7 @@
 //!                          └────────────── a pause ─────────────────────────┘
 //! ```
 
-use super::shared::Shared;
+use super::{race, shared::Shared};
 use crate::{
     Connection, chat, fault,
     ids::{Expose, new_entry},
@@ -26,10 +26,6 @@ use fastchat_wire::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// After a lost race: a pause at random up to so long, doubled with each further one.
-const LOST_PAUSE_MS: u64 = 40;
-/// Its longest, as a power of two.
-const LOST_DOUBLINGS_MAX: u32 = 6;
 /// This device has a place already: an invitation is on its way, and is waited for so long, so many times.
 const INVITATION_PAUSE: Duration = Duration::from_secs(3);
 const INVITATION_TRIES: u32 = 3;
@@ -90,8 +86,7 @@ impl Attempt {
     }
 
     fn lost(self) -> Self {
-        let longest = LOST_PAUSE_MS << self.tries.min(LOST_DOUBLINGS_MAX);
-        self.after(Duration::from_millis(rand::random_range(0..longest)))
+        self.after(race::pause(self.tries))
     }
 }
 
@@ -267,13 +262,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_and_stay_bounded() {
+    fn lost_races_are_counted_and_do_not_put_off_for_long() {
         let mut attempt = Attempt::first();
         for tries in 1..40 {
             let before = Instant::now();
             attempt = attempt.lost();
             assert_eq!(attempt.tries, tries);
-            assert!(attempt.at <= before + Duration::from_millis(LOST_PAUSE_MS << LOST_DOUBLINGS_MAX) + Duration::from_secs(1));
+            assert!(attempt.at <= before + Duration::from_millis(2_560) + Duration::from_secs(1));
         }
     }
 }

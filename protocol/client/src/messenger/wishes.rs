@@ -15,6 +15,7 @@ use super::{
     claim,
     enter::Attempt,
     members::{self, Change},
+    race,
     shared::Shared,
 };
 use crate::{
@@ -35,14 +36,8 @@ use fastchat_wire::{Code, chat::create::ConversationKind};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 use tokio::time::sleep;
-
-/// After a lost race: a pause at random up to so long, doubled with each further one.
-const LOST_PAUSE_MS: u64 = 40;
-/// Its longest, as a power of two.
-const LOST_DOUBLINGS_MAX: u32 = 6;
 
 /// Wishes that wait to come true.
 #[derive(Debug, Default)]
@@ -125,8 +120,7 @@ impl Wishes {
                     made.push(commit);
                     // The first one goes at once; whoever lost before lets the others go first.
                     if let Ok(lost @ 1..) = u32::try_from(made.len() - 1) {
-                        let longest = LOST_PAUSE_MS << lost.min(LOST_DOUBLINGS_MAX);
-                        sleep(Duration::from_millis(rand::random_range(0..longest))).await;
+                        sleep(race::pause(lost)).await;
                     }
                     shared.handle.wake();
                     return Ok(false);
