@@ -6,8 +6,8 @@
 //!  spec ────> follow ──── apply ──────────────┘        └──> report ──> status, gauges
 //! ```
 //!
-//! The registry and the strategies are pure; the dispatcher holds them behind
-//! one lock. Everything that must outlive a restart comes back by itself: the
+//! The registry and the strategies are the crate `fastchat-balancing`, which is
+//! pure; the dispatcher holds them behind one lock. Everything that must outlive a restart comes back by itself: the
 //! strategy from the spec, the counts from the servers' `attach`.
 
 mod accept;
@@ -20,8 +20,6 @@ mod failure;
 mod limits;
 mod link;
 mod metrics;
-mod registry;
-mod strategy;
 #[cfg(test)]
 mod tests;
 

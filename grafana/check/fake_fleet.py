@@ -10,7 +10,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOKEN = "a token for the tests"
-STRATEGIES = ("round-robin", "random", "least-load")
+STRATEGIES = ("least-bytes", "least-load", "power-of-two", "random", "rendezvous", "round-robin")
 BUCKETS = ("0.001", "0.01", "0.1", "1", "+Inf")
 
 

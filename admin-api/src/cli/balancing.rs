@@ -14,7 +14,7 @@ pub(crate) enum Verb {
     },
     /// Change the strategy, and wait until the balancers have it
     Set {
-        /// round-robin, random, least-load
+        /// least-bytes, least-load, power-of-two, random, rendezvous, round-robin
         strategy: String,
         /// A parameter of the strategy; may be given several times
         #[arg(long = "param", value_name = "KEY=VALUE")]

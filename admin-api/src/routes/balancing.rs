@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use fastchat_wire::control::strategies;
+use fastchat_balancing::strategy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -51,7 +51,7 @@ struct NewBalancing {
 
 impl NewBalancing {
     fn check(&self) -> Result<(), Problem> {
-        let known = strategies::check(&self.strategy, &self.parameters).err().unwrap_or_default();
+        let known = strategy::check(&self.strategy, &self.parameters).err().unwrap_or_default();
         let mut faults: Vec<_> = known
             .into_iter()
             .map(|fault| Fault {

@@ -13,13 +13,11 @@ use crate::problem::Problem;
 use crate::view::{self, ServerView};
 use crate::{clock, observed::Sightings};
 use axum::{Extension, Json, Router, extract::State, http::HeaderMap, response::Response, routing::get};
+use fastchat_balancing::WEIGHTS;
 use fastchat_wire::{control::Role, limits::INTEGER_MAX};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
-
-/// Largest weight.
-const WEIGHT_MAX: f64 = 1_000.0;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -72,10 +70,11 @@ async fn create(
 
 fn new_server(fleet: &Fleet, seen: &Sightings, new: &NewServer) -> Result<Instance, Problem> {
     let weight = new.weight.unwrap_or(1.0);
-    if !(weight > 0.0 && weight <= WEIGHT_MAX) {
+    if !WEIGHTS.contains(&weight) {
+        let (min, max) = (WEIGHTS.start(), WEIGHTS.end());
         return Err(Problem::invalid_at(
             "/weight",
-            format!("weight is a number above 0 and at most {WEIGHT_MAX}"),
+            format!("weight is a number from {min} to {max}, not {weight}"),
         ));
     }
     let connections_max = new.connections_max.unwrap_or(0);

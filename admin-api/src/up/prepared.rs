@@ -118,7 +118,7 @@ fn check_options(args: &Args) -> anyhow::Result<()> {
         bail!("--servers can't be 0: give the number of chat servers");
     }
     if let Some(strategy) = &args.strategy
-        && let Err(faults) = fastchat_wire::control::strategies::check(strategy, &[].into())
+        && let Err(faults) = fastchat_balancing::strategy::check(strategy, &[].into())
     {
         bail!(
             "--strategy: {}",

@@ -13,13 +13,15 @@
 use super::{
     admission::Holder,
     metrics::{Metrics, as_gauge},
-    registry::{LinkId, Policy, Registry, Replaced, Reported},
-    strategy::{self, Strategy},
 };
 use crate::{
     fleet_key::{self, FleetKey},
     limits::{Limit, Limited},
     ticket::{self, Ticket},
+};
+use fastchat_balancing::{
+    registry::{LinkId, Policy, Registry, Replaced, Reported},
+    strategy::{self, Parameters, SLOW_START_S, Scene, Strategy},
 };
 use fastchat_wire::{
     Code, ErrorBody, Secret,
@@ -124,9 +126,11 @@ impl Dispatcher {
         }
         inner.key = FleetKey::new(spec.fleet_key.clone());
         inner.ticket_ms = spec.ticket_ms;
+        let slow_start_s = Parameters(&inner.balancing.parameters).number(&SLOW_START_S);
         inner.registry.set_policy(Policy {
             excluded: spec.excluded.iter().cloned().collect(),
             clients_max: spec.connections_max.iter().map(|(name, max)| (name.clone(), *max)).collect(),
+            slow_start_ms: (slow_start_s * 1e3) as u64,
         });
         if problems.is_empty() {
             inner.applied = Applied { generation, problem: None };
@@ -159,12 +163,17 @@ impl Dispatcher {
         if registry.outstanding() >= self.tickets_max {
             return Err(Limited::place(Limit::BalancerTickets).error(&self.metrics.limited));
         }
-        let over = |holder: &Holder| holder.tickets_max > 0 && registry.held_by(holder.address) >= holder.tickets_max;
+        let over = |holder: &Holder| holder.tickets_max > 0 && registry.held_by(holder.address.into()) >= holder.tickets_max;
         if holder.as_ref().is_some_and(over) {
             return Err(Limited::place(Limit::AddressTickets).error(&self.metrics.limited));
         }
         let no_server = || ErrorBody::retry_after(Code::NoServer, "no server takes new clients now: ask again", NO_SERVER_RETRY_MS);
-        let picked = strategy.pick(&candidates, request.hint.as_deref(), rng).ok_or_else(no_server)?;
+        let scene = Scene {
+            now,
+            candidates: &candidates,
+            hint: request.hint.as_deref(),
+        };
+        let picked = strategy.pick(&scene, rng).ok_or_else(no_server)?;
         let ticket_ms = *ticket_ms;
         let number = rng.next_u64();
         let reserved_until = now.saturating_add(ticket_ms).saturating_add(REPORT_GRACE_MS);
@@ -173,7 +182,7 @@ impl Dispatcher {
             .ok_or_else(no_server)?;
         let (server, address) = (name.to_owned(), address.to_owned());
         if let Some(holder) = holder {
-            registry.hold(number, holder.address);
+            registry.hold(number, holder.address.into());
         }
         let key = inner.key.clone();
         self.count(&inner);
@@ -305,6 +314,7 @@ fn reported(key: &FleetKey, server: &str, load: &Load) -> Reported {
     Reported {
         connections: load.connections,
         reserved_elsewhere: load.reserved_elsewhere,
+        bytes_out: load.bytes_out,
         draining: load.draining,
         redeemed: numbers(key, server, &load.redeemed),
         moving: load.moving.clone(),

@@ -9,24 +9,23 @@
 //! However a link's task ends, its server is no candidate from then on: the
 //! [`Attached`] that it holds detaches when it is dropped.
 
-use super::{connection::Connection, dispatcher::Dispatcher, failure, limits::Limits, registry::LinkId};
+use super::{connection::Connection, dispatcher::Dispatcher, failure, limits::Limits};
 use crate::net::door::Door;
 use bytes::Bytes;
+use fastchat_balancing::{WEIGHTS, registry::LinkId};
 use fastchat_wire::{
     Code, Empty, EncodeError, ErrorBody, EventName, Frame, FrameLimits, Kind, Op, encode_event, encode_response,
     frame::Block,
     limits::{BLOCK_BYTES_MAX_UNAUTHENTICATED, HEADER_BYTES_MAX, INTEGER_MAX, LABEL_BYTES_MAX},
     link::{attach::Attach, load::Load, reserved::Reserved},
 };
-use std::{io, ops::RangeInclusive, sync::Arc};
+use std::{io, sync::Arc};
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-/// A share outside is a slip of somebody's pen.
-const WEIGHTS: RangeInclusive<f64> = 0.001..=1_000.0;
 /// `attach` and `load` carry tickets in their headers and nothing in their blocks.
 const FRAME_LIMITS: FrameLimits = FrameLimits {
     header_bytes_max: HEADER_BYTES_MAX,
@@ -262,17 +261,19 @@ fn checked_attach(request: Attach) -> Result<Attach, ErrorBody> {
         return bad("address is host:port");
     }
     if !WEIGHTS.contains(&request.weight) {
-        return bad("weight is a number from 0.001 to 1000");
+        let (min, max) = (WEIGHTS.start(), WEIGHTS.end());
+        return bad(&format!("weight is a number from {min} to {max}"));
     }
     let load = checked_load(request.load)?;
     Ok(Attach { load, ..request })
 }
 
 fn checked_load(load: Load) -> Result<Load, ErrorBody> {
-    if load.connections > INTEGER_MAX || load.reserved_elsewhere > INTEGER_MAX {
+    let counts = [load.connections, load.reserved_elsewhere, load.bytes_out, load.bytes_in];
+    if counts.iter().any(|count| *count > INTEGER_MAX) {
         return Err(ErrorBody::new(
             Code::BadRequest,
-            "connections and reserved-elsewhere are integers up to 2^53",
+            "connections, bytes-out, bytes-in and reserved-elsewhere are integers up to 2^53",
         ));
     }
     Ok(load)

@@ -2,10 +2,8 @@
 
 use crate::limits::Limit;
 use crate::net::door::DoorMetrics;
-use fastchat_wire::{
-    Code,
-    control::{BalancerServer, strategies::STRATEGIES},
-};
+use fastchat_balancing::strategy::STRATEGIES;
+use fastchat_wire::{Code, control::BalancerServer};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Codes that a client may get from a balancer.
@@ -121,10 +119,9 @@ impl Metrics {
 
     /// Shows which strategy is in force.
     pub(super) fn show_strategy(&self, in_force: &str, generation: u64) {
-        for info in STRATEGIES {
-            self.strategy_info
-                .with_label_values(&[info.name])
-                .set((info.name == in_force).into());
+        for entry in STRATEGIES {
+            let name = entry.info.name;
+            self.strategy_info.with_label_values(&[name]).set((name == in_force).into());
         }
         self.balancing_generation.set(as_gauge(generation));
     }

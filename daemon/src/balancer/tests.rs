@@ -34,7 +34,8 @@ fn balancer_spec(strategy: &str) -> BalancerSpec {
         fleet_key: Secret32::new([5; 32]),
         balancing: Balancing {
             strategy: strategy.into(),
-            parameters: BTreeMap::new(),
+            // Servers attach with clients or without, and count alike.
+            parameters: BTreeMap::from([("slow_start_s".to_owned(), 0.into())]),
             generation: 1,
         },
         ticket_ms: 10_000,

@@ -17,6 +17,12 @@ impl AddressKey {
     }
 }
 
+impl From<AddressKey> for fastchat_balancing::HolderKey {
+    fn from(AddressKey(bits): AddressKey) -> Self {
+        Self(bits)
+    }
+}
+
 /// The addresses to which no limit of an address applies.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Exempt(Vec<Network>);

@@ -14,13 +14,14 @@
 
 mod blob_policy;
 mod bus;
+mod fault;
 pub mod limits;
 mod spec;
 mod status;
-pub mod strategies;
 
 pub use blob_policy::BlobPolicy;
 pub use bus::{BusError, BusPlace, NatsLogin, NatsPlace, PlainBroker};
+pub use fault::Fault;
 pub use limits::Limits;
 pub use spec::{AgentSpec, BalancerSpec, Balancing, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
 pub use status::{

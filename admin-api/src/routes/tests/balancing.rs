@@ -44,7 +44,7 @@ async fn what_is_not_known_is_refused_with_what_is() {
     let problem = put(&plane, "", json!({"strategy": "best"}), Some("*")).await.problem(422);
     let detail = problem["errors"][0]["detail"].as_str().unwrap();
     assert_eq!(problem["errors"][0]["pointer"], "/strategy");
-    for known in ["round-robin", "random", "least-load"] {
+    for known in ["least-bytes", "least-load", "power-of-two", "random", "rendezvous", "round-robin"] {
         assert!(detail.contains(known), "{detail}");
     }
     let problem = put(&plane, "", json!({"strategy": "random", "parameters": {"x": 1}}), Some("*"))

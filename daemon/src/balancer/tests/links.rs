@@ -81,7 +81,7 @@ async fn numbers_that_make_no_sense_are_refused() {
     let balancer = Balancer::start("least-load").await;
     let mut link = Peer::dial(balancer.links).await;
     let good = attach_as("s1", 0);
-    let weights = [0.0, -1.0, 1e-9, 1e9].map(|weight| Attach { weight, ..good.clone() });
+    let weights = [0.0, -1.0, 0.000_9, 1_000.1].map(|weight| Attach { weight, ..good.clone() });
     let addresses = ["", "s1", ":7110", "s1:", "s1:0", "s1:65536"].map(|address| Attach {
         address: address.into(),
         ..good.clone()
@@ -96,14 +96,30 @@ async fn numbers_that_make_no_sense_are_refused() {
             reserved_elsewhere: u64::MAX,
             ..load(0)
         },
+        Load {
+            bytes_out: INTEGER_MAX + 1,
+            ..load(0)
+        },
+        Load {
+            bytes_in: INTEGER_MAX + 1,
+            ..load(0)
+        },
     ]
     .map(|load| Attach { load, ..good.clone() });
     for bad in weights.iter().chain(&addresses).chain(&names).chain(&loads) {
         assert_eq!(link.ask(bad).await.failure().unwrap().code, Code::BadRequest, "{bad:?}");
     }
-    link.send_header(r#"{"op":"attach","id":99,"server":"s1","address":"a:1","weight":null}"#)
-        .await;
-    assert_eq!(link.failure().await, (Some(99), Code::BadRequest));
+    // What JSON has for NaN and infinity, and a load below nothing.
+    let load_of = |weight: &str, connections: &str| {
+        format!(
+            r#"{{"op":"attach","id":99,"server":"s1","address":"a:1","weight":{weight},"token":"","load":{{"connections":{connections},"bytes-out":0,"bytes-in":0}}}}"#
+        )
+    };
+    for (weight, connections) in [("null", "0"), ("\"NaN\"", "0"), ("1e999", "0"), ("1", "-1"), ("1", "0.5")] {
+        link.send_header(&load_of(weight, connections)).await;
+        let (re, code) = link.failure().await;
+        assert_eq!(code, Code::BadRequest, "{weight} {connections} {re:?}");
+    }
     assert!(link.ask(&good).await.failure().is_none());
     link.tell(&load(INTEGER_MAX + 1)).await;
     assert_eq!(link.failure().await, (None, Code::BadRequest));

@@ -1,6 +1,6 @@
 //! How many bytes of blobs there may be, and how long they stay: the part `blobs` of [`Limits`](super::Limits).
 
-use super::strategies::Fault;
+use super::Fault;
 use crate::limits::{
     BLOB_BYTES_MAX, BLOB_BYTES_PER_ACCOUNT_MAX, BLOB_BYTES_PER_DAY_MAX, BLOB_CHUNK_BYTES_MAX, BLOB_CHUNKS_MAX, BLOB_UPLOAD_MS_MAX,
     BLOB_UPLOADS_PER_ACCOUNT_MAX,

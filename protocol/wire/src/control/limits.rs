@@ -3,7 +3,7 @@
 //! 0 is no limit, everywhere but in times. Rates are those of a bucket: `burst` at once after
 //! a pause, and `per_s` in the long run.
 
-use super::{BlobPolicy, strategies::Fault};
+use super::{BlobPolicy, Fault};
 use crate::limits::{BLOCK_BYTES_MAX, HEADER_BYTES_MAX, PARTIAL_BLOCKS_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;

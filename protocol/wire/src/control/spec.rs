@@ -113,7 +113,7 @@ pub struct Drain {
 /// The balancing strategy in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Balancing {
-    /// `round-robin`, `random`, `least-load`.
+    /// `least-load` or another of `fastchat_balancing::strategy::STRATEGIES`.
     pub strategy: String,
     /// The strategy's parameters.
     #[serde(default)]

@@ -9,43 +9,51 @@
 //! Source: a number drawn from the sum of the weights, and a walk to where it
 //! falls (roulette-wheel selection), one draw for each pick.
 
-use super::{Candidate, ServerIndex, Strategy};
+use super::{Candidate, Entry, Scene, ServerIndex, Strategy, StrategyInfo};
 use rand::{Rng, RngExt};
+
+pub(super) const ENTRY: Entry = Entry {
+    info: StrategyInfo {
+        name: "random",
+        summary: "any server, with a chance in proportion to its weight",
+        parameters: &[],
+    },
+    build: |_| Box::new(Random),
+};
 
 /// Keeps no state.
 #[derive(Debug)]
-pub(super) struct Random;
+struct Random;
 
 impl Strategy for Random {
-    fn pick(&mut self, candidates: &[Candidate], _hint: Option<&str>, rng: &mut dyn Rng) -> Option<ServerIndex> {
-        let sum: f64 = candidates.iter().map(|candidate| candidate.weight).sum();
-        let mut rest = rng.random::<f64>() * sum;
-        candidates
-            .iter()
-            .find(|candidate| {
-                rest -= candidate.weight;
-                rest < 0.0
-            })
-            // Rounding may leave a hair's breadth behind the last one.
-            .or(candidates.last())
-            .map(|candidate| candidate.index)
+    fn pick(&mut self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<ServerIndex> {
+        let sum = scene.candidates.iter().map(|candidate| candidate.weight).sum();
+        draw(scene.candidates.iter(), sum, rng).map(|candidate| candidate.index)
     }
+}
+
+/// One of them by weight, where `sum` is their weights'.
+pub(super) fn draw<'a>(candidates: impl Iterator<Item = &'a Candidate>, sum: f64, rng: &mut dyn Rng) -> Option<&'a Candidate> {
+    let mut rest = rng.random::<f64>() * sum;
+    let mut last = None;
+    for candidate in candidates {
+        rest -= candidate.weight;
+        if rest < 0.0 {
+            return Some(candidate);
+        }
+        last = Some(candidate);
+    }
+    // Rounding may leave a hair's breadth behind the last one.
+    last
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::candidates, Strategy, *};
-    use proptest::prelude::*;
-    use rand::{SeedableRng, rngs::StdRng};
-
-    fn counts(servers: &[Candidate], picks: u32, seed: u64) -> Vec<u32> {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let mut counts = vec![0; servers.len()];
-        for _ in 0..picks {
-            counts[Random.pick(servers, None, &mut rng).unwrap().0 as usize] += 1;
-        }
-        counts
-    }
+    use super::{
+        super::tests::{candidates, counts},
+        *,
+    };
+    use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -62,19 +70,12 @@ mod tests {
             }
             let picks = 4_000;
             let sum: f64 = servers.iter().map(|server| server.weight).sum();
-            for (server, count) in servers.iter().zip(counts(&servers, picks, seed)) {
+            for (server, count) in servers.iter().zip(counts(&mut Random, &servers, picks, seed)) {
                 let chance = server.weight / sum;
                 let expected = f64::from(picks) * chance;
                 let deviation = (expected * (1.0 - chance)).sqrt();
                 prop_assert!((f64::from(count) - expected).abs() <= 6.0 * deviation + 1e-6, "{count} of {expected}");
             }
         }
-    }
-
-    #[test]
-    fn one_seed_gives_one_sequence() {
-        let servers = candidates(&[0; 5]);
-        assert_eq!(counts(&servers, 100, 42), counts(&servers, 100, 42));
-        assert_ne!(counts(&servers, 100, 42), counts(&servers, 100, 43));
     }
 }

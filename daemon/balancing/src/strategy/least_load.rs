@@ -13,40 +13,57 @@
 //! that has waited longest for a client, so that equals take turns and a server
 //! that forgets its clients again and again isn't always the first.
 
-use super::{Candidate, ServerIndex, Strategy};
+use super::{Candidate, Entry, Scene, ServerIndex, Strategy, StrategyInfo};
 use rand::Rng;
+use std::cmp::Ordering;
+
+pub(super) const ENTRY: Entry = Entry {
+    info: StrategyInfo {
+        name: "least-load",
+        summary: "the server with the fewest clients and reservations for its weight",
+        parameters: &[],
+    },
+    build: |_| Box::new(LeastLoad),
+};
 
 /// Keeps no state: the registry counts.
 #[derive(Debug)]
 pub(super) struct LeastLoad;
 
 impl Strategy for LeastLoad {
-    fn pick(&mut self, candidates: &[Candidate], _hint: Option<&str>, _rng: &mut dyn Rng) -> Option<ServerIndex> {
-        candidates
+    fn pick(&mut self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<ServerIndex> {
+        scene
+            .candidates
             .iter()
-            .min_by(|a, b| {
-                share(a)
-                    .total_cmp(&share(b))
-                    .then(a.assigned_at.cmp(&b.assigned_at))
-                    .then(a.index.cmp(&b.index))
-            })
+            .min_by(|a, b| by_load(a, b))
             .map(|candidate| candidate.index)
     }
 }
 
+/// The one that is to be picked first; never equal.
+pub(super) fn by_load(a: &Candidate, b: &Candidate) -> Ordering {
+    share(a)
+        .total_cmp(&share(b))
+        .then(a.assigned_at.cmp(&b.assigned_at))
+        .then(a.index.cmp(&b.index))
+}
+
 /// Clients for each unit of weight. Counts stay below 2^53, which f64 holds exactly.
-fn share(candidate: &Candidate) -> f64 {
+pub(super) fn share(candidate: &Candidate) -> f64 {
     candidate.clients as f64 / candidate.weight
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::candidates, Strategy, *};
+    use super::{
+        super::tests::{candidates, scene},
+        Strategy, *,
+    };
     use proptest::{collection::vec, prelude::*, strategy::Strategy as Generator};
     use rand::{SeedableRng, rngs::StdRng};
 
     fn pick(candidates: &[Candidate]) -> u32 {
-        LeastLoad.pick(candidates, None, &mut StdRng::seed_from_u64(0)).unwrap().0
+        LeastLoad.pick(&scene(candidates), &mut StdRng::seed_from_u64(0)).unwrap().0
     }
 
     #[test]

@@ -11,13 +11,22 @@
 //! candidates all along differ by at most 1 in what they got, whatever others
 //! come and go.
 
-use super::{Candidate, ServerIndex, Strategy};
+use super::{Candidate, Entry, Scene, ServerIndex, Strategy, StrategyInfo};
 use rand::Rng;
 use std::collections::BTreeMap;
 
+pub(super) const ENTRY: Entry = Entry {
+    info: StrategyInfo {
+        name: "round-robin",
+        summary: "each server in turn, heavier ones more often",
+        parameters: &[],
+    },
+    build: |_| Box::<RoundRobin>::default(),
+};
+
 /// Whose turn it is.
 #[derive(Debug, Default)]
-pub(super) struct RoundRobin {
+struct RoundRobin {
     /// The servers that are ahead of the present; all others stand at it.
     ahead: BTreeMap<ServerIndex, f64>,
     /// The lowest pass at the last pick.
@@ -31,8 +40,9 @@ impl RoundRobin {
 }
 
 impl Strategy for RoundRobin {
-    fn pick(&mut self, candidates: &[Candidate], _hint: Option<&str>, _rng: &mut dyn Rng) -> Option<ServerIndex> {
-        let next = candidates
+    fn pick(&mut self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<ServerIndex> {
+        let next = scene
+            .candidates
             .iter()
             .min_by(|a, b| self.pass(a).total_cmp(&self.pass(b)).then(a.index.cmp(&b.index)))?;
         let present = self.pass(next);
@@ -45,13 +55,16 @@ impl Strategy for RoundRobin {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::candidates, Strategy, *};
+    use super::{
+        super::tests::{candidates, scene},
+        Strategy, *,
+    };
     use proptest::prelude::*;
     use rand::{SeedableRng, rngs::StdRng};
 
     fn picks(strategy: &mut RoundRobin, servers: &[Candidate], count: usize) -> Vec<u32> {
         let mut rng = StdRng::seed_from_u64(0);
-        (0..count).map(|_| strategy.pick(servers, None, &mut rng).unwrap().0).collect()
+        (0..count).map(|_| strategy.pick(&scene(servers), &mut rng).unwrap().0).collect()
     }
 
     #[test]
