@@ -80,6 +80,9 @@ pub(crate) struct Connection {
     /// Send the token without TLS beyond this machine: on a network that you trust
     #[arg(long)]
     allow_plaintext: bool,
+    /// Why: kept in the audit log with what is changed
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -99,7 +102,7 @@ impl Connection {
             name: None,
             allow_plaintext: self.allow_plaintext,
         };
-        Client::new(&self.url, token.ok_or_else(missing)?, &trust)
+        Client::new(&self.url, token.ok_or_else(missing)?, &trust)?.because(self.reason.as_deref())
     }
 }
 

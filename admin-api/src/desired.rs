@@ -8,8 +8,9 @@ use crate::operation::Operation;
 use fastchat_wire::Secret;
 use fastchat_wire::{
     Secret32,
-    control::{Balancing, Limits, Role},
+    control::{Balancing, Drain, Limits, Role, Trial},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -28,6 +29,10 @@ pub(crate) struct Fleet {
     pub(crate) ordinals: Ordinals,
     /// The strategy in force.
     pub(crate) balancing: Balancing,
+    /// Set where it stands only once it is confirmed.
+    pub(crate) trial: Option<Trial>,
+    /// Clients that servers give away now.
+    pub(crate) rebalance: Option<Rebalance>,
     /// What clients may take.
     pub(crate) limits: Limits,
     /// Counts changes of them.
@@ -123,7 +128,22 @@ pub(crate) struct Instance {
     pub(crate) goal_generation: u64,
 }
 
-/// What an instance should come to. Only ever moves downwards.
+/// Clients that servers give away, so that each has its share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rebalance {
+    /// The operation that follows it.
+    pub(crate) operation: String,
+    /// How many each server gives away; none of them 0.
+    pub(crate) gives: BTreeMap<String, u64>,
+    /// Clients asked to move per second, by all servers together.
+    pub(crate) clients_per_s: u32,
+    /// Nobody is asked after this time (ms).
+    pub(crate) within_ms: u64,
+    /// Who came more recently is not asked (ms).
+    pub(crate) cool_down_ms: u64,
+}
+
+/// What an instance should come to. Only ever moves downwards, but that a drain can be given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goal {
     /// Serve.
@@ -132,6 +152,8 @@ pub(crate) enum Goal {
     Drain {
         /// Stopped at this time even if clients are left.
         until: u64,
+        /// How its clients are asked.
+        pace: Drain,
     },
     /// End.
     Stop,
@@ -170,7 +192,11 @@ pub(crate) enum Edit {
         strategy: String,
         /// Its parameters.
         parameters: BTreeMap<String, Value>,
+        /// Set where it stands only once it is confirmed.
+        trial: Option<Trial>,
     },
+    /// Clients that servers give away from now on.
+    SetRebalance(Option<Rebalance>),
     /// The next document of what clients may take; its generation grows by 1.
     SetLimits(Limits),
     /// An operation, new or progressed.

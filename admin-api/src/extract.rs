@@ -103,7 +103,8 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-fn span(text: &str) -> Option<Duration> {
+/// `30s`, `500ms`, `5m`.
+pub(crate) fn span(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What should be stands in the database ([`desired`]), what is in memory
-//! ([`observed`]). [`specs`], [`look`], [`plan`] and [`view`] are pure
+//! ([`observed`]). [`specs`], [`look`], [`plan`], [`rebalance`], [`trial`] and [`view`] are pure
 //! functions of the two; [`routes`] and [`reconciler`] are the only ones that change anything.
 
 mod app;
@@ -33,6 +33,7 @@ mod operation;
 mod pages;
 mod plan;
 mod problem;
+mod rebalance;
 mod reconciler;
 mod routes;
 mod serve;
@@ -42,6 +43,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod trial;
 mod up;
 mod view;
 

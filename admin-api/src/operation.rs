@@ -22,6 +22,10 @@ pub(crate) enum Kind {
     Create,
     /// Drain, stop and forget an instance.
     Remove,
+    /// Try a strategy until it is confirmed.
+    Trial,
+    /// Have servers give clients away until each has its share.
+    Rebalance,
 }
 
 /// How far an operation is.

@@ -9,6 +9,7 @@ use crate::look::{self, HostState, State};
 use crate::observed::Sightings;
 use crate::operation::{Kind, Operation, OperationState, Step};
 use crate::problem::Problem;
+use crate::rebalance;
 use crate::specs::endpoint;
 use fastchat_wire::control::{InstanceState, Role};
 use std::collections::BTreeSet;
@@ -118,16 +119,17 @@ pub(crate) fn reconcile(fleet: &Fleet, seen: &Sightings, open: &[Operation], now
             goal,
         })
     });
-    let operations = open
+    let launches = open
         .iter()
-        .filter_map(|operation| Some(Edit::PutOperation(progress(fleet, seen, operation, now)?)));
-    goals.chain(operations).collect()
+        .filter(|operation| matches!(operation.kind, Kind::Create | Kind::Remove));
+    let operations = launches.filter_map(|operation| Some(Edit::PutOperation(progress(fleet, seen, operation, now)?)));
+    goals.chain(operations).chain(rebalance::progress(fleet, seen, open, now)).collect()
 }
 
 fn next_goal(seen: &Sightings, instance: &Instance, now: u64) -> Option<Goal> {
     match instance.goal {
         Goal::Run | Goal::Gone => None,
-        Goal::Drain { until } => is_empty(seen, instance, until, now).then_some(Goal::Stop),
+        Goal::Drain { until, .. } => is_empty(seen, instance, until, now).then_some(Goal::Stop),
         Goal::Stop => look::has_stopped(seen, instance).then_some(Goal::Gone),
     }
 }
@@ -163,9 +165,10 @@ fn progress(fleet: &Fleet, seen: &Sightings, operation: &Operation, now: u64) ->
         Kind::Create if !wanted => (OperationState::Failed, Some(removed(operation))),
         Kind::Create if state == State::Ready => (OperationState::Succeeded, None),
         Kind::Remove if target.is_none() => (OperationState::Succeeded, None),
+        Kind::Remove if wanted => (OperationState::Failed, Some(given_up(operation))),
         Kind::Create | Kind::Remove if late => (OperationState::Failed, Some(overdue(fleet, seen, operation, state))),
         Kind::Create if state == State::Requested => (OperationState::Pending, None),
-        Kind::Create | Kind::Remove => (OperationState::Running, None),
+        Kind::Create | Kind::Remove | Kind::Trial | Kind::Rebalance => (OperationState::Running, None),
     };
     (next.state, next.error) = (state, error);
     (next != *operation).then_some(Operation { updated_at: now, ..next })
@@ -176,6 +179,13 @@ const STEPS_MAX: usize = 32;
 
 fn removed(operation: &Operation) -> Problem {
     Problem::conflict("removed", format!("{} was removed before it was ready", operation.target.name))
+}
+
+fn given_up(operation: &Operation) -> Problem {
+    Problem::conflict(
+        "aborted",
+        format!("the removal of {} was aborted; it serves on", operation.target.name),
+    )
 }
 
 fn overdue(fleet: &Fleet, seen: &Sightings, operation: &Operation, state: State) -> Problem {
@@ -193,7 +203,7 @@ fn overdue(fleet: &Fleet, seen: &Sightings, operation: &Operation, state: State)
     };
     let aim = match operation.kind {
         Kind::Create => "ready",
-        Kind::Remove => "stopped",
+        Kind::Remove | Kind::Trial | Kind::Rebalance => "stopped",
     };
     Problem::timeout(format!("{name} is {} and not {aim} in time: {why}", state.as_str()))
 }

@@ -6,8 +6,12 @@
 
 use crate::app::App;
 use crate::clock;
+use crate::desired::Fleet;
+use crate::operation::Operation;
 use crate::plan;
+use crate::problem::Problem;
 use crate::store::{Change, CommitError};
+use crate::trial::{self, GivenUp};
 use std::{sync::Arc, time::Duration};
 use tokio::time::MissedTickBehavior;
 
@@ -52,7 +56,11 @@ pub(crate) async fn pass(app: &App) -> Result<(), CommitError> {
     let fleet = app.fleet();
     app.observed.retain(&fleet);
     let open = app.store.open_operations().await?;
-    let edits = plan::reconcile(&fleet, &app.observed.snapshot(), &open, clock::now_ms());
+    let (seen, now) = (app.observed.snapshot(), clock::now_ms());
+    if let Some(given_up) = trial::given_up(&fleet, &seen, now) {
+        return give_up(app, &fleet, &open, &given_up, now).await;
+    }
+    let edits = plan::reconcile(&fleet, &seen, &open, now);
     if edits.is_empty() {
         return Ok(());
     }
@@ -62,4 +70,21 @@ pub(crate) async fn pass(app: &App) -> Result<(), CommitError> {
         ..Change::default()
     })
     .await
+}
+
+/// What stood before the trial is desired again; whatever else is due follows in the next pass.
+async fn give_up(app: &App, fleet: &Fleet, open: &[Operation], given_up: &GivenUp, now: u64) -> Result<(), CommitError> {
+    let GivenUp { who, reason } = given_up;
+    let former = trial::standing(fleet);
+    let mut edits = trial::end(open, Some(&Problem::conflict("reverted", format!("{who}: {reason}"))), now);
+    edits.push(trial::stand(former));
+    app.commit(Change {
+        based_on: fleet.generation,
+        edits,
+        audit: Some(trial::record(fleet, given_up, now)),
+        receipt: None,
+    })
+    .await?;
+    tracing::warn!(who, reason, back_to = former.strategy, "a strategy on trial was given up");
+    Ok(())
 }

@@ -9,6 +9,7 @@
 //!
 //! A new route is one file here, one line in [`router`] and one in [`TABLE`].
 
+mod abort;
 mod audit;
 mod balancers;
 mod balancing;
@@ -18,6 +19,7 @@ mod if_match;
 mod limits;
 mod operations;
 mod probes;
+mod rebalance;
 mod removal;
 mod servers;
 mod targets;
@@ -46,9 +48,13 @@ pub(crate) const TABLE: &[(&str, &str, u16)] = &[
     ("/v1/hosts", "GET", 200),
     ("/v1/balancing", "GET", 200),
     ("/v1/balancing", "PUT", 200),
+    ("/v1/balancing/confirm", "POST", 200),
+    ("/v1/balancing/revert", "POST", 200),
+    ("/v1/balancing/rebalance", "POST", 202),
     ("/v1/limits", "GET", 200),
     ("/v1/limits", "PUT", 200),
     ("/v1/operations/{id}", "GET", 200),
+    ("/v1/operations/{id}/abort", "POST", 200),
     ("/v1/audit", "GET", 200),
     ("/v1/prometheus/targets", "GET", 200),
     ("/v1/control/{role}/{name}/spec", "GET", 200),
@@ -65,8 +71,10 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(balancers::routes())
         .merge(hosts::routes())
         .merge(balancing::routes())
+        .merge(rebalance::routes())
         .merge(limits::routes())
         .merge(operations::routes())
+        .merge(abort::routes())
         .merge(audit::routes())
         .merge(targets::routes())
         .route_layer(from_fn_with_state(app.clone(), auth::operators));

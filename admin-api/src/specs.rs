@@ -4,13 +4,15 @@
 //! enters a spec, so a process that has a generation has the whole truth of it.
 
 use crate::desired::{Fleet, Goal, Instance};
+use crate::rebalance;
 use crate::tokens;
 use fastchat_wire::control::{AgentSpec, BalancerSpec, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
 
-/// How many clients a draining server asks to move per second.
-const DRAIN_CLIENTS_PER_S: u32 = 200;
-/// How long a drain takes at most where nothing else is said (ms).
-pub(crate) const DRAIN_MS: u64 = 30_000;
+/// How a server is drained where nothing else is said.
+pub(crate) const DRAIN: Drain = Drain {
+    clients_per_s: 200,
+    within_ms: 30_000,
+};
 /// Life of a ticket (ms).
 const TICKET_MS: u64 = 10_000;
 
@@ -75,12 +77,10 @@ fn server(fleet: &Fleet, server: &Instance) -> ServerSpec {
         bus: settings.bus.clone(),
         peers: peers(fleet, Role::Server, &server.name),
         drain: match server.goal {
-            Goal::Drain { .. } => Some(Drain {
-                clients_per_s: DRAIN_CLIENTS_PER_S,
-                within_ms: DRAIN_MS,
-            }),
+            Goal::Drain { pace, .. } => Some(pace),
             Goal::Run | Goal::Stop | Goal::Gone => None,
         },
+        shed: rebalance::shed(fleet, server),
         limits: fleet.limits.clone(),
     }
 }
@@ -104,6 +104,11 @@ fn balancer(fleet: &Fleet, balancer: &Instance) -> BalancerSpec {
         probe_listen: balancer.probe_listen.clone(),
         fleet_key: fleet.cluster.fleet_key.clone(),
         balancing: fleet.balancing.clone(),
+        trial: fleet.trial.clone(),
+        balancers: fleet
+            .of_role(Role::Balancer)
+            .filter(|balancer| should_run(balancer))
+            .fold(0, |count, _| count + 1),
         ticket_ms: TICKET_MS,
         excluded: fleet
             .of_role(Role::Server)
@@ -176,7 +181,7 @@ mod tests {
     #[test]
     fn a_draining_server_is_told_to_drain_and_gets_no_new_clients_but_stays_a_peer() {
         let mut fleet = fleet(2);
-        fleet.instances[0].goal = Goal::Drain { until: 1 };
+        fleet.instances[0].goal = Goal::Drain { until: 1, pace: DRAIN };
         assert!(server_spec(&fleet, "s1").drain.is_some());
         assert_eq!(balancer_spec(&fleet).excluded, ["s1"]);
         assert_eq!(server_spec(&fleet, "s2").peers.len(), 1);

@@ -7,7 +7,8 @@ use fastchat_wire::Secret;
 use fastchat_wire::{
     Secret32,
     control::{
-        AgentStatus, BalancerStatus, Balancing, InstanceState, InstanceStatus, Limits, ProcessState, Role, ServerStatus, Status, StatusPart,
+        AgentStatus, BalancerStatus, Balancing, Guard, InstanceState, InstanceStatus, Limits, ProcessState, Role, ServerStatus, Status,
+        StatusPart, Trial,
     },
 };
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub(crate) fn fleet(servers: u64) -> Fleet {
             parameters: [].into(),
             generation: 1,
         },
+        trial: None,
+        rebalance: None,
         limits: Limits::default(),
         limits_generation: 1,
     }
@@ -85,8 +88,26 @@ pub(crate) fn server_status(name: &str, pid: u32) -> Status {
     let part = StatusPart::Server(ServerStatus {
         address: "127.0.0.1:7110".into(),
         connections: 0,
+        shed: None,
     });
     status(name, pid, part)
+}
+
+/// A strategy on trial for a minute, before which `round-robin` stood as generation 1.
+pub(crate) fn trial() -> Trial {
+    Trial {
+        former: Balancing {
+            strategy: "round-robin".into(),
+            parameters: [].into(),
+            generation: 1,
+        },
+        started_at: 1_000,
+        within_ms: Some(60_000),
+        guard: Guard {
+            max_refusal_rate: Some(0.5),
+            ..Guard::default()
+        },
+    }
 }
 
 /// A balancer that serves with that balancing document.
@@ -94,6 +115,7 @@ pub(crate) fn balancer_status(name: &str, pid: u32, balancing_generation: u64) -
     let part = StatusPart::Balancer(BalancerStatus {
         address: "127.0.0.1:7101".into(),
         balancing_generation,
+        reverted: None,
         servers: Vec::new(),
     });
     status(name, pid, part)

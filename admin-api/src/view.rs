@@ -3,7 +3,8 @@
 use crate::desired::{Fleet, Goal, Host, Instance};
 use crate::look::{self, HostState, Look, State, look};
 use crate::observed::Sightings;
-use fastchat_wire::control::{BalancerServer, Balancing, Role, StatusPart};
+use crate::trial;
+use fastchat_wire::control::{BalancerServer, Balancing, Reverted, Role, StatusPart};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -113,6 +114,12 @@ pub(crate) struct BalancingView {
     pub(crate) parameters: BTreeMap<String, Value>,
     /// Counts changes; the ETag.
     pub(crate) generation: u64,
+    /// Set: it stands only once it is confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trial: Option<Value>,
+    /// It only would be so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) dry_run: bool,
     /// How far each balancer is.
     pub(crate) balancers: Vec<AppliedBalancing>,
 }
@@ -124,6 +131,9 @@ pub(crate) struct AppliedBalancing {
     pub(crate) name: String,
     /// 0 where it never said.
     pub(crate) applied_generation: u64,
+    /// Set: it went back to the former strategy by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reverted: Option<Reverted>,
 }
 
 /// Shows the balancing document.
@@ -139,11 +149,14 @@ pub(crate) fn balancing(fleet: &Fleet, seen: &Sightings) -> BalancingView {
         .map(|instance| AppliedBalancing {
             name: instance.name.clone(),
             applied_generation: balancer(fleet, seen, instance).balancing_generation,
+            reverted: trial::reverted_by(seen, &instance.name).cloned(),
         });
     BalancingView {
         strategy,
         parameters,
         generation,
+        trial: fleet.trial.as_ref().map(trial::shown),
+        dry_run: false,
         balancers: balancers.collect(),
     }
 }

@@ -8,11 +8,13 @@
 //!
 //! The registry and the strategies are the crate `fastchat-balancing`, which is
 //! pure; the dispatcher holds them behind one lock. Everything that must outlive a restart comes back by itself: the
-//! strategy from the spec, the counts from the servers' `attach`.
+//! strategy from the spec, the counts from the servers' `attach`. A strategy on
+//! trial is given up here, by [`trial`], with nobody asked.
 
 mod accept;
 mod admission;
 mod assign;
+mod budget;
 mod clients;
 mod connection;
 mod dispatcher;
@@ -22,6 +24,7 @@ mod link;
 mod metrics;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use crate::{
     net::door::Door,
@@ -207,6 +210,7 @@ async fn report(
             part: StatusPart::Balancer(BalancerStatus {
                 address: address.to_owned(),
                 balancing_generation: view.balancing_generation,
+                reverted: view.reverted,
                 servers: view.servers,
             }),
         };
@@ -224,7 +228,7 @@ async fn report(
             sleep(limits.report_interval).await;
             // Where nothing else happens, tickets still run out.
             let _ = timeout(limits.report_interval, changes.changed()).await;
-            dispatcher.expire();
+            dispatcher.look();
         };
         tokio::select! {
             biased;

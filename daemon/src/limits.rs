@@ -82,9 +82,10 @@ impl Limit {
         Self::ServerBlocks,
     ];
     /// Those of a balancer.
-    pub(crate) const BALANCER: [Self; 6] = [
+    pub(crate) const BALANCER: [Self; 7] = [
         Self::ConnectionRefusals,
         Self::AddressSigningIn,
+        Self::AddressSignIns,
         Self::AddressAssigns,
         Self::AddressTickets,
         Self::BalancerConnections,

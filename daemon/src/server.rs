@@ -12,6 +12,7 @@
 
 mod admission;
 mod appender;
+mod asking;
 mod blobs;
 mod connection;
 mod context;
@@ -31,6 +32,7 @@ mod password;
 mod peers;
 mod presence;
 mod session;
+mod shed;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -43,7 +45,7 @@ use crate::{
 };
 use context::Context;
 use fastchat_wire::{
-    control::{BlobPolicy, Part, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
+    control::{BlobPolicy, Part, ProcessState, ServerSpec, ServerStatus, ShedStatus, Spec, StatusPart},
     limits::{FRAME_MS_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX},
 };
 use handlers::Refusal;
@@ -52,6 +54,7 @@ use links::Links;
 use load::LoadMeter;
 use metrics::ServerMetrics;
 use peers::Peers;
+use shed::Sheds;
 use std::{
     sync::{
         Arc,
@@ -166,6 +169,10 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
     ));
     let mut changes = server.load.changes();
     let mut draining = JoinSet::new();
+    // What was under way when this server started went to others with its clients.
+    let sheds = Sheds::new(part.shed.as_ref().map(shed::over));
+    let mut shed_changes = sheds.subscribe();
+    let mut shedding = JoinSet::new();
     let mut in_force = part;
     let mut generation = spec.generation;
     links.follow(&in_force, &server.load);
@@ -181,7 +188,9 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
         } else {
             ProcessState::Ready
         };
-        shell.report.send_replace(report(&server, &in_force, generation, state));
+        shell
+            .report
+            .send_replace(report(&server, &in_force, generation, state, &sheds.borrow()));
         tokio::select! {
             () = shell.shutdown.cancelled() => break,
             changed = shell.spec.changed() => {
@@ -202,9 +211,14 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
                 if part.drain != in_force.drain {
                     follow_drain(&server, &part, &mut draining).await;
                 }
+                if part.shed != in_force.shed {
+                    follow_shed(&server, &part, &mut shedding, &sheds).await;
+                }
                 in_force = part;
             }
             _ = changes.changed() => sleep(REPORT_COALESCE).await,
+            // Its sender lives as long as this does.
+            _ = shed_changes.changed() => {}
             _ = look.tick() => {
                 server.door.look();
                 anyhow::ensure!(
@@ -225,8 +239,9 @@ async fn serve(mut shell: Shell, listeners: Listeners, limits: Limits) -> anyhow
     accepting.shutdown().await;
     shell
         .report
-        .send_replace(report(&server, &in_force, generation, ProcessState::Stopping));
+        .send_replace(report(&server, &in_force, generation, ProcessState::Stopping, &sheds.borrow()));
     draining.shutdown().await;
+    shedding.shutdown().await;
     connections.close();
     tokio::select! {
         () = drain::run(&server.hub, &server.load, SOFT_STOP_CLIENTS_PER_S, limits.soft_stop) => {}
@@ -277,10 +292,11 @@ fn server_part(spec: &Spec) -> anyhow::Result<&ServerSpec> {
     }
 }
 
-fn report(server: &Server, part: &ServerSpec, generation: u64, state: ProcessState) -> Report {
+fn report(server: &Server, part: &ServerSpec, generation: u64, state: ProcessState, shed: &Option<ShedStatus>) -> Report {
     let status = ServerStatus {
         address: part.address.clone(),
         connections: server.load.connections(),
+        shed: shed.clone(),
     };
     Report {
         applied_generation: generation,
@@ -300,6 +316,22 @@ async fn follow_drain(server: &Arc<Server>, part: &ServerSpec, running: &mut Joi
             let within = Duration::from_millis(drain.within_ms);
             drain::run(&server.hub, &server.load, drain.clients_per_s, within).await;
         });
+    }
+}
+
+/// Starts, changes or ends the shed that a spec asks for.
+async fn follow_shed(server: &Arc<Server>, part: &ServerSpec, running: &mut JoinSet<()>, sheds: &Sheds) {
+    running.shutdown().await;
+    match part.shed.clone() {
+        Some(shed) => {
+            let (server, sheds) = (Arc::clone(server), sheds.clone());
+            running.spawn(async move { shed::run(&server.hub, &server.load, &shed, &sheds).await });
+        }
+        None => sheds.send_modify(|last| {
+            if let Some(last) = last {
+                last.done = true;
+            }
+        }),
     }
 }
 

@@ -53,6 +53,13 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../sqlite/0005_bus.sql"),
         postgres: include_str!("../postgres/0005_bus.sql"),
     },
+    Migration {
+        version: 6,
+        name: "steering",
+        compatible_from: 1,
+        sqlite: include_str!("../sqlite/0006_steering.sql"),
+        postgres: include_str!("../postgres/0006_steering.sql"),
+    },
 ];
 
 /// The schema that this program knows.

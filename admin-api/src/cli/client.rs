@@ -3,7 +3,10 @@
 use crate::problem::{self, Problem};
 use fastchat_tls::{Connector, Protocol, Roots, is_loopback_host};
 use fastchat_wire::Secret;
-use reqwest::{Method, StatusCode, header};
+use reqwest::{
+    Method, StatusCode,
+    header::{self, HeaderValue},
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -88,6 +91,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
     token: Secret,
+    reason: Option<HeaderValue>,
 }
 
 impl Client {
@@ -127,7 +131,18 @@ impl Client {
             http,
             url: url.trim_end_matches('/').to_owned(),
             token,
+            reason: None,
         })
+    }
+
+    /// Says why with every request, for the audit log.
+    ///
+    /// # Errors
+    /// The reason can't be sent.
+    pub(crate) fn because(self, reason: Option<&str>) -> Result<Self, CallError> {
+        let unfit = |_| CallError::Usage("--reason is one line of ASCII text".to_owned());
+        let reason = reason.map(|text| HeaderValue::from_str(text).map_err(unfit)).transpose()?;
+        Ok(Self { reason, ..self })
     }
 
     /// GET.
@@ -181,6 +196,9 @@ impl Client {
             .http
             .request(method, format!("{}{path}", self.url))
             .bearer_auth(self.token.expose());
+        if let Some(reason) = &self.reason {
+            request = request.header("x-change-reason", reason);
+        }
         if let Some(condition) = if_match {
             request = request.header(header::IF_MATCH, condition);
         }

@@ -17,10 +17,27 @@ pub(crate) enum Verb {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Leave undone what can be: a drain, a rebalance, a strategy on trial
+    Abort {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
 }
 
 pub(super) async fn run(verb: Verb) -> Result<(), CallError> {
-    let Verb::Show { id, wait, connection } = verb;
+    let (id, wait, connection) = match verb {
+        Verb::Show { id, wait, connection } => (id, wait, connection),
+        Verb::Abort { id, connection } => {
+            let ended: Value = connection
+                .client()?
+                .post(&format!("/v1/operations/{id}/abort"), &serde_json::json!({}))
+                .await?;
+            output::object(&ended, connection.json);
+            return Ok(());
+        }
+    };
     let client = connection.client()?;
     let operation = if wait {
         follow(&client, &id).await?

@@ -1,5 +1,6 @@
 //! `fastchat-admin servers`.
 
+use super::balancing::seconds;
 use super::client::CallError;
 use super::{Connection, operations, output};
 use clap::Subcommand;
@@ -55,6 +56,15 @@ pub(crate) enum Verb {
         /// Without drain, and even if it is the last ready one
         #[arg(long)]
         force: bool,
+        /// Clients asked to move per second [default: 200]
+        #[arg(long, value_name = "N")]
+        clients_per_s: Option<u32>,
+        /// Clients that are left are closed after this time [default: 30s]
+        #[arg(long, value_name = "TIME", value_parser = seconds)]
+        within: Option<u64>,
+        /// Show what would be, and change nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Do not wait until it has stopped
         #[arg(long)]
         no_wait: bool,
@@ -99,11 +109,21 @@ pub(super) async fn run(verb: Verb) -> Result<(), CallError> {
         Verb::Remove {
             name,
             force,
+            clients_per_s,
+            within,
+            dry_run,
             no_wait,
             connection,
         } => {
             let client = connection.client()?;
-            let operation = client.delete(&format!("/v1/servers/{name}?force={force}")).await?;
+            let rate = clients_per_s.map_or_else(String::new, |rate| format!("&clients_per_s={rate}"));
+            let within = within.map_or_else(String::new, |within| format!("&within_s={within}"));
+            let path = format!("/v1/servers/{name}?force={force}&dry_run={dry_run}{rate}{within}");
+            let operation = client.delete(&path).await?;
+            if dry_run {
+                output::object(&operation, connection.json);
+                return Ok(());
+            }
             operations::finish(&client, &connection, operation, no_wait).await
         }
     }

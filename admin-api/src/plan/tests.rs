@@ -104,7 +104,13 @@ fn addresses_of_ipv6_have_brackets() {
 #[test]
 fn a_draining_server_stops_once_it_is_empty_and_not_by_counts_of_before() {
     let mut fleet = fleet(2);
-    (fleet.instances[0].goal, fleet.instances[0].goal_generation) = (Goal::Drain { until: 500 }, 7);
+    (fleet.instances[0].goal, fleet.instances[0].goal_generation) = (
+        Goal::Drain {
+            until: 500,
+            pace: crate::specs::DRAIN,
+        },
+        7,
+    );
     let at = |status: Status, now: u64| {
         let edits = reconcile(&fleet, &sightings([status]), &[], now);
         goals(&edits)
@@ -118,7 +124,13 @@ fn a_draining_server_stops_once_it_is_empty_and_not_by_counts_of_before() {
 #[test]
 fn a_draining_server_that_does_not_run_stops_at_once_but_a_lost_one_gets_its_time() {
     let mut fleet = fleet(2);
-    (fleet.instances[0].goal, fleet.instances[0].goal_generation) = (Goal::Drain { until: 500 }, 7);
+    (fleet.instances[0].goal, fleet.instances[0].goal_generation) = (
+        Goal::Drain {
+            until: 500,
+            pace: crate::specs::DRAIN,
+        },
+        7,
+    );
     let at = |seen: &Sightings| goals(&reconcile(&fleet, seen, &[], 100));
     let crashed = agent_status(&[(Role::Server, "s1", InstanceState::Crashed, None)]);
     assert_eq!(at(&sightings([server_with("s1", 3, 7), crashed])), [("s1".to_owned(), Goal::Stop)]);

@@ -1,23 +1,27 @@
-//! `/v1/balancing`: the strategy, changed while clients are served.
+//! `/v1/balancing`: the strategy, changed while clients are served, for good or on trial.
 
 use super::if_match::{IfMatch, etag};
 use crate::app::{App, Decision};
 use crate::auth::Caller;
+use crate::clock;
 use crate::desired::{Edit, Fleet};
 use crate::extract::{JsonBody, Params, Span};
+use crate::operation;
 use crate::problem::{Fault, Problem};
-use crate::view::{self, BalancingView};
+use crate::trial;
+use crate::view::{self, AppliedBalancing, BalancingView};
 use axum::{
     Extension, Json, Router,
     extract::State,
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use fastchat_balancing::strategy;
+use fastchat_wire::control::{self, Balancing, Guard, Trial};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
 const PATH: &str = "/v1/balancing";
 /// How long `?wait=applied` waits where nothing else is said.
@@ -25,8 +29,14 @@ const WAIT: Duration = Duration::from_secs(5);
 /// The longest that it waits.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// How long a trial may be left unconfirmed.
+const CONFIRM_S: RangeInclusive<u64> = 1..=86_400;
+
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route(PATH, get(show).put(replace))
+    Router::new()
+        .route(PATH, get(show).put(replace))
+        .route("/v1/balancing/confirm", post(confirm))
+        .route("/v1/balancing/revert", post(revert))
 }
 
 async fn show(State(app): State<Arc<App>>) -> Response {
@@ -43,33 +53,40 @@ struct NewBalancing {
     strategy: String,
     #[serde(default)]
     parameters: BTreeMap<String, Value>,
-    /// Not supported yet, and not to be ignored either.
-    confirm_within_s: Option<Value>,
-    /// Not supported yet, and not to be ignored either.
-    guard: Option<Value>,
+    /// It comes to nothing unless it is confirmed in this time.
+    confirm_within_s: Option<u64>,
+    /// What it has to keep to until it is confirmed.
+    #[serde(default)]
+    guard: Guard,
 }
 
 impl NewBalancing {
     fn check(&self) -> Result<(), Problem> {
-        let known = strategy::check(&self.strategy, &self.parameters).err().unwrap_or_default();
-        let mut faults: Vec<_> = known
+        let mut faults = strategy::check(&self.strategy, &self.parameters).err().unwrap_or_default();
+        faults.extend(self.guard.check("/guard").err().unwrap_or_default());
+        if let Some(within) = self.confirm_within_s.filter(|within| !CONFIRM_S.contains(within)) {
+            faults.push(control::Fault {
+                pointer: "/confirm_within_s".to_owned(),
+                detail: format!(
+                    "confirm_within_s is from {} to {}, not {within}",
+                    CONFIRM_S.start(),
+                    CONFIRM_S.end()
+                ),
+            });
+        }
+        let faults: Vec<_> = faults
             .into_iter()
             .map(|fault| Fault {
                 pointer: fault.pointer,
                 detail: fault.detail,
             })
             .collect();
-        for (pointer, given) in [("/confirm_within_s", &self.confirm_within_s), ("/guard", &self.guard)] {
-            if given.is_some() {
-                let detail = "not supported yet; leave it away: the change then stands until the next one";
-                faults.push(Fault {
-                    pointer: pointer.to_owned(),
-                    detail: detail.to_owned(),
-                });
-            }
-        }
         let Some(first) = faults.first() else { return Ok(()) };
         Err(Problem::invalid(first.detail.clone(), faults))
+    }
+
+    fn trial(&self, fleet: &Fleet, now: u64) -> Option<Trial> {
+        trial::begin(fleet, self.confirm_within_s.map(|within| within * 1_000), self.guard, now)
     }
 }
 
@@ -79,6 +96,9 @@ struct Query {
     wait: Option<Wait>,
     /// At most this long.
     timeout: Option<Span>,
+    /// Say what would be, and change nothing.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -96,24 +116,39 @@ async fn replace(
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(&headers, PATH)?;
     new.check()?;
+    let now = clock::now_ms();
+    if query.dry_run {
+        return would_be(&app, &condition, &new, now);
+    }
+    let open = app.store.open_operations().await?;
+    let id = operation::new_id();
     let generation = app
         .change(|fleet: &Fleet| {
             let current = &fleet.balancing;
             condition.check(current.generation, PATH)?;
-            let change = json!({
-                "before": {"strategy": current.strategy, "parameters": current.parameters, "generation": current.generation},
-                "after": {"strategy": new.strategy, "parameters": new.parameters, "generation": current.generation + 1},
-            });
-            let edit = Edit::SetBalancing {
+            let trial = new.trial(fleet, now);
+            let after = Balancing {
                 strategy: new.strategy.clone(),
                 parameters: new.parameters.clone(),
+                generation: current.generation + 1,
             };
-            let audit = Some(caller.changed(200, change));
+            let mut change = json!({"before": trial::document(current), "after": trial::document(&after)});
+            let replaced = Problem::conflict("replaced", format!("another change came first: {}", new.strategy));
+            let mut edits = trial::end(&open, Some(&replaced), now);
+            if let Some(trial) = &trial {
+                change["trial"] = trial::shown(trial);
+                edits.push(Edit::PutOperation(trial::operation(id.clone(), trial)));
+            }
+            edits.push(Edit::SetBalancing {
+                strategy: after.strategy,
+                parameters: after.parameters,
+                trial,
+            });
             Ok(Decision {
-                edits: vec![edit],
-                audit,
+                edits,
+                audit: Some(caller.changed(200, change)),
                 receipt: None,
-                value: current.generation + 1,
+                value: after.generation,
             })
         })
         .await?;
@@ -126,12 +161,102 @@ async fn replace(
     Ok(answer(document))
 }
 
-/// Waits until every balancer has that generation of the document.
+/// The document as it would be, under the ETag that it would replace.
+fn would_be(app: &App, condition: &IfMatch, new: &NewBalancing, now: u64) -> Result<Response, Problem> {
+    let fleet = app.fleet();
+    let current = fleet.balancing.generation;
+    condition.check(current, PATH)?;
+    let mut after = Fleet::clone(&fleet);
+    after.trial = new.trial(&fleet, now);
+    after.balancing = Balancing {
+        strategy: new.strategy.clone(),
+        parameters: new.parameters.clone(),
+        generation: current + 1,
+    };
+    let mut view = view::balancing(&after, &app.observed.snapshot());
+    view.dry_run = true;
+    Ok(([(header::ETAG, etag(current))], Json(view)).into_response())
+}
+
+/// `POST /v1/balancing/confirm`: the strategy on trial stands.
+async fn confirm(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Result<Response, Problem> {
+    end(&app, &caller, &headers, |fleet| {
+        if let Some((balancer, reverted)) = trial::reverted(fleet, &app.observed.snapshot()) {
+            let detail = format!(
+                "{balancer} has given it up already: {}; PUT it again to try it again",
+                reverted.reason
+            );
+            return Err(Problem::conflict("reverted", detail));
+        }
+        Ok((fleet.balancing.clone(), None))
+    })
+    .await
+}
+
+/// `POST /v1/balancing/revert`: back to what stood before the trial.
+async fn revert(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Result<Response, Problem> {
+    end(&app, &caller, &headers, |fleet| {
+        let failed = Problem::conflict("reverted", format!("reverted by {}", caller.principal));
+        Ok((trial::standing(fleet).clone(), Some(failed)))
+    })
+    .await
+}
+
+/// Ends the trial: what stands from now on, and why the trial failed if it did.
+async fn end(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    outcome: impl Fn(&Fleet) -> Result<(Balancing, Option<Problem>), Problem>,
+) -> Result<Response, Problem> {
+    // Here it is not asked for: who wants to be sure which trial it is sends it.
+    let condition = headers
+        .contains_key(header::IF_MATCH)
+        .then(|| IfMatch::read(headers, PATH))
+        .transpose()?;
+    let open = app.store.open_operations().await?;
+    let now = clock::now_ms();
+    app.change(|fleet: &Fleet| {
+        let current = &fleet.balancing;
+        if let Some(condition) = &condition {
+            condition.check(current.generation, PATH)?;
+        }
+        if fleet.trial.is_none() {
+            let detail = format!(
+                "{} stands: no strategy is on trial; GET {PATH} shows what is in force",
+                current.strategy
+            );
+            return Err(Problem::conflict("no-trial", detail));
+        }
+        let (stands, failed) = outcome(fleet)?;
+        let mut edits = trial::end(&open, failed.as_ref(), now);
+        edits.push(trial::stand(&stands));
+        let after = Balancing {
+            generation: current.generation + 1,
+            ..stands
+        };
+        let change = json!({"before": trial::document(current), "after": trial::document(&after)});
+        Ok(Decision {
+            edits,
+            audit: Some(caller.changed(200, change)),
+            receipt: None,
+            value: (),
+        })
+    })
+    .await?;
+    Ok(answer(view::balancing(&app.fleet(), &app.observed.snapshot())))
+}
+
+/// Waits until every balancer has that generation of the document, or has given it up.
 async fn applied(app: &App, generation: u64) {
     let mut statuses = app.observed.changes();
     loop {
         let view = view::balancing(&app.fleet(), &app.observed.snapshot());
-        if view.balancers.iter().all(|balancer| balancer.applied_generation >= generation) {
+        let knows = |balancer: &AppliedBalancing| {
+            let given_up = balancer.reverted.as_ref().map_or(0, |reverted| reverted.generation);
+            balancer.applied_generation.max(given_up) >= generation
+        };
+        if view.balancers.iter().all(knows) {
             return;
         }
         tokio::select! {

@@ -3,6 +3,7 @@
 use crate::audit::{self, Record};
 use crate::desired::{Cluster, Fleet, Goal, Host, Instance, Ordinals, Settings};
 use crate::operation::{Operation, OperationState};
+use crate::specs::DRAIN;
 use crate::store::{AuditPage, Receipt, StoreError};
 use fastchat_schema::Columns;
 use fastchat_wire::{
@@ -17,13 +18,13 @@ pub(super) mod select {
         "SELECT name, address, internal_address, probe_port, balancer_port, server_port_base FROM hosts ORDER BY name";
     pub(in crate::store) const INSTANCES: &str = "
         SELECT name, role, ordinal, host, listen, internal_listen, probe_listen, weight, connections_max, epoch,
-               goal, goal_until, goal_generation
+               goal, goal_until, goal_pace, goal_generation
         FROM instances WHERE goal <> 'gone' ORDER BY role DESC, ordinal";
     pub(in crate::store) const ORDINALS: &str = "
         SELECT coalesce(max(ordinal) FILTER (WHERE role = 'server'), 0) AS server,
                coalesce(max(ordinal) FILTER (WHERE role = 'balancer'), 0) AS balancer
         FROM instances";
-    pub(in crate::store) const BALANCING: &str = "SELECT strategy, parameters, generation FROM balancing";
+    pub(in crate::store) const BALANCING: &str = "SELECT strategy, parameters, generation, trial, rebalance FROM balancing";
     pub(in crate::store) const LIMITS: &str = "SELECT document, generation FROM limits";
     pub(in crate::store) const OPEN_OPERATIONS: &str = "SELECT document FROM operations WHERE state IN ('pending', 'running') ORDER BY id";
     pub(in crate::store) const OPERATION_COUNTS: &str = "SELECT state, count(*) AS n FROM operations GROUP BY state";
@@ -74,6 +75,8 @@ pub(super) fn fleet<R: Columns>(rows: &FleetRows<R>, store: &str) -> Result<Flee
             parameters: json(text(balancing, "parameters")?)?,
             generation: unsigned(integer_of(balancing, "generation")?)?,
         },
+        trial: optional(balancing, "trial")?,
+        rebalance: optional(balancing, "rebalance")?,
         limits: json(text(limits, "document")?)?,
         limits_generation: unsigned(integer_of(limits, "generation")?)?,
     })
@@ -122,6 +125,7 @@ fn goal(row: &impl Columns) -> Result<Goal, StoreError> {
         "run" => Ok(Goal::Run),
         "drain" => Ok(Goal::Drain {
             until: unsigned(row.integer("goal_until")?.unwrap_or(0))?,
+            pace: optional(row, "goal_pace")?.unwrap_or(DRAIN),
         }),
         "stop" => Ok(Goal::Stop),
         "gone" => Ok(Goal::Gone),
@@ -195,17 +199,22 @@ fn bytes32(row: &impl Columns, column: &str) -> Result<[u8; 32], StoreError> {
         .map_err(|_| StoreError::Broken(format!("{column} is not 32 bytes")))
 }
 
+/// A document that may be missing.
+fn optional<T: serde::de::DeserializeOwned>(row: &impl Columns, column: &str) -> Result<Option<T>, StoreError> {
+    row.text(column)?.map(json).transpose()
+}
+
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Broken(error.to_string()))
 }
 
 /// A goal's columns.
-pub(super) fn goal_columns(goal: Goal) -> Result<(&'static str, Option<i64>), StoreError> {
+pub(super) fn goal_columns(goal: Goal) -> Result<(&'static str, Option<i64>, Option<String>), StoreError> {
     Ok(match goal {
-        Goal::Run => ("run", None),
-        Goal::Drain { until } => ("drain", Some(integer(until)?)),
-        Goal::Stop => ("stop", None),
-        Goal::Gone => ("gone", None),
+        Goal::Run => ("run", None, None),
+        Goal::Drain { until, pace } => ("drain", Some(integer(until)?), Some(to_json(&pace)?)),
+        Goal::Stop => ("stop", None, None),
+        Goal::Gone => ("gone", None, None),
     })
 }
 

@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::audit;
-use crate::desired::{Goal, Ordinals, Settings};
+use crate::desired::{Goal, Ordinals, Rebalance, Settings};
 use crate::operation::{Kind, Target};
-use crate::testing::{host, instance};
+use crate::testing::{host, instance, trial};
 use fastchat_schema_testing::TestDatabase;
 use fastchat_wire::Secret;
-use fastchat_wire::control::Role;
+use fastchat_wire::control::{Drain, Role};
 
 /// A database of either kind, empty.
 enum Place {
@@ -132,6 +132,21 @@ async fn a_new_fleet_has_its_own_key_for_ever(place: Place) {
     assert_ne!(other.cluster.store, fleet.cluster.store);
 }
 
+const PACE: Drain = Drain {
+    clients_per_s: 7,
+    within_ms: 8,
+};
+
+fn rebalance() -> Rebalance {
+    Rebalance {
+        operation: "op".into(),
+        gives: [("s1".to_owned(), 5)].into(),
+        clients_per_s: 6,
+        within_ms: 7,
+        cool_down_ms: 8,
+    }
+}
+
 async fn what_was_committed_is_read_again_whole(place: Place) {
     let store = store(&place).await;
     let settings = Settings {
@@ -148,7 +163,9 @@ async fn what_was_committed_is_read_again_whole(place: Place) {
         Edit::SetBalancing {
             strategy: "random".into(),
             parameters: [("a".to_owned(), 1.into())].into(),
+            trial: Some(trial()),
         },
+        Edit::SetRebalance(Some(rebalance())),
     ];
     assert_eq!(store.commit(change(1, edits)).await.unwrap(), 2);
     let fleet = store.fleet().await.unwrap();
@@ -159,15 +176,16 @@ async fn what_was_committed_is_read_again_whole(place: Place) {
     assert_eq!(fleet.instances, [instance(Role::Server, 1), instance(Role::Balancer, 1)]);
     assert_eq!((fleet.balancing.strategy.as_str(), fleet.balancing.generation), ("random", 2));
     assert_eq!(fleet.balancing.parameters["a"], 1);
+    assert_eq!((fleet.trial, fleet.rebalance), (Some(trial()), Some(rebalance())));
     let drain = Edit::SetGoal {
         name: "s1".into(),
-        goal: Goal::Drain { until: 99 },
+        goal: Goal::Drain { until: 99, pace: PACE },
     };
     assert_eq!(store.commit(change(2, vec![drain])).await.unwrap(), 3);
     let fleet = store.fleet().await.unwrap();
     assert_eq!(
         (fleet.instances[0].goal, fleet.instances[0].goal_generation),
-        (Goal::Drain { until: 99 }, 3)
+        (Goal::Drain { until: 99, pace: PACE }, 3)
     );
 }
 

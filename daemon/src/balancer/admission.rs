@@ -26,6 +26,7 @@ struct Rules {
     limits: control::Limits,
     exempt: Exempt,
     assigns: Rates<AddressKey>,
+    sign_ins: Rates<AddressKey>,
 }
 
 /// One connection, as its limits see it.
@@ -95,7 +96,9 @@ impl Admission {
             let mut ticks = interval(SWEEP);
             loop {
                 ticks.tick().await;
-                self.rules().assigns.sweep();
+                let rules = self.rules();
+                rules.assigns.sweep();
+                rules.sign_ins.sweep();
             }
         };
         shutdown.run_until_cancelled(sweeping).await;
@@ -107,26 +110,36 @@ impl Rules {
         Self {
             exempt: Exempt::new(&limits.exempt),
             assigns: Rates::new(limits.address.assigns),
+            sign_ins: Rates::new(limits.address.sign_ins),
             limits: limits.clone(),
         }
     }
 }
 
 impl Visit {
-    /// One `assign`: who holds its ticket; `None` where the address is exempt.
+    /// One `assign`: who holds its ticket; `None` where the address is exempt. One without `resume` is
+    /// to become a sign-in: no address takes up more of what servers can sign in than it may use there.
     ///
     /// # Errors
     /// What to answer: its address asks too often.
-    pub(super) fn assign(&self, metrics: &Metrics) -> Result<Option<Holder>, ErrorBody> {
+    pub(super) fn assign(&self, resume: bool, metrics: &Metrics) -> Result<Option<Holder>, ErrorBody> {
         let Some(address) = self.address else { return Ok(None) };
         let rules = self.admission.rules();
-        match rules.assigns.take(address, 1) {
-            Ok(()) => Ok(Some(Holder {
-                address,
-                tickets_max: rules.limits.address.tickets,
-            })),
-            Err(wait) => Err(Limited::rate(Limit::AddressAssigns, wait).error(&metrics.limited)),
+        let refused = |limit, wait| Limited::rate(limit, wait).error(&metrics.limited);
+        rules
+            .assigns
+            .take(address, 1)
+            .map_err(|wait| refused(Limit::AddressAssigns, wait))?;
+        if !resume {
+            rules
+                .sign_ins
+                .take(address, 1)
+                .map_err(|wait| refused(Limit::AddressSignIns, wait))?;
         }
+        Ok(Some(Holder {
+            address,
+            tickets_max: rules.limits.address.tickets,
+        }))
     }
 
     /// Counts a refusal for a rate; true where there were so many that the connection is to be closed.

@@ -78,7 +78,7 @@ pub(super) fn no_place(metrics: &Metrics) -> Result<Bytes, EncodeError> {
 }
 
 fn assign(dispatcher: &Dispatcher, metrics: &Metrics, visit: &Visit, request: &Assign) -> Result<Assigned, ErrorBody> {
-    let holder = visit.assign(metrics)?;
+    let holder = visit.assign(request.resume, metrics)?;
     if let Some(hint) = request.hint.as_ref().filter(|hint| hint.len() > HINT_BYTES_MAX) {
         return Err(ErrorBody::new(
             Code::BadRequest,

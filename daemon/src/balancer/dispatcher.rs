@@ -12,7 +12,9 @@
 
 use super::{
     admission::Holder,
+    budget::{Budgets, Class, UsedUp},
     metrics::{Metrics, as_gauge},
+    trial::{Breach, Trial},
 };
 use crate::{
     fleet_key::{self, FleetKey},
@@ -20,13 +22,14 @@ use crate::{
     ticket::{self, Ticket},
 };
 use fastchat_balancing::{
+    imbalance::imbalance,
     registry::{LinkId, Policy, Registry, Replaced, Reported},
     strategy::{self, Parameters, SLOW_START_S, Scene, Strategy},
 };
 use fastchat_wire::{
     Code, ErrorBody, Secret,
     chat::assign::{Assign, Assigned},
-    control::{BalancerServer, BalancerSpec, Balancing},
+    control::{BalancerServer, BalancerSpec, Balancing, Reverted},
     limits::LOAD_INTERVAL_MS,
     link::{attach::Attach, load::Load},
 };
@@ -55,6 +58,11 @@ struct Inner {
     registry: Registry,
     strategy: Box<dyn Strategy>,
     balancing: Balancing,
+    /// Set where that stands only once it is confirmed.
+    trial: Option<Trial>,
+    /// The document that was given up; it is not taken up again.
+    reverted: Option<Reverted>,
+    budgets: Budgets,
     key: FleetKey,
     ticket_ms: u64,
     rng: StdRng,
@@ -75,6 +83,7 @@ pub(super) struct Applied {
 pub(super) struct View {
     pub(super) applied: Applied,
     pub(super) balancing_generation: u64,
+    pub(super) reverted: Option<Reverted>,
     pub(super) servers: Vec<BalancerServer>,
 }
 
@@ -89,6 +98,9 @@ impl Dispatcher {
                 registry: Registry::default(),
                 strategy,
                 balancing,
+                trial: None,
+                reverted: None,
+                budgets: Budgets::new(&spec.limits.server, spec.balancers),
                 key: FleetKey::new(spec.fleet_key.clone()),
                 ticket_ms: spec.ticket_ms,
                 rng,
@@ -99,7 +111,9 @@ impl Dispatcher {
             tickets_max,
             started: Instant::now(),
         };
-        dispatcher.apply(generation, spec, None);
+        let asked_for = spec.trial.as_ref().map_or(0, |trial| trial.started_at);
+        dispatcher.take_up(generation, spec, None, unix_ms().saturating_sub(asked_for));
+        dispatcher.look();
         dispatcher
     }
 
@@ -108,22 +122,25 @@ impl Dispatcher {
     /// that can't be built leaves the present one in force. `problem` is what
     /// the caller could not apply.
     pub(super) fn apply(&self, generation: u64, spec: &BalancerSpec, problem: Option<String>) {
+        self.take_up(generation, spec, problem, 0);
+    }
+
+    /// As [`Self::apply`]; a trial in it was asked for `trial_age_ms` ago.
+    fn take_up(&self, generation: u64, spec: &BalancerSpec, problem: Option<String>, trial_age_ms: u64) {
+        let now = self.now();
         let mut inner = self.lock();
         let mut problems: Vec<_> = problem.into_iter().collect();
         let wanted = &spec.balancing;
-        let same = inner.balancing.strategy == wanted.strategy && inner.balancing.parameters == wanted.parameters;
-        match if same { Ok(None) } else { strategy::build(wanted).map(Some) } {
-            Ok(rebuilt) => {
-                inner.balancing = wanted.clone();
-                if let Some(rebuilt) = rebuilt {
-                    inner.strategy = rebuilt;
+        if inner.has_news(wanted) {
+            match inner.set_balancing(wanted) {
+                Ok(()) => {
+                    inner.trial = spec.trial.as_ref().map(|trial| Trial::new(trial, now, trial_age_ms));
+                    inner.reverted = None;
                 }
-            }
-            Err(faults) => {
-                let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-                problems.push(format!("{} stays in force: {}", inner.balancing.strategy, faults.join("; ")));
+                Err(fault) => problems.push(fault),
             }
         }
+        inner.budgets.apply(&spec.limits.server, spec.balancers);
         inner.key = FleetKey::new(spec.fleet_key.clone());
         inner.ticket_ms = spec.ticket_ms;
         let slow_start_s = Parameters(&inner.balancing.parameters).number(&SLOW_START_S);
@@ -137,7 +154,7 @@ impl Dispatcher {
         } else {
             inner.applied.problem = Some(problems.join("; "));
         }
-        self.metrics.show_strategy(&inner.balancing.strategy, inner.balancing.generation);
+        self.show_strategy(&inner);
         self.metrics.generation.set(as_gauge(inner.applied.generation));
         drop(inner);
         self.changed.send_replace(());
@@ -148,8 +165,19 @@ impl Dispatcher {
     ///
     /// # Errors
     /// `no-server`, `rate-limited` where too many tickets are out for the holder,
-    /// or `overloaded` where too many are out for all.
+    /// or `overloaded` where too many are out for all, or too many are on their way to the server.
     pub(super) fn assign(&self, request: &Assign, holder: Option<Holder>) -> Result<Assigned, ErrorBody> {
+        let began = Instant::now();
+        let answer = self.place(request, holder);
+        let mut inner = self.lock();
+        if let Some(trial) = &mut inner.trial {
+            let refused = matches!(&answer, Err(error) if matches!(error.code, Code::NoServer | Code::Overloaded));
+            trial.answered(began.elapsed().as_secs_f64() * 1e3, refused);
+        }
+        answer
+    }
+
+    fn place(&self, request: &Assign, holder: Option<Holder>) -> Result<Assigned, ErrorBody> {
         let now = self.now();
         let mut inner = self.lock();
         let Inner {
@@ -157,6 +185,7 @@ impl Dispatcher {
             strategy,
             rng,
             ticket_ms,
+            budgets,
             ..
         } = &mut *inner;
         let candidates = registry.candidates(now, request.move_id);
@@ -174,9 +203,13 @@ impl Dispatcher {
             hint: request.hint.as_deref(),
         };
         let picked = strategy.pick(&scene, rng).ok_or_else(no_server)?;
+        let class = if request.resume { Class::Resume } else { Class::SignIn };
+        let wait_ms = budgets.book(picked, class, now).map_err(used_up)?;
+        // Its life starts when the wait is over.
         let ticket_ms = *ticket_ms;
+        let lives_ms = ticket_ms.saturating_add(wait_ms);
         let number = rng.next_u64();
-        let reserved_until = now.saturating_add(ticket_ms).saturating_add(REPORT_GRACE_MS);
+        let reserved_until = now.saturating_add(lives_ms).saturating_add(REPORT_GRACE_MS);
         let (name, address) = registry
             .reserve(picked, number, reserved_until, request.move_id)
             .ok_or_else(no_server)?;
@@ -188,16 +221,17 @@ impl Dispatcher {
         self.count(&inner);
         drop(inner);
         self.metrics.assigns.with_label_values(&[&server]).inc();
+        self.metrics.waits.observe(wait_ms as f64 / 1e3);
         self.changed.send_replace(());
         let ticket = Ticket {
             number,
-            expires_at: unix_ms().saturating_add(ticket_ms),
+            expires_at: unix_ms().saturating_add(lives_ms),
         };
         Ok(Assigned {
             ticket: ticket::issue(&key, &server, ticket),
             server,
             address: Some(address),
-            wait_ms: 0,
+            wait_ms,
             expires_in_ms: ticket_ms,
         })
     }
@@ -254,11 +288,18 @@ impl Dispatcher {
         self.lock().registry.reserved(link)
     }
 
-    /// Forgets tickets whose time is over.
-    pub(super) fn expire(&self) {
+    /// Forgets what is over, and gives up a strategy on trial that may not go on.
+    pub(super) fn look(&self) {
         let now = self.now();
         let mut inner = self.lock();
-        let any = inner.registry.expire(now);
+        let mut any = inner.registry.expire(now);
+        inner.budgets.sweep(now);
+        if let Some(breach) = inner.breach(now) {
+            self.metrics.reverts.with_label_values(&[breach.cause]).inc();
+            inner.revert(breach);
+            self.show_strategy(&inner);
+            any = true;
+        }
         self.count(&inner);
         drop(inner);
         if any {
@@ -272,6 +313,7 @@ impl Dispatcher {
         View {
             applied: inner.applied.clone(),
             balancing_generation: inner.balancing.generation,
+            reverted: inner.reverted.clone(),
             servers: inner.registry.attached(),
         }
     }
@@ -279,6 +321,11 @@ impl Dispatcher {
     /// Wakes whenever something may have changed that [`Self::view`] or [`Self::reserved`] shows.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    fn show_strategy(&self, inner: &Inner) {
+        self.metrics.show_strategy(&inner.balancing.strategy, inner.balancing.generation);
+        self.metrics.trial.set(inner.trial.is_some().into());
     }
 
     /// The counters follow the registry's; the caller holds the lock.
@@ -302,6 +349,62 @@ impl Dispatcher {
     fn now(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+impl Inner {
+    /// False where that document is in force, or was given up.
+    fn has_news(&self, wanted: &Balancing) -> bool {
+        let known = self
+            .reverted
+            .as_ref()
+            .map_or(self.balancing.generation, |given_up| given_up.generation);
+        wanted.generation != known
+    }
+
+    /// Puts a document in force; a strategy that stays the same keeps its state.
+    ///
+    /// # Errors
+    /// What can't be built, and that the present one stays in force.
+    fn set_balancing(&mut self, wanted: &Balancing) -> Result<(), String> {
+        if self.balancing.strategy != wanted.strategy || self.balancing.parameters != wanted.parameters {
+            self.strategy = strategy::build(wanted).map_err(|faults| {
+                let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+                format!("{} stays in force: {}", self.balancing.strategy, faults.join("; "))
+            })?;
+        }
+        self.balancing = wanted.clone();
+        Ok(())
+    }
+
+    /// Why the strategy on trial may not go on, if one is and it may not.
+    fn breach(&mut self, now: u64) -> Option<Breach> {
+        let trial = self.trial.as_mut()?;
+        let candidates = self.registry.candidates(now, None);
+        let imbalance = imbalance(candidates.iter().map(|candidate| (candidate.clients, candidate.weight)));
+        trial.breach(now, imbalance)
+    }
+
+    /// Back to what stood before the trial.
+    fn revert(&mut self, Breach { mut reason, .. }: Breach) {
+        let Some(trial) = self.trial.take() else { return };
+        let Balancing { strategy, generation, .. } = self.balancing.clone();
+        if let Err(fault) = self.set_balancing(trial.former()) {
+            reason = format!("{reason}; but {fault}");
+        }
+        tracing::warn!(
+            strategy,
+            generation,
+            reason,
+            back_to = self.balancing.strategy,
+            "a strategy on trial is given up"
+        );
+        self.reverted = Some(Reverted { generation, reason });
+    }
+}
+
+fn used_up(UsedUp { retry_after_ms }: UsedUp) -> ErrorBody {
+    let message = "more clients are on their way to the servers than they can take: ask again later";
+    ErrorBody::retry_after(Code::Overloaded, message, retry_after_ms)
 }
 
 /// ms since the Unix epoch, for tickets: servers compare it with their own clock.

@@ -1,5 +1,6 @@
 //! What the balancer counts.
 
+use super::trial;
 use crate::limits::Limit;
 use crate::net::door::DoorMetrics;
 use fastchat_balancing::strategy::STRATEGIES;
@@ -25,6 +26,9 @@ pub(super) const LINKS: &str = "links";
 /// From 10 µs to 0.65 s.
 const LATENCY_BUCKETS_S: &[f64] = &[1e-5, 2e-5, 4e-5, 8e-5, 1.6e-4, 6.4e-4, 2.5e-3, 1e-2, 4e-2, 0.16, 0.65];
 
+/// From none to the longest.
+const WAIT_BUCKETS_S: &[f64] = &[0.0, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
 /// Handles on the balancer's metrics; clones count together.
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
@@ -37,6 +41,9 @@ pub(super) struct Metrics {
     pub(super) assign_failures: IntCounterVec,
     pub(super) limited: IntCounterVec,
     pub(super) assign_latency: Histogram,
+    pub(super) waits: Histogram,
+    pub(super) trial: IntGauge,
+    pub(super) reverts: IntCounterVec,
     pub(super) tickets_redeemed: IntCounter,
     pub(super) tickets_expired: IntCounter,
     pub(super) generation: IntGauge,
@@ -77,6 +84,12 @@ impl Metrics {
         let options = HistogramOpts::new("fastchat_balancer_assign_latency_seconds", "Time from an assign read to its answer");
         let assign_latency = Histogram::with_opts(options.buckets(LATENCY_BUCKETS_S.to_vec()))?;
         registry.register(Box::new(assign_latency.clone()))?;
+        let options = HistogramOpts::new(
+            "fastchat_balancer_wait_seconds",
+            "How long clients were told to wait before they dial",
+        );
+        let waits = Histogram::with_opts(options.buckets(WAIT_BUCKETS_S.to_vec()))?;
+        registry.register(Box::new(waits.clone()))?;
         let metrics = Self {
             connections: gauge("fastchat_balancer_connections", "Clients connected to the balancer")?,
             frames_in: counter("fastchat_balancer_frames_in_total", "Frames read from clients")?,
@@ -87,6 +100,13 @@ impl Metrics {
             assign_failures: counters("fastchat_balancer_assign_failures_total", "Clients answered with an error", "code")?,
             limited: counters("fastchat_balancer_limited_total", "What clients were not given, by limit", "limit")?,
             assign_latency,
+            waits,
+            trial: gauge("fastchat_balancer_trial", "1 while the strategy in force is on trial")?,
+            reverts: counters(
+                "fastchat_balancer_reverts_total",
+                "Strategies on trial that were given up, by cause",
+                "cause",
+            )?,
             strategy_info: gauges(
                 "fastchat_balancer_strategy_info",
                 "1 for the strategy in force, 0 for the others",
@@ -110,6 +130,9 @@ impl Metrics {
         };
         for code in FAILURES {
             metrics.assign_failures.with_label_values(&[code.as_str()]);
+        }
+        for cause in trial::CAUSES {
+            metrics.reverts.with_label_values(&[cause]);
         }
         for limit in Limit::BALANCER {
             metrics.limited.with_label_values(&[limit.as_str()]);

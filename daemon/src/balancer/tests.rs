@@ -7,6 +7,8 @@ mod links;
 mod peer;
 mod specs;
 mod tls;
+mod trials;
+mod waits;
 
 use super::*;
 use crate::{fleet_key::FleetKey, net::transport::Transport, probes::Readiness};
@@ -38,6 +40,8 @@ fn balancer_spec(strategy: &str) -> BalancerSpec {
             parameters: BTreeMap::from([("slow_start_s".to_owned(), 0.into())]),
             generation: 1,
         },
+        trial: None,
+        balancers: 1,
         ticket_ms: 10_000,
         excluded: Vec::new(),
         connections_max: BTreeMap::new(),
@@ -104,7 +108,14 @@ impl Balancer {
     }
 
     async fn start_protected(strategy: &str, limits: Limits, transport: Transport) -> Self {
-        let part = balancer_spec(strategy);
+        Self::start_as(balancer_spec(strategy), limits, transport).await
+    }
+
+    async fn start_by(part: BalancerSpec) -> Self {
+        Self::start_as(part, limits(), Transport::default()).await
+    }
+
+    async fn start_as(part: BalancerSpec, limits: Limits, transport: Transport) -> Self {
         let (mut shell, specs, reports) = shell(spec(1, part.clone()));
         shell.transport = transport;
         let listeners = Listeners {

@@ -406,6 +406,7 @@ impl Connection {
         self.reader.set_limits(FrameLimits::DEFAULT);
         let online = Online {
             connection: self.id,
+            since: Instant::now(),
             identity,
             outbox: Arc::clone(&self.outbox),
             end: self.end.clone(),

@@ -9,6 +9,7 @@ use std::{
     ops::AddAssign,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Tells connections of this process apart.
@@ -19,6 +20,8 @@ pub(crate) struct ConnectionId(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) struct Online {
     pub(crate) connection: ConnectionId,
+    /// When it signed in.
+    pub(crate) since: Instant,
     pub(crate) identity: Identity,
     pub(crate) outbox: Arc<Outbox>,
     /// Ends the connection.

@@ -174,7 +174,7 @@ fn starting(spec: &Spec) -> Report {
     let part = match &spec.part {
         Part::Server(part) => StatusPart::Server(ServerStatus {
             address: part.address.clone(),
-            connections: 0,
+            ..ServerStatus::default()
         }),
         Part::Balancer(part) => StatusPart::Balancer(BalancerStatus {
             address: part.listen.clone(),

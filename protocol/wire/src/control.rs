@@ -18,15 +18,17 @@ mod fault;
 pub mod limits;
 mod spec;
 mod status;
+mod trial;
 
 pub use blob_policy::BlobPolicy;
 pub use bus::{BusError, BusPlace, NatsLogin, NatsPlace, PlainBroker};
 pub use fault::Fault;
 pub use limits::Limits;
-pub use spec::{AgentSpec, BalancerSpec, Balancing, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Spec};
+pub use spec::{AgentSpec, BalancerSpec, Balancing, Drain, InstanceSpec, Part, Peer, Role, ServerSpec, Shed, Spec};
 pub use status::{
-    AgentStatus, BalancerServer, BalancerStatus, InstanceState, InstanceStatus, ProcessState, ServerStatus, Status, StatusPart,
+    AgentStatus, BalancerServer, BalancerStatus, InstanceState, InstanceStatus, ProcessState, ServerStatus, ShedStatus, Status, StatusPart,
 };
+pub use trial::{Guard, Reverted, Trial};
 
 /// How long the control plane holds a spec request that has nothing new.
 pub const SPEC_WAIT_MS: u64 = 25_000;

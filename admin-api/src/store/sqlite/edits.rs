@@ -13,11 +13,22 @@ pub(super) async fn apply(connection: &mut SqliteConnection, edit: &Edit, genera
         Edit::PutHost(host) => put_host(connection, host).await,
         Edit::AddInstance(instance) => add_instance(connection, instance, generation).await,
         Edit::SetGoal { name, goal } => set_goal(connection, name, *goal, generation).await,
-        Edit::SetBalancing { strategy, parameters } => {
-            let parameters = to_json(parameters)?;
-            sqlx::query("UPDATE balancing SET strategy = ?, parameters = ?, generation = generation + 1")
+        Edit::SetBalancing {
+            strategy,
+            parameters,
+            trial,
+        } => {
+            sqlx::query("UPDATE balancing SET strategy = ?, parameters = ?, trial = ?, generation = generation + 1")
                 .bind(strategy)
-                .bind(parameters)
+                .bind(to_json(parameters)?)
+                .bind(trial.as_ref().map(to_json).transpose()?)
+                .execute(connection)
+                .await?;
+            Ok(())
+        }
+        Edit::SetRebalance(rebalance) => {
+            sqlx::query("UPDATE balancing SET rebalance = ?")
+                .bind(rebalance.as_ref().map(to_json).transpose()?)
                 .execute(connection)
                 .await?;
             Ok(())
@@ -63,11 +74,11 @@ async fn put_host(connection: &mut SqliteConnection, host: &Host) -> Result<(), 
 }
 
 async fn add_instance(connection: &mut SqliteConnection, instance: &Instance, generation: u64) -> Result<(), StoreError> {
-    let (goal, until) = goal_columns(instance.goal)?;
+    let (goal, until, pace) = goal_columns(instance.goal)?;
     sqlx::query(
         "INSERT INTO instances (name, role, ordinal, host, listen, internal_listen, probe_listen, weight, connections_max, epoch,
-                                goal, goal_until, goal_generation)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                goal, goal_until, goal_pace, goal_generation)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&instance.name)
     .bind(instance.role.to_string())
@@ -81,6 +92,7 @@ async fn add_instance(connection: &mut SqliteConnection, instance: &Instance, ge
     .bind(integer(instance.epoch)?)
     .bind(goal)
     .bind(until)
+    .bind(pace)
     .bind(integer(generation)?)
     .execute(connection)
     .await?;
@@ -88,10 +100,11 @@ async fn add_instance(connection: &mut SqliteConnection, instance: &Instance, ge
 }
 
 async fn set_goal(connection: &mut SqliteConnection, name: &str, goal: Goal, generation: u64) -> Result<(), StoreError> {
-    let (goal, until) = goal_columns(goal)?;
-    let done = sqlx::query("UPDATE instances SET goal = ?, goal_until = ?, goal_generation = ? WHERE name = ?")
+    let (goal, until, pace) = goal_columns(goal)?;
+    let done = sqlx::query("UPDATE instances SET goal = ?, goal_until = ?, goal_pace = ?, goal_generation = ? WHERE name = ?")
         .bind(goal)
         .bind(until)
+        .bind(pace)
         .bind(integer(generation)?)
         .bind(name)
         .execute(connection)

@@ -48,6 +48,20 @@ async fn assigns_beyond_an_addresss_rate_are_refused_on_all_of_its_connections()
 }
 
 #[tokio::test]
+async fn no_address_takes_up_what_servers_can_sign_in_and_resumes_are_not_held_up() {
+    let (balancer, _s1) = strict(|limits| limits.address.sign_ins = burst(1)).await;
+    let mut client = balancer.client().await;
+    client.assign().await;
+    is_limited(&mut client).await;
+    assert_eq!(balancer.metric("fastchat_balancer_limited_total", "address-sign-ins"), 1.0);
+    let resume = Assign {
+        resume: true,
+        ..Assign::default()
+    };
+    assert!(client.ask(&resume).await.failure().is_none());
+}
+
+#[tokio::test]
 async fn an_address_has_so_many_tickets_until_one_is_redeemed_or_expires() {
     let (balancer, mut s1) = strict(|limits| limits.address.tickets = 2).await;
     let mut client = balancer.client().await;

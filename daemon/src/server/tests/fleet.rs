@@ -12,7 +12,7 @@ use bytes::Bytes;
 use fastchat_wire::Secret;
 use fastchat_wire::{
     LogId, Secret32,
-    control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, Spec, StatusPart},
+    control::{Part, Peer, ProcessState, ServerSpec, ServerStatus, ShedStatus, Spec, StatusPart},
 };
 use fastchatd_testing::NatsServer;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
@@ -43,6 +43,7 @@ pub(super) struct Server {
     pub(super) bus: SocketAddr,
     pub(super) spec: Spec,
     pub(super) specs: watch::Sender<Arc<Spec>>,
+    reports: watch::Receiver<Report>,
     pub(super) registry: prometheus::Registry,
     pub(super) shutdown: CancellationToken,
     pub(super) task: JoinHandle<anyhow::Result<()>>,
@@ -145,6 +146,7 @@ impl Fleet {
                 ),
                 peers: peers.collect(),
                 drain: None,
+                shed: None,
                 limits: fastchat_wire::control::Limits::default(),
             };
             let spec = Spec {
@@ -241,13 +243,14 @@ impl Fleet {
 impl Server {
     fn start(spec: Spec, listeners: Listeners, limits: Limits, transport: Transport) -> Self {
         let (specs, followed) = watch::channel(Arc::new(spec.clone()));
-        let (report, _) = watch::channel(Report {
+        let (report, reports) = watch::channel(Report {
             applied_generation: 0,
             state: ProcessState::Starting,
             problem: None,
             part: StatusPart::Server(ServerStatus {
                 address: String::new(),
                 connections: 0,
+                shed: None,
             }),
         });
         let shell = Shell {
@@ -264,6 +267,7 @@ impl Server {
             bus: listeners.bus.local_addr().unwrap(),
             spec,
             specs,
+            reports,
             registry: shell.registry.clone(),
             shutdown: shell.shutdown.clone(),
             task: tokio::spawn(async move { server::serve(shell, listeners, limits).await }),
@@ -284,6 +288,20 @@ impl Server {
         self.respec(|part| change(&mut part.limits));
         let generation = self.spec.generation as f64;
         self.until("generation", "", |applied| applied == generation).await;
+    }
+
+    /// How far it is in giving clients away, once that fits.
+    pub(super) async fn shed(&mut self, fits: impl Fn(&ShedStatus) -> bool) -> ShedStatus {
+        let shed = |report: &Report| match &report.part {
+            StatusPart::Server(ServerStatus { shed, .. }) => shed.clone(),
+            StatusPart::Balancer(_) | StatusPart::Agent(_) => None,
+        };
+        let fitting = self.reports.wait_for(|report| shed(report).as_ref().is_some_and(&fits));
+        let report = timeout(PATIENCE, fitting)
+            .await
+            .expect("it never comes so far")
+            .expect("the server has ended");
+        shed(&report).expect("that was waited for")
     }
 
     /// The sum of a metric's values, of those with this label where one is given.

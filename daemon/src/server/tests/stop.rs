@@ -3,8 +3,12 @@
 use super::{Client, Fleet, PATIENCE, client::hello};
 use fastchat_wire::{
     Code, Deframer, Empty, FrameLimits, MoveId,
-    chat::{move_to::Move, resume::Resume},
-    control::{Drain, Peer},
+    chat::{
+        move_to::{Move, MoveReason},
+        ping::Ping,
+        resume::Resume,
+    },
+    control::{Drain, Peer, Shed},
     encode_response,
     frame::Block,
     link::{attach::Attach, load::Load},
@@ -109,7 +113,7 @@ async fn a_drain_that_is_taken_back_asks_nobody_any_more() {
         clients_per_s: 1_000,
         within_ms: 600,
     };
-    fleet.servers[0].respec(|part| part.drain = Some(drain.clone()));
+    fleet.servers[0].respec(|part| part.drain = Some(drain));
     let (moved, _) = first.event::<Move>().await;
     let mut refused = fleet.client(0).await;
     let resume = Resume {
@@ -125,7 +129,7 @@ async fn a_drain_that_is_taken_back_asks_nobody_any_more() {
     signed_in.await.expect("it refuses still");
     tokio::time::sleep(Duration::from_millis(moved.within_ms + 300)).await;
     for client in [&mut first, &mut refused] {
-        client.ask(&fastchat_wire::chat::ping::Ping {}).await.expect("closed all the same");
+        client.ask(&Ping {}).await.expect("closed all the same");
     }
     fleet.servers[0].respec(|part| part.drain = Some(drain));
     let again: MoveId = first.event::<Move>().await.0.id;
@@ -152,4 +156,55 @@ async fn another_weight_or_limit_holds_from_then_on() {
     let _one = fleet.client(0).await;
     let mut other = Client::silent(fleet.servers[0].clients).await;
     assert_eq!(other.ask(&hello(None)).await.unwrap_err().code, Code::Overloaded);
+}
+
+/// All who are asked for, at once.
+fn shed(id: &str, clients: u64, cool_down_ms: u64) -> Option<Shed> {
+    Some(Shed {
+        id: id.into(),
+        clients,
+        clients_per_s: 1_000,
+        within_ms: 60_000,
+        cool_down_ms,
+    })
+}
+
+#[tokio::test]
+async fn a_server_gives_away_as_many_as_it_is_asked_to_and_those_who_came_first() {
+    let mut fleet = Fleet::of(2).await;
+    let mut first = fleet.register(0, "first").await;
+    let mut second = fleet.register(0, "second").await;
+    let mut third = fleet.register(0, "third").await;
+    fleet.servers[0].respec(|part| part.shed = shed("one", 2, 0));
+    for client in [&mut first, &mut second] {
+        let (moved, _) = client.event::<Move>().await;
+        assert_eq!(moved.reason, MoveReason::Rebalance);
+        assert!(moved.after_ms < 100 && moved.within_ms > 20_000, "{moved:?}");
+    }
+    let status = fleet.servers[0].shed(|shed| shed.asked == 2 && shed.left == 2).await;
+    assert!(!status.done, "they are here still");
+    for client in [&first, &second] {
+        fleet.client(1).await.resume(client).await;
+    }
+    drop((first, second));
+    fleet.servers[0].shed(|shed| shed.done && shed.left == 0).await;
+    // A spec that says the same is no new shed, and who stays signs in and out as ever.
+    fleet.servers[0].respec(|part| part.weight = 2.0);
+    third.ask(&Ping {}).await.unwrap();
+    fleet.client(0).await.resume(&third).await;
+    let next = timeout(Duration::from_millis(500), third.event::<Move>());
+    assert!(next.await.is_err(), "a third one is asked");
+}
+
+#[tokio::test]
+async fn who_has_just_come_is_not_asked_and_an_aborted_shed_asks_nobody() {
+    let mut fleet = Fleet::of(1).await;
+    let mut alice = fleet.register(0, "alice").await;
+    fleet.servers[0].respec(|part| part.shed = shed("one", 1, 3_600_000));
+    let asked = timeout(Duration::from_millis(500), alice.event::<Move>()).await;
+    assert!(asked.is_err(), "she came within the cool-down");
+    fleet.servers[0].respec(|part| part.shed = None);
+    fleet.servers[0].shed(|shed| shed.id == "one" && shed.asked == 0 && shed.done).await;
+    fleet.servers[0].respec(|part| part.shed = shed("two", 1, 0));
+    alice.event::<Move>().await;
 }

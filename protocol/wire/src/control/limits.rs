@@ -136,13 +136,17 @@ impl Default for AddressLimits {
 }
 
 /// Of one server over all clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServerLimits {
     /// Connections that have not signed in.
     pub signing_in: u32,
     /// Bytes of blocks that are not complete or not committed; at least one block. Over it they are read later.
     pub blocks_bytes: u64,
+    /// Clients with a session's token that balancers send it; whoever is beyond is told to wait, not refused.
+    pub resumes: Rate,
+    /// Clients without one, likewise: each costs a server some 20 ms of computing.
+    pub sign_ins: Rate,
 }
 
 impl Default for ServerLimits {
@@ -150,6 +154,8 @@ impl Default for ServerLimits {
         Self {
             signing_in: 20_000,
             blocks_bytes: PARTIAL_BLOCKS_BYTES_MAX as u64,
+            resumes: Rate::new(1_000.0, 500),
+            sign_ins: Rate::new(100.0, 200),
         }
     }
 }
@@ -195,6 +201,8 @@ impl Limits {
             ("/address/registrations", address.registrations, 1),
             ("/address/resumes", address.resumes, 1),
             ("/address/assigns", address.assigns, 1),
+            ("/server/resumes", self.server.resumes, 1),
+            ("/server/sign_ins", self.server.sign_ins, 1),
         ] {
             if rate.per_s != 0.0 && !(PER_S_MIN..=PER_S_MAX).contains(&rate.per_s) {
                 fault(
@@ -290,6 +298,8 @@ mod tests {
         assert_eq!(pointers(|l| l.server.blocks_bytes = 4_194_303), ["/server/blocks_bytes"]);
         assert_eq!(pointers(|l| l.server.blocks_bytes = 4_194_304), [""; 0]);
         assert_eq!(pointers(|l| l.server.blocks_bytes = 0), [""; 0]);
+        assert_eq!(pointers(|l| l.server.resumes.per_s = -1.0), ["/server/resumes/per_s"]);
+        assert_eq!(pointers(|l| l.server.sign_ins.burst = 0), ["/server/sign_ins/burst"]);
         assert_eq!(pointers(|l| l.blobs.sweep_ms = 0), ["/blobs/sweep_ms"]);
     }
 

@@ -1,6 +1,6 @@
 //! Spec: what a process should be.
 
-use super::Limits;
+use super::{Limits, Trial};
 use crate::{Secret, Secret32};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -91,6 +91,9 @@ pub struct ServerSpec {
     pub peers: Vec<Peer>,
     /// Set: ask clients to move away.
     pub drain: Option<Drain>,
+    /// Set: ask some clients to move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed: Option<Shed>,
     /// What clients may take.
     #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
@@ -102,12 +105,27 @@ fn mesh() -> Secret {
 }
 
 /// How a server is emptied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {
     /// Clients asked to move per second.
     pub clients_per_s: u32,
     /// Clients that are still there are closed after this time.
     pub within_ms: u64,
+}
+
+/// How a server gives some of its clients away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shed {
+    /// Tells one from the next; done once.
+    pub id: String,
+    /// How many.
+    pub clients: u64,
+    /// Clients asked to move per second.
+    pub clients_per_s: u32,
+    /// Nobody is asked after this time.
+    pub within_ms: u64,
+    /// Who came more recently is not asked: nobody moves twice within this time.
+    pub cool_down_ms: u64,
 }
 
 /// The balancing strategy in force.
@@ -137,6 +155,12 @@ pub struct BalancerSpec {
     pub fleet_key: Secret32,
     /// The strategy.
     pub balancing: Balancing,
+    /// Set: it stands only once it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+    /// How many balancers divide what a server takes in arrivals; at least 1.
+    #[serde(default = "one")]
+    pub balancers: u32,
     /// Life of a ticket in ms.
     pub ticket_ms: u64,
     /// Servers that get no new clients, whatever they say of themselves.
@@ -148,6 +172,11 @@ pub struct BalancerSpec {
     /// What clients may take.
     #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
+}
+
+/// A balancer of a spec that doesn't say how many there are.
+fn one() -> u32 {
+    1
 }
 
 /// What a host agent should be.

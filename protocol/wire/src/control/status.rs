@@ -1,6 +1,6 @@
 //! Status: what a process is.
 
-use super::Role;
+use super::{Reverted, Role};
 use serde::{Deserialize, Serialize};
 
 /// What a process is, whole.
@@ -58,6 +58,22 @@ pub struct ServerStatus {
     pub address: String,
     /// Connections past `hello`.
     pub connections: u64,
+    /// The clients that it gives away, or gave away last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed: Option<ShedStatus>,
+}
+
+/// How far a server is in giving clients away.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShedStatus {
+    /// Which [`Shed`](super::Shed).
+    pub id: String,
+    /// Clients asked to move so far.
+    pub asked: u64,
+    /// Of those, the ones that are still connected here.
+    pub left: u64,
+    /// Nobody more is asked.
+    pub done: bool,
 }
 
 /// What a balancer is.
@@ -67,6 +83,9 @@ pub struct BalancerStatus {
     pub address: String,
     /// Generation of the balancing document in force.
     pub balancing_generation: u64,
+    /// Set: it went back to the former one by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverted: Option<Reverted>,
     /// The servers that are attached to it.
     pub servers: Vec<BalancerServer>,
 }

@@ -14,7 +14,7 @@ use std::rc::Rc;
 /// Asks the balancer for a server, on a new connection each time
 ///
 /// Each assign reserves a place for ten seconds that nobody takes: with many of them the balancer believes that its
-/// servers are full of newcomers. Leave it alone for ten seconds before the next run.
+/// servers are full of newcomers, and who resumes waits for them. Leave it alone for a while before the next run.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help!("  fastchat-load assign --concurrency 64 --seconds 10 --json"))]
 pub(crate) struct Args {
@@ -36,7 +36,12 @@ pub(crate) async fn run(common: &Common, args: &Args) -> Result<Report, Trouble>
     let workers = vec![(); args.concurrency];
     repeat::run(&mut stage, "assign", args.timing, workers, async move |()| {
         let mut line = Line::dial(&way, balancer).await?;
-        line.ask(&pool, &Assign::default(), &Block::none()).await?;
+        // As one who comes back: what servers take in of those is by far the most.
+        let assign = Assign {
+            resume: true,
+            ..Assign::default()
+        };
+        line.ask(&pool, &assign, &Block::none()).await?;
         line.reset()
     })
     .await

@@ -1,0 +1,5 @@
+-- How the strategy and the clients are steered, as JSON. None: the strategy stands, nothing is balanced anew,
+-- and a server is drained at the usual pace.
+ALTER TABLE balancing ADD COLUMN trial text;
+ALTER TABLE balancing ADD COLUMN rebalance text;
+ALTER TABLE instances ADD COLUMN goal_pace text;
