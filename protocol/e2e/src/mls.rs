@@ -24,4 +24,4 @@ pub use error::GroupError;
 pub use extension::{Charter, CharterError, Kind, MemberDevice};
 pub use group::{Applied, Intent, Invite, inspect_key_package};
 pub use provider::LeafRefused;
-pub use rules::Violation;
+pub use rules::{LEAVES_MAX, Violation};

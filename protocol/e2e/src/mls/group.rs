@@ -14,7 +14,7 @@
 use super::{
     error::GroupError,
     extension::{Charter, MemberDevice},
-    provider::{Config, Desk, known_leaf, verify_leaf},
+    provider::{Config, Desk, known_credential, known_leaf, verify_leaf},
     rules::{Leaf, leaves},
 };
 use crate::{
@@ -153,13 +153,16 @@ impl LiveGroup {
         Ok(leaves(&self.mls.roster())?)
     }
 
-    /// The credentials of all leaves, verified.
+    /// The credentials of all leaves. Each was verified when it came in, and is not again: this is asked after each commit.
     ///
     /// # Errors
     /// [`GroupError::Leaf`].
     pub fn credentials(&self) -> Result<Vec<Credential>, GroupError> {
         let roster = self.mls.roster();
-        roster.member_identities_iter().map(|identity| Ok(verify_leaf(identity)?)).collect()
+        roster
+            .member_identities_iter()
+            .map(|identity| Ok(known_credential(identity)?))
+            .collect()
     }
 
     /// Makes a commit, which is not applied.
@@ -293,7 +296,7 @@ impl LiveGroup {
         }
     }
 
-    /// The state to be stored, without the tree: some 1.5 KB, whatever the group's size.
+    /// The state to be stored, without the tree: some 1 KB, whatever the group's size.
     ///
     /// # Errors
     /// [`GroupError::Internal`].
