@@ -250,8 +250,11 @@ fn sizes(run: &mut Run<'_>, part: &'static str, what: &str, chat: ConversationId
     Ok(())
 }
 
+/// By table and key.
+type Rows = HashMap<(String, Vec<u8>), Vec<u8>>;
+
 /// Every row of a profile, as it lies on the disk: what is written again is sealed anew.
-fn rows(store: &Path) -> anyhow::Result<HashMap<(String, Vec<u8>), Vec<u8>>> {
+fn rows(store: &Path) -> anyhow::Result<Rows> {
     let database = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     database.busy_timeout(Duration::from_secs(5))?;
     let mut select = database.prepare("SELECT tab, key, value FROM sealed")?;

@@ -120,6 +120,8 @@ pub struct LiveGroup {
     pub(super) mls: Group<Config>,
     pub(super) desk: Desk,
     pub(super) me: MemberDevice,
+    /// Its state as the store has it; empty where the store has none, or has it whole.
+    pub(crate) stored: Zeroizing<Vec<u8>>,
 }
 
 impl std::fmt::Debug for LiveGroup {
@@ -296,7 +298,7 @@ impl LiveGroup {
         }
     }
 
-    /// The state to be stored, without the tree: some 1 KB, whatever the group's size.
+    /// The state to be stored, without the tree: some 1 KB, and 100 bytes for everybody who has spoken in this epoch.
     ///
     /// # Errors
     /// [`GroupError::Internal`].

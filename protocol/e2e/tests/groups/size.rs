@@ -9,7 +9,7 @@ use fastchat_e2e::{
         Charter, Intent, Invite, Kind, LEAVES_MAX, MemberDevice, Violation,
         rules::{Leaf, check_group},
     },
-    store::Store,
+    store::{Scan, Store, Table},
 };
 use std::collections::BTreeMap;
 
@@ -105,6 +105,72 @@ fn what_a_message_writes_does_not_grow_with_the_group() {
         let [small, large] = [small, large].map(|bytes| bytes.values().sum::<usize>());
         // The keys on the way down to a leaf: one more for each doubling of the group.
         assert!(large < small + 512, "{small} bytes among 2, {large} among 200");
+    }
+}
+
+#[test]
+fn what_a_message_writes_does_not_grow_with_those_who_speak() {
+    const SPEAKERS: usize = 24;
+    let mut devices: Vec<_> = (0..SPEAKERS).map(|i| Device::new(&format!("speaker{i}"))).collect();
+    let (chat, mut log) = conversation(Kind::Group, &mut devices);
+    // The first thing that somebody says turns the keys on the way to their leaf; the second one their own alone.
+    let mut bytes = Vec::new();
+    for _ in 0..2 {
+        for at in 0..SPEAKERS {
+            let spoken = written(&mut devices[at], |device| _ = device.say(chat, "hello"));
+            devices[at].send(&mut log);
+            let heard = written(&mut devices[(at + 1) % SPEAKERS], |device| _ = device.sync(chat, &log));
+            assert!(heard.contains_key("group-node"), "{heard:?}");
+            bytes.push(spoken["group-node"]);
+            for device in &mut devices {
+                device.sync(chat, &log);
+            }
+        }
+    }
+    let most = bytes[SPEAKERS..].iter().max().unwrap();
+    assert!(*most < 160, "{bytes:?}");
+    // All of that is read again.
+    let mut device = devices.remove(7).restart();
+    device.say(chat, "still here");
+    device.send(&mut log);
+    assert_eq!(texts(&devices[8].sync(chat, &log)), ["still here"]);
+}
+
+#[test]
+fn a_state_that_an_earlier_version_has_written_whole_goes_on() {
+    let mut devices = vec![Device::new("alice"), Device::new("bob")];
+    let (chat, mut log) = conversation(Kind::Group, &mut devices);
+    let [alice, bob] = &mut devices[..] else {
+        unreachable!("two devices")
+    };
+    alice.say(chat, "one");
+    alice.send(&mut log);
+    bob.sync(chat, &log);
+    let (whole, nodes) = (Table::new("group-state"), Table::new("group-node"));
+    let made_whole: Result<(), Error> = bob.store.write(|tx| {
+        let row = tx.get(whole, chat.as_bytes())?.unwrap();
+        let (at, rest) = row.expose()[1..].split_first_chunk().unwrap();
+        let (before, after) = rest.split_at(u32::from_be_bytes(*at) as usize);
+        let mut held = Vec::new();
+        for (key, node) in tx.list(nodes, Scan::prefix(chat.as_bytes()))? {
+            held.extend([&key[16..], node.expose()].concat());
+            tx.delete(nodes, &key)?;
+        }
+        // MLS writes a length of this size in two bytes, the first of which begins with 01.
+        let length = u16::try_from(held.len()).unwrap() | 0x4000;
+        assert!(held.len() > 63);
+        let snapshot = [before, &length.to_be_bytes(), &held, after].concat();
+        Ok(tx.put(whole, chat.as_bytes(), &snapshot)?)
+    });
+    made_whole.unwrap();
+    let mut bob = devices.remove(1).restart();
+    let alice = &mut devices[0];
+    for said in ["two", "three"] {
+        alice.say(chat, said);
+        alice.send(&mut log);
+        let taken = written(&mut bob, |bob| assert_eq!(texts(&bob.sync(chat, &log)), [said]));
+        assert_eq!(taken.contains_key("group-state"), said == "two", "from then on in parts: {taken:?}");
+        bob = bob.restart();
     }
 }
 
