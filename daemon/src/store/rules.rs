@@ -33,7 +33,7 @@ pub(crate) const SERVER_KINDS: [&str; 3] = ["commit", "welcome", "member"];
 pub(crate) struct State {
     pub(crate) kind: ConversationKind,
     pub(crate) epoch: u64,
-    /// The present members, each once.
+    /// The present members, each once: all of them, or those whom it [`concerned`].
     pub(crate) members: Vec<Membership>,
 }
 
@@ -77,6 +77,13 @@ pub(crate) fn create(kind: ConversationKind, creator: AccountId, others: &[Accou
         .collect())
 }
 
+/// Whose membership a commit is decided by, so that its cost does not grow with the group; none where it is everybody's:
+/// an author who goes may be the last admin. `welcomed` are the owners of the devices that it welcomes.
+pub(crate) fn concerned(actor: AccountId, add: &[AccountId], remove: &[AccountId], welcomed: &[AccountId]) -> Option<BTreeSet<AccountId>> {
+    let named = [add, remove, welcomed].concat();
+    (!remove.contains(&actor)).then(|| named.into_iter().chain([actor]).collect())
+}
+
 /// The changes of a commit that leaves `epoch`. Re-adding a member and removing
 /// a stranger change nothing.
 pub(crate) fn commit(
@@ -90,6 +97,7 @@ pub(crate) fn commit(
     if epoch != state.epoch {
         return Err(Denied::EpochConflict { current: state.epoch });
     }
+    let leaves = remove.contains(&actor);
     let add: BTreeSet<_> = add.iter().copied().collect();
     let remove: BTreeSet<_> = remove.iter().copied().collect();
     if !add.is_disjoint(&remove) {
@@ -113,7 +121,10 @@ pub(crate) fn commit(
         .collect();
     let joining = add.into_iter().filter(|account| state.find(*account).is_none());
     changes.extend(joining.map(|account| added(account, Role::Member)));
-    changes.extend(successor(state, &changes));
+    if leaves {
+        // Else its author is an admin who stays, or takes nobody out.
+        changes.extend(successor(state, &changes));
+    }
     Ok(changes)
 }
 

@@ -19,6 +19,7 @@ mod enter;
 mod errands;
 mod files;
 mod join;
+mod lookups;
 mod members;
 mod people;
 mod race;

@@ -150,6 +150,7 @@ fn groups_code(error: &GroupsError) -> &'static str {
     match error {
         GroupsError::Store(error) => store_code(error),
         GroupsError::Group(GroupError::Rule(Violation::NotAdmin)) => "forbidden",
+        GroupsError::Group(GroupError::Rule(Violation::Full)) => "group-full",
         GroupsError::Group(GroupError::NoMember) => "not-found",
         GroupsError::Group(_) => "bad-change",
         GroupsError::Head(_) => "bad-log",

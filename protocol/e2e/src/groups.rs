@@ -44,6 +44,7 @@ use crate::{
     store::{Reader, Writer},
 };
 use std::collections::HashMap;
+use zeroize::Zeroizing;
 
 /// Groups that are kept in memory between calls.
 const LIVE_MAX: usize = 32;
@@ -186,8 +187,11 @@ impl Groups {
         match self.live.remove(&conversation) {
             Some((version, group)) if version == position.version => Ok(group),
             _ => {
-                let (state, tree) = rows::group(tx, conversation)?;
-                Ok(self.engine.load(conversation, state, tree.expose())?)
+                let rows::Stored { state, is_apart, tree } = rows::group(tx, conversation)?;
+                let stored = if is_apart { state.clone() } else { Zeroizing::default() };
+                let mut group = self.engine.load(conversation, state, tree.expose())?;
+                group.stored = stored;
+                Ok(group)
             }
         }
     }
@@ -199,7 +203,7 @@ impl Groups {
         self.live.insert(conversation, (position.version, group));
     }
 
-    /// Writes a group's state, and its tree where a commit changed it.
+    /// Writes what has changed of a group's state, and its tree where a commit changed it.
     fn store(
         &mut self,
         tx: &Writer<'_>,
@@ -208,7 +212,9 @@ impl Groups {
         mut group: LiveGroup,
         tree: bool,
     ) -> Result<(), Error> {
-        rows::put_state(tx, conversation, &group.state()?)?;
+        let state = group.state()?;
+        rows::put_state(tx, conversation, &group.stored, &state)?;
+        group.stored = state;
         if tree {
             rows::put_tree(tx, conversation, &group.tree()?)?;
         }

@@ -6,6 +6,7 @@
 //!   rules      which commits a member accepts, from the group's own state alone
 //!   engine     where groups come from: made, joined, or taken up again
 //!   group      one operation on one group, in memory: bytes in, bytes and a new state out
+//!   state      that state in parts, so that a message writes only what it turned
 //! ```
 //!
 //! Nothing here touches a disk: [`crate::groups`] loads the state, calls in, and writes
@@ -18,10 +19,11 @@ pub mod group;
 pub mod key_packages;
 pub mod provider;
 pub mod rules;
+pub(crate) mod state;
 
 pub use engine::Engine;
 pub use error::GroupError;
 pub use extension::{Charter, CharterError, Kind, MemberDevice};
 pub use group::{Applied, Intent, Invite, inspect_key_package};
 pub use provider::LeafRefused;
-pub use rules::Violation;
+pub use rules::{LEAVES_MAX, Violation};

@@ -28,7 +28,7 @@ fn a_changed_record_of_the_archive_is_refused_and_told_and_the_rest_comes_back()
         vec![told]
     }));
     let tablet = people.another_device_of(&bob, "bobs-tablet").with_balancer(liar.balancer());
-    let signed_in = tablet.ok(&["login", "bob", "--device-name", "tablet"]);
+    let signed_in = tablet.run(&["login", "bob", "--device-name", "tablet"]).exits(5).lines();
     let receipt = &signed_in[0]["restore"];
     assert_eq!(receipt["complete"], false, "{receipt}");
     let cause = receipt["refused"][0]["cause"].as_str().expect("a cause");

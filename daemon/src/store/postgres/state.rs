@@ -3,20 +3,46 @@
 use super::values::id_list;
 use crate::store::{Denied, Result, standing::Standing, values};
 use fastchat_wire::{AccountId, DeviceId, EntryId, LogId};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, postgres::PgRow};
+use std::collections::BTreeSet;
 
-/// Reads a conversation. Denied: `not-member` where there is none.
+/// Reads a conversation with all of its members. Denied: `not-member` where there is none.
 pub(super) async fn read(connection: &mut PgConnection, conversation: LogId) -> Result<Standing> {
-    let log = sqlx::query("SELECT kind, last_seq, members_seq, epoch FROM logs WHERE id = $1")
-        .bind(conversation.0.as_slice())
-        .fetch_optional(&mut *connection)
-        .await?
-        .ok_or(Denied::NotMember)?;
+    let log = read_log(connection, conversation).await?;
     let members = sqlx::query("SELECT account_id, role, from_seq FROM members WHERE log_id = $1 AND through_seq IS NULL")
         .bind(conversation.0.as_slice())
         .fetch_all(connection)
         .await?;
     Standing::read(&log, &members)
+}
+
+/// Reads a conversation with those of its members whom something concerns: see [`crate::store::rules::concerned`].
+pub(super) async fn read_concerned(
+    connection: &mut PgConnection,
+    conversation: LogId,
+    concerned: Option<&BTreeSet<AccountId>>,
+) -> Result<Standing> {
+    let Some(concerned) = concerned else {
+        return read(connection, conversation).await;
+    };
+    let log = read_log(connection, conversation).await?;
+    let members = sqlx::query(
+        "SELECT account_id, role, from_seq FROM members
+         WHERE log_id = $1 AND account_id = ANY ($2) AND through_seq IS NULL",
+    )
+    .bind(conversation.0.as_slice())
+    .bind(id_list(concerned.iter().map(AccountId::as_bytes)))
+    .fetch_all(connection)
+    .await?;
+    Standing::read(&log, &members)
+}
+
+async fn read_log(connection: &mut PgConnection, conversation: LogId) -> Result<PgRow> {
+    let log = sqlx::query("SELECT kind, last_seq, members_seq, epoch FROM logs WHERE id = $1")
+        .bind(conversation.0.as_slice())
+        .fetch_optional(connection)
+        .await?;
+    Ok(log.ok_or(Denied::NotMember)?)
 }
 
 /// Where an entry stands already, and when it came.

@@ -131,8 +131,13 @@ fn who_may_commit_what() {
         ("direct, without accounts", direct(), A, 5, &[], &[], Ok(vec![])),
         ("direct, with accounts", direct(), A, 5, &[C], &[], Err("forbidden")),
     ];
-    for (name, state, actor, epoch, add, remove, expected) in table {
+    for (name, mut state, actor, epoch, add, remove, expected) in table {
         assert_eq!(by_code(commit(&state, actor, epoch, add, remove)), expected, "{name}");
+        if let Some(concerned) = concerned(actor, add, remove, &[]) {
+            state.members.retain(|member| concerned.contains(&member.account));
+            let decided = by_code(commit(&state, actor, epoch, add, remove));
+            assert_eq!(decided, expected, "{name}, by those whom it concerns alone");
+        }
     }
 }
 

@@ -27,12 +27,15 @@ pub(super) async fn commit(database: &Database, commit: Commit) -> Result<Commit
     if let Some(duplicate) = find_duplicate(&mut transaction, &commit).await? {
         return Ok(duplicate);
     }
-    let standing = state::read(&mut transaction, commit.conversation).await?;
+    let devices: BTreeSet<DeviceId> = commit.welcome_to.iter().copied().collect();
+    let owners = owners(&mut transaction, &devices).await?;
+    let concerned = rules::concerned(commit.actor.account, &commit.add, &commit.remove, &owners);
+    let standing = state::read_concerned(&mut transaction, commit.conversation, concerned.as_ref()).await?;
     let changes = rules::commit(&standing.state, commit.actor.account, commit.epoch, &commit.add, &commit.remove)?;
     check_welcome_entry(&mut transaction, &commit).await?;
     let joining: Vec<AccountId> = changes.iter().filter(|c| c.change == Change::Added).map(|c| c.account).collect();
     state::check_accounts(&mut transaction, &joining).await?;
-    let devices = welcomed_devices(&mut transaction, &commit, &standing.state.after(&changes)).await?;
+    let devices = entries::welcomed(devices, &owners, &standing.state.after(&changes))?;
     let inboxes = read_inboxes(&mut transaction, &devices).await?;
 
     let written = entries::of_commit(&commit, &standing, &changes, &devices, &inboxes)?;
@@ -46,7 +49,8 @@ pub(super) async fn commit(database: &Database, commit: Commit) -> Result<Commit
 async fn find_duplicate(connection: &mut SqliteConnection, commit: &Commit) -> Result<Option<Committed>> {
     let found = state::find_entry(connection, commit.conversation, commit.entry, commit.actor.device).await?;
     let Some((seq, at)) = found else { return Ok(None) };
-    let members_seq = state::read(connection, commit.conversation).await?.members_seq;
+    let standing = state::read_concerned(connection, commit.conversation, Some(&BTreeSet::new())).await?;
+    let members_seq = standing.members_seq;
     Ok(Some(Committed::again(seq, at, members_seq)))
 }
 
@@ -61,18 +65,13 @@ async fn check_welcome_entry(connection: &mut SqliteConnection, commit: &Commit)
     }
 }
 
-/// The devices to welcome: see [`entries::welcomed`].
-async fn welcomed_devices(connection: &mut SqliteConnection, commit: &Commit, members: &BTreeSet<AccountId>) -> Result<Vec<DeviceId>> {
-    let devices: BTreeSet<DeviceId> = commit.welcome_to.iter().copied().collect();
+/// Whose devices these are.
+async fn owners(connection: &mut SqliteConnection, devices: &BTreeSet<DeviceId>) -> Result<Vec<AccountId>> {
     let owners = sqlx::query("SELECT account_id FROM devices WHERE id IN (SELECT unhex(value) FROM json_each(?))")
         .bind(id_list(devices.iter().map(DeviceId::as_bytes)))
         .fetch_all(connection)
         .await?;
-    let owners = owners
-        .iter()
-        .map(|owner| values::id(owner, "account_id"))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(entries::welcomed(devices, &owners, members)?)
+    owners.iter().map(|owner| Ok(values::id(owner, "account_id")?)).collect()
 }
 
 /// The last numbers of devices' inboxes.

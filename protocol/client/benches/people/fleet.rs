@@ -22,6 +22,7 @@ struct Line {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Server {
     pub(crate) address: String,
+    pub(crate) pid: u32,
 }
 
 #[derive(Debug, Deserialize)]

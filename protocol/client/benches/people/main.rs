@@ -1,5 +1,5 @@
 //! What people feel of FastChat: signing in, the way of a message, a pipe full of messages, bytes, memory, a picture, a
-//! history that comes back.
+//! history that comes back, groups of hundreds.
 //!
 //! A real fleet of three servers runs in a temporary folder, started as README says, and people are on different ones
 //! of them. The sender is the library in this process, or the program `fastchat` where that is said; the receiver is
@@ -22,6 +22,7 @@
 mod bytes;
 mod figures;
 mod fleet;
+mod guests;
 mod latency;
 mod memory;
 mod person;
@@ -31,6 +32,7 @@ mod program;
 mod relay;
 mod restore;
 mod sign_in;
+mod size;
 mod throughput;
 
 use clap::{Parser, ValueEnum};
@@ -71,6 +73,7 @@ enum Part {
     Memory,
     Picture,
     Restore,
+    Size,
 }
 
 /// What a part is given.
@@ -130,6 +133,7 @@ async fn run(args: &Args, n: usize) -> anyhow::Result<Figures> {
             Part::Memory => memory::measure(&mut run).await?,
             Part::Picture => picture::measure(&mut run).await?,
             Part::Restore => restore::measure(&mut run).await?,
+            Part::Size => size::measure(&mut run).await?,
         }
     }
     Ok(run.figures)

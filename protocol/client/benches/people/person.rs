@@ -66,13 +66,18 @@ impl Person {
 
     /// Brings the device online in this process, and says on which server.
     pub(crate) async fn online(&self) -> anyhow::Result<(Messenger, String)> {
-        let messenger = Messenger::start(Arc::new(Profile::open(&self.folder)?), self.config.clone())?;
+        let messenger = self.online_as(Profile::open(&self.folder)?)?;
         messenger.caught_up(PATIENCE).await?;
         let server = messenger.status().borrow().server.clone();
         Ok((messenger, server.context("who is caught up is on a server")?))
     }
 
-    /// The same, on another server than this one.
+    /// Begins to bring one of their devices online in this process.
+    pub(crate) fn online_as(&self, profile: Profile) -> anyhow::Result<Messenger> {
+        Ok(Messenger::start(Arc::new(profile), self.config.clone())?)
+    }
+
+    /// Brings the device online on another server than this one.
     pub(crate) async fn online_apart(&self, from: &str) -> anyhow::Result<Messenger> {
         for _ in 0..TRIES {
             let (messenger, server) = self.online().await?;

@@ -127,6 +127,11 @@ impl Drop for Running {
     }
 }
 
+/// CPU time of a process so far, to 10 ms.
+pub(crate) fn cpu(pid: u32) -> anyhow::Result<Duration> {
+    cpu_of(&pid.to_string(), 14)
+}
+
 /// CPU time of this process so far, to 10 ms.
 pub(crate) fn own_cpu() -> anyhow::Result<Duration> {
     cpu_of("self", 14)

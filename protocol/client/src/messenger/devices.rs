@@ -151,12 +151,9 @@ pub(super) async fn acquaint(shared: &Arc<Shared>, connection: &Connection) -> R
         .profile
         .run(|profile| profile.read(|tx| Ok((devices::unnamed(tx)?, rooms::names_owed(tx)?))))
         .await?;
-    if !owed.is_empty() {
-        shared.ask(|errands| {
-            for conversation in owed {
-                errands.tell_names.entry(conversation).or_insert_with(super::steward::soon);
-            }
-        });
+    for conversation in owed {
+        let at = super::steward::soon(shared, conversation).await?;
+        shared.ask(|errands| _ = errands.tell_names.entry(conversation).or_insert(at));
     }
     let mut accounts = BTreeMap::<AccountId, Vec<MemberDevice>>::new();
     for leaf in unnamed {

@@ -9,12 +9,12 @@ use crate::{
     Connection, chat,
     ids::{Expose, Seal, new_entry},
     problem::Problem,
-    profile::{contacts, rooms, take, tasks, trust},
+    profile::{rooms, take, tasks, trust},
 };
 use fastchat_e2e::{
     AccountId, ConversationId, DeviceId, EntryId,
     groups::{CommitIds, Error as GroupsError, Groups, View},
-    mls::{Intent, Kind, MemberDevice},
+    mls::{GroupError, Intent, Kind, LEAVES_MAX, MemberDevice, Violation},
     store::Reader,
 };
 use fastchat_wire::{
@@ -81,40 +81,6 @@ pub(super) fn is_direct_with(view: &View, peer: AccountId) -> bool {
     view.charter.kind == Kind::Direct && take::accounts(view).contains(&peer)
 }
 
-/// Compares those whom this device has met in groups with what the fleet says of them.
-///
-/// # Errors
-/// The network, or the store.
-pub(super) async fn acquaint(shared: &Arc<Shared>, connection: &Connection) -> Result<(), Problem> {
-    let unchecked = shared.profile.run(|profile| profile.read(contacts::unchecked)).await?;
-    for (account, _) in unchecked {
-        let said = match chat::lookup_account(connection, account.wire()).await.map_err(Problem::from) {
-            Ok(found) => Some(found),
-            Err(Problem::Refused(refused)) if refused.code == Code::NotFound => None,
-            Err(problem) => return Err(problem),
-        };
-        let checked = shared.profile.run(move |profile| {
-            profile.change(|groups, tx| {
-                let said = said.as_ref().and_then(|found| {
-                    let name = found.username.as_str().parse().ok()?;
-                    let (said, identity) = super::people::believed(&name, found).ok()?;
-                    (said == account).then_some((name, identity))
-                });
-                let is_known_so = match &said {
-                    Some((name, identity)) => contacts::meet(tx, account, name, identity)?.is_none(),
-                    None => false,
-                };
-                if is_known_so {
-                    return Ok(());
-                }
-                take::doubt(groups, tx, account, crate::clock::now_ms())
-            })
-        });
-        checked.await?;
-    }
-    Ok(())
-}
-
 /// Asks whether this account is still in; where it isn't, that is noted.
 ///
 /// # Errors
@@ -176,7 +142,7 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
     if view.charter.kind == Kind::Group && is_admin && !gone.is_empty() {
         return commit(shared, conversation, Change::Remove(gone), None).await.map(drop);
     }
-    let lacking: Vec<(AccountId, DeviceId)> = listed
+    let mut lacking: Vec<(AccountId, DeviceId)> = listed
         .iter()
         .filter(|(account, _)| accounts.contains(account))
         .flat_map(|(account, member)| member.devices.iter().map(|device| (*account, device.sealed())))
@@ -189,6 +155,11 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
         })
         .collect();
     if lacking.is_empty() {
+        return Ok(());
+    }
+    lacking.truncate(LEAVES_MAX.saturating_sub(leaves.len()));
+    if lacking.is_empty() {
+        tracing::warn!(%conversation, "new devices can't be added: the group has as many as it can have");
         return Ok(());
     }
     let claimed = claim::claim(shared, connection, conversation, &[], &lacking).await?;
@@ -249,6 +220,14 @@ async fn tell_of_strangers(
         })
     });
     told.await
+}
+
+/// Refuses what a conversation has no room for, before key packages are claimed for it.
+pub(super) fn check_room(leaves: usize, coming: usize) -> Result<(), Problem> {
+    match leaves + coming > LEAVES_MAX {
+        true => Err(GroupError::from(Violation::Full).into()),
+        false => Ok(()),
+    }
 }
 
 /// Makes a commit and keeps it to be sent; gives its entry. None where one is under way already: what that one leaves

@@ -1,27 +1,24 @@
-//! From names to accounts, and to conversations.
+//! From names to conversations; who is in them, and changes of that.
 
-use super::{Member, Messenger, PATIENCE, members};
+use super::{Member, Messenger, PATIENCE, lookups, members};
 use crate::{
     chat,
     ids::{Expose, Seal, new_entry},
     problem::Problem,
     profile::{
-        Profile, Withdrawn, contacts, rooms, take,
+        Profile, Withdrawn, rooms, take,
         tasks::{self, Outcome, Wanted, Wish},
         trust,
     },
     record::{self, Person, Recipient},
 };
 use fastchat_e2e::{
-    AccountId, ConversationId, Credential, IdentityPublicKey, Username,
+    AccountId, ConversationId, Credential, Username,
     content::{Body, Group},
     groups::View,
     mls::Kind,
 };
-use fastchat_wire::{
-    LogId,
-    chat::{create::ConversationKind, lookup::LookedUp},
-};
+use fastchat_wire::{LogId, chat::create::ConversationKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Messenger {
@@ -53,7 +50,7 @@ impl Messenger {
     }
 
     async fn direct(&self, name: &Username) -> Result<ConversationId, Problem> {
-        let account = self.account(name).await?;
+        let account = self.acquaint(name).await?;
         if account == self.me() {
             return Err(Problem::declined("bad-request", "that is you: write to somebody else"));
         }
@@ -105,71 +102,12 @@ impl Messenger {
             )
         })?;
         // Whoever was met in it is compared with the fleet's word before anything is said to them.
-        members::acquaint(&self.shared, &connection).await?;
+        lookups::acquaint(&self.shared, &connection).await?;
         let checked = self
             .shared
             .profile
             .run(move |profile| profile.read(|tx| trust::check(tx, conversation)));
         checked.await
-    }
-
-    /// Makes sure that this device knows somebody by a name: the server is asked where it doesn't.
-    ///
-    /// # Errors
-    /// `not-found`: nobody is called so. `no-keys`; [`Problem::Distrusted`].
-    pub async fn acquaint(&self, name: &Username) -> Result<AccountId, Problem> {
-        self.account(name).await
-    }
-
-    /// The account of a name: one that this device has met, else as the server says, and then pinned.
-    pub(super) async fn account(&self, name: &Username) -> Result<AccountId, Problem> {
-        let asked = name.clone();
-        let known = self
-            .shared
-            .profile
-            .run(move |profile| profile.read(|tx| contacts::account(tx, &asked)));
-        if let Some(account) = known.await? {
-            return Ok(account);
-        }
-        let connection = self.shared.connection().await?;
-        let wire_name = name
-            .as_str()
-            .parse()
-            .map_err(|_| Problem::Usage(format!("\"{name}\" is no name")))?;
-        let found = match chat::lookup(&connection, wire_name).await.map_err(Problem::from) {
-            Err(Problem::Refused(refused)) if refused.code == fastchat_wire::Code::NotFound => {
-                return Err(Problem::declined(
-                    "not-found",
-                    format!("there is nobody called @{name}: check the name"),
-                ));
-            }
-            found => found?,
-        };
-        self.meet(name, found).await
-    }
-
-    async fn meet(&self, name: &Username, found: LookedUp) -> Result<AccountId, Problem> {
-        let (account, identity) = believed(name, &found)?;
-        let username = name.clone();
-        let met = self.shared.profile.run(move |profile| {
-            profile.change(|_, tx| {
-                let claim = contacts::meet(tx, account, &username, &identity)?;
-                claim.as_ref().map_or(Ok(false), |claim| trust::offer(tx, account, claim))?;
-                Ok(claim)
-            })
-        });
-        match met.await? {
-            None => Ok(account),
-            Some(claim) => Err(trust::turned_down(account, claim)),
-        }
-    }
-
-    pub(super) async fn accounts(&self, names: &[Username]) -> Result<Vec<AccountId>, Problem> {
-        let mut accounts = BTreeSet::new();
-        for name in names {
-            accounts.insert(self.account(name).await?);
-        }
-        Ok(accounts.into_iter().collect())
     }
 
     /// Makes a group. Its name is sealed: the fleet does not know it.
@@ -321,7 +259,7 @@ impl Messenger {
             // What somebody calls themselves in a group is their own word: whom the name is, the pin or the fleet says.
             let account = match called[..] {
                 [] => return Err(lacking()),
-                _ => self.account(name).await?,
+                _ => self.acquaint(name).await?,
             };
             if !called.contains(&account) {
                 return Err(lacking());
@@ -363,32 +301,4 @@ impl Messenger {
             )),
         }
     }
-}
-
-/// What the server says about a name, as far as it can be believed: the devices' credentials are signed by the identity.
-pub(super) fn believed(name: &Username, found: &LookedUp) -> Result<(AccountId, IdentityPublicKey), Problem> {
-    let not_ready = || {
-        Problem::declined(
-            "no-keys",
-            format!("@{name} has not finished signing in: they must start their client once"),
-        )
-    };
-    let lie = || {
-        Problem::declined(
-            "bad-account",
-            format!("what the server says of @{name} is not what their devices have signed: don't trust it before its operator explains"),
-        )
-    };
-    let identity = found.identity.as_ref().ok_or_else(not_ready)?;
-    let identity = IdentityPublicKey(identity.0.as_slice().try_into().map_err(|_| lie())?);
-    let account = found.account.sealed();
-    for device in &found.devices {
-        let Some(credential) = &device.credential else { continue };
-        let credential = Credential::verify(&credential.0).map_err(|_| lie())?;
-        let subject = credential.subject();
-        if subject.identity_key != identity || subject.account != account || subject.username != *name {
-            return Err(lie());
-        }
-    }
-    Ok((account, identity))
 }

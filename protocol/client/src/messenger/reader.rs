@@ -1,6 +1,6 @@
 //! The task that takes what the session brings into the profile.
 
-use super::{shared::Shared, steward::soon};
+use super::{shared::Shared, steward::compare_soon};
 use crate::{
     entry::Entry,
     ids::Seal,
@@ -75,6 +75,7 @@ async fn take_all(shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Ended
     if next.contains(&Next::Moved) {
         shared.handle.wake();
     }
+    let mut to_tidy = Vec::new();
     shared.ask(|errands| {
         for next in next {
             match next {
@@ -82,11 +83,11 @@ async fn take_all(shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Ended
                 Next::Join => errands.join = true,
                 Next::Moved => (errands.wishes, errands.acquaint) = (true, true),
                 Next::CatchUp(conversation) => errands.behind.extend([conversation]),
-                Next::Tidy(conversation) => errands.compare.extend([(conversation, soon())]),
+                Next::Tidy(conversation) => to_tidy.push(conversation),
             }
         }
     });
-    Ok(())
+    compare_soon(shared, to_tidy).await.map_err(unkept)
 }
 
 async fn one_by_one(shared: &Arc<Shared>, entries: Arc<[Entry]>) -> Result<Vec<Next>, Ended> {

@@ -3,14 +3,18 @@
 //! Each step is begun from the profile's state and ends with a change of it. So a step that was cut off is begun
 //! again, a step that somebody else was faster with finds nothing to do, and the order of steps does not matter.
 
-use super::{devices, enter, errands::Errands, join, members, renew, shared::Shared, upkeep, wishes::Wishes};
+use super::{devices, enter, errands::Errands, join, lookups, members, renew, shared::Shared, upkeep, wishes::Wishes};
 use crate::{Connection, problem::Problem, profile::take};
 use fastchat_e2e::{AccountId, ConversationId, groups::View};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
-/// When a new device is looked at, at random.
-const NEW_DEVICE_DELAY_MS: std::ops::Range<u64> = 500..3_000;
+/// When a new device is looked at, at random: from then on,
+const LOOK_AFTER_MS: u64 = 500;
+/// so long,
+const LOOK_WITHIN_MS: u64 = 2_500;
+/// and so much longer for each device of the group: in a large one not all of its members ask and commit at once.
+const LOOK_WITHIN_MS_EACH: u64 = 20;
 
 /// Wishes are looked at again after so long while there are any: another process may have moved something. Doubled
 /// while nothing moves.
@@ -114,7 +118,7 @@ async fn round(shared: &Arc<Shared>, connection: &Connection, errands: Errands, 
     }
     // Before anything is read that they say.
     if errands.acquaint {
-        undone.acquaint = waits(members::acquaint(shared, connection).await, "new people");
+        undone.acquaint = waits(lookups::acquaint(shared, connection).await, "new people");
         undone.acquaint |= waits(devices::acquaint(shared, connection).await, "new devices");
     }
     if errands.outside {
@@ -199,17 +203,27 @@ async fn keep_up(shared: &Arc<Shared>, connection: &Connection) -> Result<(), Pr
 /// Somebody has a new device: it is to be added wherever this account meets them.
 async fn look_for_new_device(shared: &Arc<Shared>, account: AccountId) -> Result<(), Problem> {
     let shares = matching(shared, move |view| take::accounts(view).contains(&account)).await?;
-    shared.ask(|errands| {
-        errands
-            .compare
-            .extend(shares.into_iter().map(|conversation| (conversation, soon())));
-    });
+    compare_soon(shared, shares).await
+}
+
+/// Has groups compared with the server's lists: not by all of their members at once, and not before it can be.
+pub(super) async fn compare_soon(shared: &Arc<Shared>, conversations: Vec<ConversationId>) -> Result<(), Problem> {
+    for conversation in conversations {
+        let at = soon(shared, conversation).await?;
+        shared.ask(|errands| _ = errands.compare.insert(conversation, at));
+    }
     Ok(())
 }
 
-/// A new device is added by whichever member is first: not all at once, and not before it can be.
-pub(super) fn soon() -> Instant {
-    Instant::now() + Duration::from_millis(rand::random_range(NEW_DEVICE_DELAY_MS))
+/// When this device does what any member of a conversation may do: whoever is first spares the others that.
+pub(super) async fn soon(shared: &Shared, conversation: ConversationId) -> Result<Instant, Problem> {
+    let view = members::view(shared, conversation).await?;
+    Ok(Instant::now() + jitter(view.map_or(0, |view| view.members.len())))
+}
+
+fn jitter(leaves: usize) -> Duration {
+    let within = LOOK_WITHIN_MS + LOOK_WITHIN_MS_EACH * leaves as u64;
+    Duration::from_millis(LOOK_AFTER_MS + rand::random_range(0..within))
 }
 
 /// The conversations whose groups are so. Each is looked at by itself: with many of them, others are not kept waiting.
@@ -248,4 +262,17 @@ async fn look_after_own_devices(shared: &Arc<Shared>, connection: &Connection) -
     let now = Instant::now();
     shared.ask(|errands| errands.compare.extend(lacking.into_iter().map(|conversation| (conversation, now))));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_large_group_not_all_look_at_a_new_device_at_once() {
+        let longest = |leaves| (0..1_000).map(|_| jitter(leaves)).max().unwrap();
+        assert!(longest(2) < Duration::from_secs(4));
+        assert!(longest(1_000) > Duration::from_secs(10));
+        assert!((0..1_000).all(|_| jitter(1_000) >= Duration::from_millis(LOOK_AFTER_MS)));
+    }
 }

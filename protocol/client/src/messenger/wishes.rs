@@ -192,6 +192,7 @@ async fn step(shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: 
             if lacking.is_empty() {
                 return Ok(Step::Done);
             }
+            members::check_room(view.members.len(), lacking.len())?;
             let claimed = claim::claim(shared, connection, conversation, &lacking, &[]).await?;
             commit(shared, id, conversation, Change::Add(claimed)).await
         }
@@ -357,6 +358,7 @@ async fn found(
         .map(|device| (me.account, crate::ids::Seal::sealed(device.device)))
         .filter(|(_, device)| *device != me.device)
         .collect();
+    members::check_room(1 + own.len(), members.len())?;
     let claimed = claim::claim(shared, connection, conversation, members, &own).await?;
     let ids = members::commit_ids();
     let peer = members.first().copied().filter(|_| kind == Kind::Direct);

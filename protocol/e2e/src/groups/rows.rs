@@ -4,15 +4,19 @@ use super::error::Error;
 use crate::{
     id::{ConversationId, EntryId},
     log::Position,
+    mls::state::{self, Parts},
     secret::SecretBytes,
     store::{Reader, Scan, Table, Writer},
 };
+use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// conversation → [`Position`] as JSON.
 const POSITION: Table = Table::new("conversation");
-/// conversation → mls-rs' state without the tree.
+/// conversation → mls-rs' state without the tree, and without what stands in [`NODES`].
 const STATE: Table = Table::new("group-state");
+/// conversation ‖ u32 node → its secret, or its ratchets.
+const NODES: Table = Table::new("group-node");
 /// conversation → the ratchet tree.
 const TREE: Table = Table::new("group-tree");
 /// conversation → [`PendingCommit`].
@@ -61,14 +65,54 @@ pub(super) fn conversations(tx: &Reader<'_>) -> Result<Vec<ConversationId>, Erro
     Ok(rows.iter().filter_map(|(key, _)| ConversationId::try_from(&key[..]).ok()).collect())
 }
 
-pub(super) fn group(tx: &Reader<'_>, conversation: ConversationId) -> Result<(Zeroizing<Vec<u8>>, SecretBytes), Error> {
-    let state = tx.get(STATE, conversation.as_bytes())?.ok_or(Error::Damaged(conversation))?;
-    let tree = tx.get(TREE, conversation.as_bytes())?.ok_or(Error::Damaged(conversation))?;
-    Ok((Zeroizing::new(state.expose().to_vec()), tree))
+/// A group as it is stored.
+pub(super) struct Stored {
+    /// mls-rs' state.
+    pub(super) state: Zeroizing<Vec<u8>>,
+    /// Whether it is stored in parts; earlier versions stored it whole.
+    pub(super) is_apart: bool,
+    pub(super) tree: SecretBytes,
 }
 
-pub(super) fn put_state(tx: &Writer<'_>, conversation: ConversationId, state: &[u8]) -> Result<(), Error> {
-    Ok(tx.put(STATE, conversation.as_bytes(), state)?)
+pub(super) fn group(tx: &Reader<'_>, conversation: ConversationId) -> Result<Stored, Error> {
+    let damaged = || Error::Damaged(conversation);
+    let rest = tx.get(STATE, conversation.as_bytes())?.ok_or_else(damaged)?;
+    let tree = tx.get(TREE, conversation.as_bytes())?.ok_or_else(damaged)?;
+    let mut nodes = BTreeMap::new();
+    for (key, secrets) in tx.list(NODES, Scan::prefix(conversation.as_bytes()))? {
+        let node = key.last_chunk().map(|node| u32::from_be_bytes(*node)).ok_or_else(damaged)?;
+        nodes.insert(node, secrets);
+    }
+    let nodes = nodes.iter().map(|(node, secrets)| (*node, secrets.expose())).collect();
+    Ok(Stored {
+        state: state::together(rest.expose(), &nodes).ok_or_else(damaged)?,
+        is_apart: state::is_apart(rest.expose()),
+        tree,
+    })
+}
+
+/// Writes what differs from the state that is stored; all of it where `stored` is empty.
+pub(super) fn put_state(tx: &Writer<'_>, conversation: ConversationId, stored: &[u8], state: &[u8]) -> Result<(), Error> {
+    let (old, new) = (Parts::of(stored), Parts::of(state));
+    if old.rest != new.rest {
+        tx.put(STATE, conversation.as_bytes(), &new.rest)?;
+    }
+    for node in old.nodes.keys().filter(|node| !new.nodes.contains_key(node)) {
+        tx.delete(NODES, &node_key(conversation, *node))?;
+    }
+    for (node, secrets) in new.nodes {
+        if old.nodes.get(&node) != Some(&secrets) {
+            tx.put(NODES, &node_key(conversation, node), secrets)?;
+        }
+    }
+    Ok(())
+}
+
+fn node_key(conversation: ConversationId, node: u32) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..16].copy_from_slice(conversation.as_bytes());
+    key[16..].copy_from_slice(&node.to_be_bytes());
+    key
 }
 
 pub(super) fn put_tree(tx: &Writer<'_>, conversation: ConversationId, tree: &[u8]) -> Result<(), Error> {
@@ -109,15 +153,20 @@ pub(super) fn delete_group(tx: &Writer<'_>, conversation: ConversationId) -> Res
     for table in [STATE, TREE, PENDING] {
         tx.delete(table, conversation.as_bytes())?;
     }
+    delete_all(tx, NODES, conversation)
+}
+
+fn delete_all(tx: &Writer<'_>, table: Table, conversation: ConversationId) -> Result<(), Error> {
+    for (key, _) in tx.list(table, Scan::prefix(conversation.as_bytes()))? {
+        tx.delete(table, &key)?;
+    }
     Ok(())
 }
 
 pub(super) fn forget(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
     delete_group(tx, conversation)?;
     for table in [HEADS, UNCHAINED] {
-        for (key, _) in tx.list(table, Scan::prefix(conversation.as_bytes()))? {
-            tx.delete(table, &key)?;
-        }
+        delete_all(tx, table, conversation)?;
     }
     tx.delete(POSITION, conversation.as_bytes())?;
     Ok(())

@@ -226,6 +226,7 @@ impl Engine {
             mls,
             desk: self.desk.clone(),
             me: self.me,
+            stored: Zeroizing::default(),
         }
     }
 }

@@ -111,6 +111,11 @@ pub(crate) fn known_leaf(identity: &SigningIdentity) -> Result<Leaf, LeafRefused
     })
 }
 
+/// The same, with everything that its credential says.
+pub(crate) fn known_credential(identity: &SigningIdentity) -> Result<Credential, LeafRefused> {
+    Ok(Credential::known(carried(identity)?)?)
+}
+
 /// Reads a leaf's credential and compares the keys.
 ///
 /// # Errors

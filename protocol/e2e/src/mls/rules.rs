@@ -10,8 +10,9 @@
 //! | an admin | besides: add accounts, remove accounts with all their devices, change the admins |
 //! | a device outside, of an account that is in | join by itself, removing its own old leaf |
 //!
-//! After every commit: each device stands once and is not gone; all devices of an account
-//! have one identity; a direct chat has two accounts; a group's admins are members.
+//! After every commit: at most [`LEAVES_MAX`] devices; each stands once and is not gone; all
+//! devices of an account have one identity; a direct chat has two accounts; a group's admins
+//! are members.
 
 use super::{
     extension::{Charter, CharterError, Kind, MemberDevice},
@@ -26,6 +27,10 @@ use mls_rs::{
     mls_rules::{CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle},
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Devices that a conversation has at most. So many are founded by one commit that a frame carries (4 MiB: every key
+/// package, a Welcome for each, and the tree twice), and a GroupInfo stays below 1 MiB.
+pub const LEAVES_MAX: usize = 2_048;
 
 /// Who a leaf is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +102,9 @@ pub enum Violation {
     /// The gone list must grow by exactly the committer's own devices that it removes.
     #[error("the list of gone devices must grow by exactly the removed devices of the committer's account")]
     GoneList,
+    /// More leaves than [`LEAVES_MAX`].
+    #[error("a conversation has at most {LEAVES_MAX} devices: remove members first, or begin another one")]
+    Full,
     /// A device that was sent away wants back.
     #[error("a device that its account sent away does not return: sign in on it again, as a new device")]
     GoneReturns,
@@ -160,6 +168,9 @@ pub fn judge(leaves: &BTreeMap<u32, Leaf>, charter: &Charter, change: &Change) -
 pub fn check_group<'a>(leaves: impl Iterator<Item = &'a Leaf> + Clone, charter: &Charter) -> Result<(), Violation> {
     let (mut devices, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for leaf in leaves.clone() {
+        if devices.len() == LEAVES_MAX {
+            return Err(Violation::Full);
+        }
         if !devices.insert(leaf.who) || !keys.insert(leaf.device_key) {
             return Err(Violation::Twice);
         }

@@ -9,6 +9,7 @@ pub(crate) mod lines;
 pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod names;
 pub(crate) mod password;
 pub(crate) mod presence;
 pub(crate) mod register;

@@ -13,6 +13,7 @@ macro_rules! help {
             "  2  wrong usage\n",
             "  3  can't connect\n",
             "  4  `listen --for` is over before `--count`\n",
+            "  5  done, but not all of the history came back (login, restore)\n",
             "\n",
             "Environment:\n",
             "  FASTCHAT_PROFILE        like --profile\n",

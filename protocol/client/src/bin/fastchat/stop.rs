@@ -6,6 +6,8 @@ use std::{io, path::Path};
 
 /// What the process ends with when `--for` is over before `--count`.
 const EXIT_TIME_OVER: u8 = 4;
+/// What it ends with when not all of the history came back.
+const EXIT_INCOMPLETE: u8 = 5;
 /// A shell's code for "ended by SIGINT".
 const EXIT_INTERRUPTED: u8 = 130;
 
@@ -16,6 +18,8 @@ pub(crate) enum Stop {
     Problem(Problem),
     /// `--for` is over before `--count`: what came until then.
     TimeOver(String),
+    /// Done, and not all of the history came back: the receipt, or a note, has said what is missing.
+    Incomplete,
     /// Nobody reads stdout any more, as in `fastchat history @bob | head -1`.
     ReaderGone,
     /// Ctrl-C, or SIGTERM.
@@ -41,6 +45,7 @@ impl Stop {
         match self {
             Self::Problem(problem) => problem.exit_code(),
             Self::TimeOver(_) => EXIT_TIME_OVER,
+            Self::Incomplete => EXIT_INCOMPLETE,
             Self::ReaderGone => 0,
             Self::Interrupted => EXIT_INTERRUPTED,
         }
@@ -85,7 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn time_over_has_its_own_exit_code() {
+    fn time_over_and_a_history_that_is_not_whole_have_exit_codes_of_their_own() {
         assert_eq!(Stop::TimeOver(String::new()).exit_code(), 4);
+        assert_eq!(Stop::Incomplete.exit_code(), 5);
     }
 }

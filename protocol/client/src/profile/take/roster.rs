@@ -26,7 +26,12 @@ pub(super) fn committed(
     alarms: &mut Vec<String>,
 ) -> Result<Vec<Event>, Problem> {
     let view = groups.view(tx, conversation)?;
-    alarms.extend(meet_all(tx, conversation, &view, groups.me().account)?);
+    // The others are as they were when they came.
+    let mut whom: BTreeSet<AccountId> = applied.added.iter().map(|leaf| leaf.account).collect();
+    whom.insert(applied.author.who.account);
+    whom.extend(trust::stops(tx, conversation)?.iter().map(|stop| stop.account));
+    let is_meant = |account: &AccountId| whom.contains(account);
+    alarms.extend(meet(tx, conversation, &view, groups.me().account, is_meant)?);
     // An account is new where all of its leaves are, and gone where none is left.
     let old = |account: &AccountId| {
         view.members
@@ -172,10 +177,21 @@ pub(crate) fn accounts(view: &View) -> BTreeSet<AccountId> {
 
 /// Compares all members with their pins. What differs stops the conversation, and is told once.
 pub(super) fn meet_all(tx: &Writer<'_>, conversation: ConversationId, view: &View, me: AccountId) -> Result<Vec<String>, Problem> {
+    meet(tx, conversation, view, me, |_| true)
+}
+
+/// The same for those who are meant; whoever stops the conversation must be among them.
+fn meet(
+    tx: &Writer<'_>,
+    conversation: ConversationId,
+    view: &View,
+    me: AccountId,
+    is_meant: impl Fn(&AccountId) -> bool,
+) -> Result<Vec<String>, Problem> {
     let mut seen = BTreeSet::new();
     let mut claims = BTreeMap::new();
     for subject in view.members.iter().map(fastchat_e2e::Credential::subject) {
-        if !seen.insert(subject.account) {
+        if !is_meant(&subject.account) || !seen.insert(subject.account) {
             continue;
         }
         let claim = match subject.account == me {

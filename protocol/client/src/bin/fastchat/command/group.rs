@@ -1,12 +1,12 @@
 //! `fastchat group create|add|remove|leave|promote|demote|archive|members`
 
+use super::names::{self, Names};
 use crate::{
-    args::username,
     context::Context,
     online::Online,
     rooms,
     stop::Stop,
-    terminal::{human, json},
+    terminal::{human, json, progress::Progress},
 };
 use fastchat_client::{
     messenger::Messenger,
@@ -29,17 +29,20 @@ pub(crate) enum Verb {
     /// Make a group
     #[command(after_long_help = help!(
 "  fastchat group create team @bob @carol
-  fastchat group create \"book club\" @bob --json | jq -r .conversation"))]
+  fastchat group create \"book club\" @bob --json | jq -r .conversation
+  fastchat group create everybody --members-from names.txt"))]
     Create {
         /// What it is called; only its members can read that
         #[arg(value_name = "NAME")]
         name: String,
-        /// Who is in it, beside you
-        #[arg(value_name = "@user", value_parser = username)]
-        members: Vec<Username>,
+        /// Who is in it, beside you.
+        #[command(flatten)]
+        members: Names,
     },
     /// Add members (admins only)
-    #[command(after_long_help = help!("  fastchat group add '#team' @dave @erin"))]
+    #[command(after_long_help = help!(
+"  fastchat group add '#team' @dave @erin
+  sort -u staff.txt | fastchat group add '#team' --members-from -"))]
     Add(Change),
     /// Remove members (admins only)
     #[command(after_long_help = help!("  fastchat group remove '#team' @dave"))]
@@ -101,30 +104,39 @@ pub(crate) struct Change {
     /// Which group.
     #[command(flatten)]
     which: Which,
-    /// Who
-    #[arg(value_name = "@user", required = true, value_parser = username)]
-    members: Vec<Username>,
+    /// Who.
+    #[command(flatten)]
+    members: Names,
 }
 
+/// A verb, and the people whom it is about.
+type Task = (Verb, Vec<Username>);
+
 pub(crate) async fn run(context: &Context<'_>, verb: Verb) -> Result<(), Stop> {
+    let task = read_names(verb).await?;
     let mut online = context.online()?;
-    let outcome = act(context, &mut online, verb).await;
+    let outcome = act(context, &mut online, task).await;
     online.close().await;
     outcome
 }
 
-/// Each once, in the order in which they were named.
-fn each_once(names: Vec<Username>) -> Vec<Username> {
-    let mut once: Vec<Username> = Vec::with_capacity(names.len());
-    for name in names {
-        if !once.contains(&name) {
-            once.push(name);
+/// Reads them before anything is asked of the fleet.
+async fn read_names(mut verb: Verb) -> Result<Task, Stop> {
+    let (names, may_be_none) = match &mut verb {
+        Verb::Create { members, .. } => (std::mem::take(members), true),
+        Verb::Add(people) | Verb::Remove(people) | Verb::Promote(people) | Verb::Demote(people) => {
+            (std::mem::take(&mut people.members), false)
         }
+        Verb::Leave(_) | Verb::Archive { .. } | Verb::Members { .. } => return Ok((verb, Vec::new())),
+    };
+    let who = names.read().await?;
+    if who.is_empty() && !may_be_none {
+        return Err(Problem::Usage("nobody is named: say who, as @user or with --members-from".to_owned()).into());
     }
-    once
+    Ok((verb, who))
 }
 
-async fn act<'a>(context: &Context<'a>, online: &mut Online<'a>, verb: Verb) -> Result<(), Stop> {
+async fn act<'a>(context: &Context<'a>, online: &mut Online<'a>, (verb, who): Task) -> Result<(), Stop> {
     if let Verb::Members { which, offline } = &verb {
         if !offline {
             online.refresh().await;
@@ -133,17 +145,34 @@ async fn act<'a>(context: &Context<'a>, online: &mut Online<'a>, verb: Verb) -> 
     }
     online.ready().await?;
     match verb {
-        Verb::Create { name, members } => create(context, online, &name, each_once(members)).await,
+        Verb::Create { name, .. } => create(context, online, &name, who).await,
         Verb::Leave(which) => leave(context, online, &which).await,
-        Verb::Add(people) => change(context, online, people, "added", async |m, group, who| m.add(group, who).await).await,
-        Verb::Remove(people) => change(context, online, people, "removed", async |m, group, who| m.remove(group, who).await).await,
-        Verb::Promote(people) => {
-            change(context, online, people, "promoted", async |m, group, who| {
+        Verb::Add(to) => {
+            let group = find(online, &to.which)?;
+            let bar = look_up(context, online, &who).await?;
+            bar.waits_for(format!("adding {}", names::brief(&who)));
+            online.watch.during(online.messenger.add(group, &who)).await?;
+            drop(bar);
+            changed(context, online, group, "added", &who)
+        }
+        Verb::Remove(of) => {
+            change(context, online, &of.which, &who, "removed", async |m, group, who| {
+                m.remove(group, who).await
+            })
+            .await
+        }
+        Verb::Promote(of) => {
+            change(context, online, &of.which, &who, "promoted", async |m, group, who| {
                 m.promote(group, who).await
             })
             .await
         }
-        Verb::Demote(people) => change(context, online, people, "demoted", async |m, group, who| m.demote(group, who).await).await,
+        Verb::Demote(of) => {
+            change(context, online, &of.which, &who, "demoted", async |m, group, who| {
+                m.demote(group, who).await
+            })
+            .await
+        }
         Verb::Archive { which, archive } => set_archive(context, online, &which, archive).await,
         Verb::Members { which, .. } => members(context, online, &which).await,
     }
@@ -160,22 +189,33 @@ fn find(online: &Online<'_>, which: &Which) -> Result<ConversationId, Problem> {
 
 async fn create<'a>(context: &Context<'a>, online: &mut Online<'a>, name: &str, members: Vec<Username>) -> Result<(), Stop> {
     let name = name.strip_prefix('#').unwrap_or(name);
+    let bar = look_up(context, online, &members).await?;
+    bar.waits_for(format!("making #{} with {}", human::brief(name), names::brief(&members)));
     let group = online.watch.during(online.messenger.create_group(name, &members)).await?;
+    drop(bar);
     changed(context, online, group, "created", &members)
+}
+
+/// Makes sure that all of them are known, with a bar: a thousand look-ups take a while.
+async fn look_up<'a>(context: &Context<'a>, online: &mut Online<'a>, who: &[Username]) -> Result<Progress, Problem> {
+    let bar = context.screen.progress();
+    let work = online.messenger.acquaint_all(who, bar.of_people(who.len()));
+    online.watch.during(work).await?;
+    Ok(bar)
 }
 
 /// Changes who is in a group, or what they may do.
 async fn change<'a>(
     context: &Context<'a>,
     online: &mut Online<'a>,
-    people: Change,
+    which: &Which,
+    who: &[Username],
     done: &str,
     work: impl AsyncFnOnce(&Messenger, ConversationId, &[Username]) -> Result<(), Problem>,
 ) -> Result<(), Stop> {
-    let group = find(online, &people.which)?;
-    let who = each_once(people.members);
-    online.watch.during(work(&online.messenger, group, &who)).await?;
-    changed(context, online, group, done, &who)
+    let group = find(online, which)?;
+    online.watch.during(work(&online.messenger, group, who)).await?;
+    changed(context, online, group, done, who)
 }
 
 async fn leave<'a>(context: &Context<'a>, online: &mut Online<'a>, which: &Which) -> Result<(), Stop> {
@@ -205,8 +245,7 @@ fn changed(context: &Context<'_>, online: &Online<'_>, group: ConversationId, do
     let accounts: Vec<&str> = who.iter().map(Username::as_str).collect();
     let line = json!({"conversation": group, "name": title, "type": done, "accounts": accounts});
     context.screen.result(&line, || {
-        let names: Vec<String> = who.iter().map(|name| format!("@{name}")).collect();
-        let (title, names) = (human::brief(&title), names.join(", "));
+        let (title, names) = (human::brief(&title), names::brief(who));
         if names.is_empty() {
             format!("{done} {title}")
         } else if done == "created" {
@@ -236,16 +275,4 @@ async fn members(context: &Context<'_>, online: &Online<'_>, which: &Which) -> R
         })?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_named_twice_counts_once() {
-        let names = ["bob", "carol", "bob"].map(|name| name.parse().unwrap());
-        let once: Vec<String> = each_once(names.into()).iter().map(ToString::to_string).collect();
-        assert_eq!(once, ["bob", "carol"]);
-    }
 }

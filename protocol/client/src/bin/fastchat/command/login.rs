@@ -10,6 +10,7 @@ use crate::{
 use fastchat_client::{
     account,
     profile::{Me, Profile},
+    receipt::Receipt,
 };
 use fastchat_e2e::Username;
 use serde_json::json;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 ///
 /// In a new profile this makes a new device of the account. It joins all of the account's conversations by itself (nobody
 /// else has to be online), and brings the history back from the account's archive, newest first; where that is
-/// interrupted, `fastchat restore` goes on. In a profile that was signed out it is the same device again, with its history.
+/// interrupted, `fastchat restore` goes on (exit code 5: signed in, and not all of it came back). In a profile that was signed out it is the same device again, with its history.
 ///
 /// Asks for the password, or takes FASTCHAT_PASSWORD; with --recovery for the recovery code, or takes
 /// FASTCHAT_RECOVERY_CODE.
@@ -48,13 +49,18 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     context.keep_balancer(&profile);
     let Me { account, device, username } = me;
     // First: what the archive says of a conversation is known when it is joined.
+    let mut is_whole = true;
     let restored = match restore::bring_back(context, &profile).await {
-        Ok(receipt) => receipt,
+        Ok(receipt) => {
+            is_whole = receipt.as_ref().is_none_or(Receipt::is_complete);
+            receipt
+        }
         // Signed in all the same.
         Err(problem) => {
             context
                 .screen
                 .note(&format!("the history is not whole yet: {problem} (`fastchat restore` goes on)"));
+            is_whole = false;
             None
         }
     };
@@ -78,7 +84,8 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
             text.push_str(&format!("\n{}", restore::text(receipt)));
         }
         text
-    })
+    })?;
+    restore::whole(is_whole)
 }
 
 /// Comes into all of the account's conversations; gives in how many this device is. It is signed in already: what

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// --recovery for the recovery code) and reads the archive anew: what other devices have archived since comes, too.
 /// What is here already stays as it is.
 ///
-/// Ends with a receipt: how many of how many messages there are, and what is missing and why. Groups whose admins have
+/// Ends with a receipt: how many of how many messages there are, and what is missing and why; then the exit code is 5. Groups whose admins have
 /// switched the archive off, and messages that disappear, are not in the archive.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help!(
@@ -36,7 +36,13 @@ pub(crate) async fn run(context: &Context<'_>, args: &Args) -> Result<(), Stop> 
         context.keep_balancer(&profile);
     }
     let receipt = bring_back(context, &profile).await?.unwrap_or_default();
-    show(context, &receipt)
+    show(context, &receipt)?;
+    whole(receipt.is_complete())
+}
+
+/// Scripts see by the exit code whether all of the history is there.
+pub(super) fn whole(is_whole: bool) -> Result<(), Stop> {
+    if is_whole { Ok(()) } else { Err(Stop::Incomplete) }
 }
 
 /// Waits, with a bar, until the archive was read. None where there is nothing to restore.

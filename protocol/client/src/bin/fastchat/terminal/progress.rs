@@ -1,4 +1,4 @@
-//! A file's way, or a restore's, as a bar on stderr; nothing where stderr is no terminal.
+//! The way of a file, of a restore, of many people into a group, as a bar on stderr; nothing where stderr is no terminal.
 
 use super::human;
 use fastchat_client::messenger::{Restoring, Step};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 const BAR: &str = "{msg} [{wide_bar}] {decimal_bytes} of {decimal_total_bytes}, {eta} left";
 const RESTORE: &str = "{msg} [{wide_bar}] batch {pos} of {len}, {eta} left";
+const PEOPLE: &str = "{msg} [{wide_bar}] {pos} of {len}";
 const SPINNER: &str = "{spinner} {msg}";
 const TICK: Duration = Duration::from_millis(120);
 
@@ -74,6 +75,23 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// What is called with how many of so many people were looked up.
+    pub(crate) fn of_people(&self, count: usize) -> impl Fn(usize) + 'static {
+        let bar = self.bar.clone();
+        bar.set_style(style(PEOPLE));
+        bar.set_message("looking up names");
+        bar.set_length(count as u64);
+        move |done| bar.set_position(done as u64)
+    }
+
+    /// From now on something is waited for whose length is not known.
+    pub(crate) fn waits_for(&self, what: String) {
+        self.bar.set_style(style(SPINNER));
+        self.bar.set_message(what);
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
@@ -92,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_templates() {
-        for template in [BAR, RESTORE, SPINNER] {
+        for template in [BAR, RESTORE, PEOPLE, SPINNER] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
@@ -106,5 +124,14 @@ mod tests {
         assert_eq!(progress.bar.message(), "receiving a\u{fffd}b");
         step(Step::Opening);
         assert_eq!(progress.bar.message(), "opening a\u{fffd}b");
+    }
+
+    #[test]
+    fn a_bar_follows_the_people_that_are_looked_up() {
+        let progress = Progress::new(&MultiProgress::with_draw_target(ProgressDrawTarget::hidden()));
+        progress.of_people(1_000)(64);
+        assert_eq!((progress.bar.position(), progress.bar.length()), (64, Some(1_000)));
+        progress.waits_for("inviting".to_owned());
+        assert_eq!(progress.bar.message(), "inviting");
     }
 }

@@ -103,7 +103,7 @@ impl Screen {
         match stop {
             Stop::Problem(problem) => self.error(problem.code(), &problem.to_string()),
             Stop::TimeOver(message) => self.error("timed-out", message),
-            Stop::ReaderGone | Stop::Interrupted => {}
+            Stop::Incomplete | Stop::ReaderGone | Stop::Interrupted => {}
         }
     }
 
