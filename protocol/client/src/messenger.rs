@@ -21,7 +21,7 @@ mod files;
 mod join;
 mod members;
 mod people;
-mod race;
+pub(crate) mod race;
 mod reader;
 pub(crate) mod renew;
 mod restorer;

@@ -161,7 +161,9 @@ fn groups_code(error: &GroupsError) -> &'static str {
         | GroupsError::CommitPending(_)
         | GroupsError::NotPending(_)
         | GroupsError::Behind
-        | GroupsError::OldWelcome => "not-now",
+        | GroupsError::OldWelcome
+        | GroupsError::OtherGroup
+        | GroupsError::Stranded => "not-now",
     }
 }
 

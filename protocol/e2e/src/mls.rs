@@ -6,6 +6,7 @@
 //!   rules      which commits a member accepts, from the group's own state alone
 //!   engine     where groups come from: made, joined, or taken up again
 //!   group      one operation on one group, in memory: bytes in, bytes and a new state out
+//!   observer   the same group without its secrets: what everybody can judge
 //! ```
 //!
 //! Nothing here touches a disk: [`crate::groups`] loads the state, calls in, and writes
@@ -16,6 +17,7 @@ pub mod error;
 pub mod extension;
 pub mod group;
 pub mod key_packages;
+pub(crate) mod observer;
 pub mod provider;
 pub mod rules;
 

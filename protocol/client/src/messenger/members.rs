@@ -251,8 +251,8 @@ async fn tell_of_strangers(
     told.await
 }
 
-/// Makes a commit and keeps it to be sent; gives its entry. None where one is under way already: what that one leaves
-/// is to be looked at first; and none where it is for a wish that is one no longer.
+/// Makes a commit and keeps it to be sent; gives its entry. None where one is under way already, or this device can't
+/// follow the group: what comes of that is to be looked at first; and none where it is for a wish that is one no longer.
 pub(super) async fn commit(
     shared: &Shared,
     conversation: ConversationId,
@@ -262,7 +262,8 @@ pub(super) async fn commit(
     let ids = commit_ids();
     let made = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
-            if groups.commit_under_way(tx, conversation)?.is_some() || tasks::is_over(tx, wish)? {
+            let has_to_wait = groups.commit_under_way(tx, conversation)?.is_some() || groups.stranding(tx, conversation)?.is_some();
+            if has_to_wait || tasks::is_over(tx, wish)? {
                 return Ok(None);
             }
             groups.commit(tx, conversation, &change.intent(), ids, crate::clock::now())?;

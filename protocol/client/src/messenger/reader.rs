@@ -1,6 +1,6 @@
 //! The task that takes what the session brings into the profile.
 
-use super::{shared::Shared, steward::soon};
+use super::{enter::Attempt, shared::Shared, steward::soon};
 use crate::{
     entry::Entry,
     ids::Seal,
@@ -72,21 +72,31 @@ async fn take_all(shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Ended
     for entry in entries.iter() {
         shared.handle.delivered(entry);
     }
-    if next.contains(&Next::Moved) {
+    follow_up(shared, next);
+    Ok(())
+}
+
+/// Asks for what is to be done after entries that were taken.
+pub(super) fn follow_up(shared: &Shared, next: Vec<Next>) {
+    let moves = |next: &Next| matches!(next, Next::Moved | Next::Mend(_) | Next::ComeBack(_));
+    if next.iter().any(moves) {
         shared.handle.wake();
     }
     shared.ask(|errands| {
         for next in next {
+            if moves(&next) {
+                (errands.wishes, errands.acquaint) = (true, true);
+            }
             match next {
-                Next::Nothing => {}
+                Next::Nothing | Next::Moved => {}
                 Next::Join => errands.join = true,
-                Next::Moved => (errands.wishes, errands.acquaint) = (true, true),
                 Next::CatchUp(conversation) => errands.behind.extend([conversation]),
                 Next::Tidy(conversation) => errands.compare.extend([(conversation, soon())]),
+                Next::Mend(conversation) => errands.mend.extend([(conversation, soon())]),
+                Next::ComeBack(conversation) => errands.enter.extend([(conversation, Attempt::first())]),
             }
         }
     });
-    Ok(())
 }
 
 async fn one_by_one(shared: &Arc<Shared>, entries: Arc<[Entry]>) -> Result<Vec<Next>, Ended> {

@@ -9,4 +9,6 @@ mod external;
 mod heads;
 mod hostile;
 mod large;
+mod spoiler;
+mod stranded;
 mod world;
