@@ -38,7 +38,7 @@ pub use restorer::Restoring;
 
 use crate::{
     config::Config,
-    fault,
+    fault::{self, Fault},
     ids::new_entry,
     problem::Problem,
     profile::{
@@ -206,7 +206,7 @@ impl Messenger {
             .profile
             .run(move |profile| profile.seal(conversation, bodies, |_| Ok(())))
             .await?;
-        fault::point("sealed");
+        fault::point(Fault::Sealed);
         self.shared.handle.wake();
         Ok(queued)
     }

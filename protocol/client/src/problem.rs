@@ -154,7 +154,7 @@ fn groups_code(error: &GroupsError) -> &'static str {
         GroupsError::Group(_) => "bad-change",
         GroupsError::Head(_) => "bad-log",
         GroupsError::Content(_) => "bad-message",
-        GroupsError::Unknown(_) | GroupsError::Out => "not-member",
+        GroupsError::Unknown(_) | GroupsError::Out | GroupsError::NoWay => "not-member",
         GroupsError::Exists(_) => "conflict",
         GroupsError::Damaged(_) => "profile-damaged",
         GroupsError::Gap { .. }

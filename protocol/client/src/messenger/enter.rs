@@ -13,7 +13,8 @@
 
 use super::{race, shared::Shared};
 use crate::{
-    Connection, chat, fault,
+    Connection, chat,
+    fault::{self, Fault},
     ids::{Expose, new_entry},
     problem::Problem,
     profile::{history::Event, restore, rooms, take, tasks},
@@ -40,7 +41,7 @@ const ARCHIVE_LOOK: Duration = Duration::from_millis(50);
 /// A GroupInfo that is no good, or of another group than the one that this device was in: how long the next one is
 /// waited for, at most, doubled each time, and how often. A member's next commit brings one.
 const BAD_INFORMATION_PAUSE_MS: u64 = 250;
-const BAD_INFORMATION_TRIES: u32 = 9;
+const BAD_INFORMATION_TRIES: u32 = 7;
 /// Where it takes longer than so, whoever reads does not wait for it.
 const SLOW_MS: u64 = 2_000;
 /// So many times in a row the others may go on without this device.
@@ -183,7 +184,7 @@ pub(super) async fn enter(
             Err(next) => return Ok(next),
         },
     };
-    fault::point("entering");
+    fault::point(Fault::Entering);
     let request = Commit {
         conversation: conversation.wire(),
         entry: entering.entry.wire(),
@@ -198,7 +199,7 @@ pub(super) async fn enter(
     };
     match chat::commit(connection, &request, &pieces).await.map_err(Problem::from) {
         Ok(appended) => {
-            fault::point("entered");
+            fault::point(Fault::Entered);
             shared
                 .profile
                 .run(move |profile| profile.change(|groups, tx| take::entered(groups, tx, conversation, appended.seq, appended.at)))
@@ -270,7 +271,15 @@ async fn begin(
             if groups.epoch_of(&group_info)? < known {
                 return Err(Problem::declined("old-group", OLD_GROUP));
             }
-            Ok(Some(groups.enter(tx, conversation, new_entry(), &group_info, epoch)?))
+            let entry = new_entry();
+            match groups.enter(tx, conversation, entry, &group_info, epoch) {
+                // Nobody who is in has brought a better one: this device makes one, and all come in again after it.
+                Err(error) if stranded.is_some() && is_bad_information(&error) && attempt.tries >= BAD_INFORMATION_TRIES => {
+                    tracing::warn!(%conversation, %error, "this device begins a conversation's keys anew");
+                    Ok(Some(groups.enter_anew(tx, conversation, entry, epoch)?))
+                }
+                entering => Ok(Some(entering?)),
+            }
         })
     });
     match made.await {

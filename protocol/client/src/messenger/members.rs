@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     Connection, chat,
+    fault::{self, Fault},
     ids::{Expose, Seal, new_entry},
     problem::Problem,
     profile::{contacts, rooms, take, tasks, trust},
@@ -272,6 +273,7 @@ pub(super) async fn commit(
     });
     let made = made.await?;
     if made.is_some() {
+        fault::point(Fault::Committed);
         shared.handle.wake();
     }
     Ok(made)

@@ -3,6 +3,7 @@
 use super::{enter::Attempt, shared::Shared, steward::soon};
 use crate::{
     entry::Entry,
+    fault::{self, Fault},
     ids::Seal,
     problem::Problem,
     profile::{
@@ -81,6 +82,13 @@ pub(super) fn follow_up(shared: &Shared, next: Vec<Next>) {
     let moves = |next: &Next| matches!(next, Next::Moved | Next::Mend(_) | Next::ComeBack(_));
     if next.iter().any(moves) {
         shared.handle.wake();
+    }
+    for next in &next {
+        match next {
+            Next::Mend(_) => fault::point(Fault::Skipped),
+            Next::ComeBack(_) => fault::point(Fault::Stranded),
+            _ => {}
+        }
     }
     shared.ask(|errands| {
         for next in next {

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     Connection, chat,
+    fault::{self, Fault},
     ids::Expose,
     problem::Problem,
     profile::{
@@ -417,7 +418,10 @@ async fn found(
         })
         .await;
     match founded {
-        Ok(true) => Ok(Step::Committed(ids.commit)),
+        Ok(true) => {
+            fault::point(Fault::Committed);
+            Ok(Step::Committed(ids.commit))
+        }
         // Given up meanwhile.
         Ok(false) => Ok(Step::Waiting),
         // Another process of this profile was faster.

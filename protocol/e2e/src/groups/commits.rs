@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     content::{Body, Content, Notice},
-    id::ConversationId,
+    id::{ConversationId, EntryId},
     log::{Block, Joining, LogEntry, Position},
     mls::{Applied, GroupError, observer::Observer},
     store::Writer,
@@ -58,19 +58,19 @@ impl Groups {
         let overtaken = withdraw(tx, conversation)?.filter(|lost| *lost != entry.entry);
         let applied = match applied {
             Ok(applied) => applied,
-            // Of an epoch that this device has left, right after it came in by itself: theirs is another one.
-            Err(GroupError::Epoch { theirs, ours }) if theirs < ours && position.unproven.is_some() => {
-                self.strand_blind(tx, conversation, position)?;
-                let cause = Stranding::Unnoticed;
-                return Ok(What::Stranded { cause, overtaken });
-            }
-            // Everybody sees that these are no commits of this group, as it is.
-            Err(cause @ (GroupError::Unexpected(_) | GroupError::Epoch { .. })) => return Ok(What::BadCommit { cause, overtaken }),
+            // Anybody sees that this is no commit.
+            Err(cause @ GroupError::Unexpected(_)) => return Ok(What::BadCommit { cause, overtaken }),
+            // Before this device, which came in by itself, has opened anything of anybody: theirs may be another group.
+            Err(GroupError::Epoch { .. }) if position.unproven.is_some() => return self.pass_by(tx, conversation, position, overtaken),
+            Err(cause @ GroupError::Epoch { .. }) => return Ok(What::BadCommit { cause, overtaken }),
             Err(cause) => {
                 // Loaded anew: what failed half-way is never looked at.
                 let group = self.take_live(tx, conversation, position)?;
                 let mut observer = Observer::of(&group)?;
                 let Ok(seen) = observer.process(bytes) else {
+                    if position.unproven.is_some() {
+                        return self.pass_by(tx, conversation, position, overtaken);
+                    }
                     return Ok(What::BadCommit { cause, overtaken });
                 };
                 if !observer.has(self.me())? {
@@ -99,6 +99,21 @@ impl Groups {
             });
         }
         Ok(What::Commit { applied, overtaken })
+    }
+
+    /// The others went on without this device, which came in by itself.
+    fn pass_by(
+        &mut self,
+        tx: &Writer<'_>,
+        conversation: ConversationId,
+        position: &mut Position,
+        overtaken: Option<EntryId>,
+    ) -> Result<What, Error> {
+        position.unproven = Some(position.unproven.unwrap_or(0).saturating_add(1));
+        // It knows nothing of their group.
+        rows::put_stranded(tx, conversation, &[])?;
+        let cause = Stranding::Unnoticed;
+        Ok(What::Stranded { cause, overtaken })
     }
 
     /// A commit in a group that this device only sees from outside.

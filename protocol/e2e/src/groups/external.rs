@@ -13,6 +13,7 @@ use super::{Groups, error::Error, heads, outbox, rows};
 use crate::{
     id::{ConversationId, EntryId},
     log::{Block, Joining, KIND_COMMIT, LogEntry, Position},
+    mls::observer::Observer,
     store::{Reader, Table, Writer},
 };
 use zeroize::Zeroizing;
@@ -80,6 +81,18 @@ impl Groups {
             &encode(&row).ok_or(Error::Damaged(conversation))?,
         )?;
         Ok(row.entering)
+    }
+
+    /// The same where this device can't follow its group, and nobody gives a GroupInfo of it: by one of its own making.
+    /// Nobody else can apply that commit, so that all come in again after it: the last way, not the first one.
+    ///
+    /// # Errors
+    /// [`Error::NoWay`] where this device follows its group, or sees nothing of it.
+    pub fn enter_anew(&mut self, tx: &Writer<'_>, conversation: ConversationId, entry: EntryId, epoch: u64) -> Result<Entering, Error> {
+        let seen = rows::stranded(tx, conversation)?.filter(|seen| !seen.expose().is_empty());
+        let observer = Observer::from_bytes(seen.ok_or(Error::NoWay)?.expose())?;
+        let group_info = self.engine.new_way(&observer)?;
+        self.enter(tx, conversation, entry, &group_info, epoch)
     }
 
     /// Whether this device stands in a group already, by its GroupInfo: it was invited, or has lost its state.

@@ -13,9 +13,8 @@
 use super::{Groups, error::Error, rows};
 use crate::{
     id::ConversationId,
-    log::Position,
     mls::{GroupError, observer::Observer},
-    store::{Reader, Writer},
+    store::Reader,
 };
 
 /// Why a device can't go on in a group.
@@ -59,11 +58,5 @@ impl Groups {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The others went on without this device, which came in by itself: it knows nothing of their group.
-    pub(super) fn strand_blind(&mut self, tx: &Writer<'_>, conversation: ConversationId, position: &mut Position) -> Result<(), Error> {
-        position.unproven = Some(position.unproven.unwrap_or(0).saturating_add(1));
-        rows::put_stranded(tx, conversation, &[])
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Seen {
 }
 
 /// A group without its secrets.
-pub(crate) struct Observer(ExternalGroup<Config>);
+pub(crate) struct Observer(pub(super) ExternalGroup<Config>);
 
 impl Observer {
     /// Of the state that a member has.

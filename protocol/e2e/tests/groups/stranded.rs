@@ -172,6 +172,47 @@ fn nobody_comes_in_again_by_group_information_that_the_log_does_not_lead_to() {
 }
 
 #[test]
+fn where_nobody_gives_a_way_in_one_makes_its_own_and_all_come_in_after_it() {
+    let (mut scene, spoils) = group();
+    let old = scene.log.group_info.clone();
+    spoils.next(1);
+    renews(&mut scene);
+    spoils.next(0);
+    scene.log.group_info = old;
+    let chat = scene.chat;
+    let log = scene.log.clone();
+    for device in [&mut scene.alice, &mut scene.bob] {
+        device.sync(chat, &log);
+    }
+    let is_alice = is_stranded(&scene.alice, &scene);
+    let Scene {
+        mut alice,
+        mut bob,
+        mut log,
+        ..
+    } = scene;
+    let (lost, well) = if is_alice { (&mut alice, &mut bob) } else { (&mut bob, &mut alice) };
+    let begun_anew = |device: &mut Device, log: &Log| {
+        let epoch = log.epoch;
+        device.store.write(|tx| device.groups.enter_anew(tx, chat, entry_id(), epoch))
+    };
+    assert!(matches!(lost.enter(chat, &log), Err(Error::OtherGroup)));
+    assert!(matches!(begun_anew(well, &log), Err(Error::NoWay)), "who is in has no need");
+    well.say(chat, "sealed before");
+    let entering = begun_anew(lost, &log).unwrap();
+    assert!(matches!(log.take_entering(lost.me(), &entering), Answer::Seq(_)));
+    assert!(matches!(lost.sync(chat, &log)[0].what, What::Commit { .. }));
+    // To whoever was in, that is one more commit that does not open: it follows.
+    assert_eq!(strandings(&well.sync(chat, &log)), 1);
+    comes_back(well, chat, &mut log);
+    says_what_waited(well, chat, &mut log);
+    assert_eq!(texts(&lost.sync(chat, &log)), ["sealed before"]);
+    lost.say(chat, "one group again");
+    lost.send(&mut log);
+    assert_eq!(texts(&well.sync(chat, &log)), ["one group again"]);
+}
+
+#[test]
 fn who_is_removed_while_it_can_not_follow_is_out_and_keeps_nothing() {
     let (mut scene, spoils) = group();
     let chat = scene.chat;
