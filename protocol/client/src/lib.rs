@@ -97,6 +97,7 @@ pub use enter::{Entered, Errand, enter};
 pub use entry::Entry;
 pub use error::{Error, Failure, Refused, Unkept};
 pub use event::Event;
+pub use fault::Fault;
 pub use journal::{Journal, Lease, MemoryJournal, Saved, StorageError};
 pub use outbox::{MemoryOutbox, Outbox, Outgoing, Settlement};
 pub use session::{Ended, Session, SessionEvent};

@@ -22,7 +22,7 @@ mod join;
 mod lookups;
 mod members;
 mod people;
-mod race;
+pub(crate) mod race;
 mod reader;
 pub(crate) mod renew;
 mod restorer;
@@ -39,7 +39,7 @@ pub use restorer::Restoring;
 
 use crate::{
     config::Config,
-    fault,
+    fault::{self, Fault},
     ids::new_entry,
     problem::Problem,
     profile::{
@@ -207,7 +207,7 @@ impl Messenger {
             .profile
             .run(move |profile| profile.seal(conversation, bodies, |_| Ok(())))
             .await?;
-        fault::point("sealed");
+        fault::point(Fault::Sealed);
         self.shared.handle.wake();
         Ok(queued)
     }

@@ -155,14 +155,16 @@ fn groups_code(error: &GroupsError) -> &'static str {
         GroupsError::Group(_) => "bad-change",
         GroupsError::Head(_) => "bad-log",
         GroupsError::Content(_) => "bad-message",
-        GroupsError::Unknown(_) | GroupsError::Out => "not-member",
+        GroupsError::Unknown(_) | GroupsError::Out | GroupsError::NoWay => "not-member",
         GroupsError::Exists(_) => "conflict",
         GroupsError::Damaged(_) => "profile-damaged",
         GroupsError::Gap { .. }
         | GroupsError::CommitPending(_)
         | GroupsError::NotPending(_)
         | GroupsError::Behind
-        | GroupsError::OldWelcome => "not-now",
+        | GroupsError::OldWelcome
+        | GroupsError::OtherGroup
+        | GroupsError::Stranded => "not-now",
     }
 }
 

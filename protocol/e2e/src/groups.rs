@@ -6,7 +6,8 @@
 //!   (network) ── entry of the log ────────────────> receive ────────┘
 //! ```
 //!
-//! A device that nobody added comes in by itself: see [`Groups::enter`].
+//! A device that nobody added comes in by itself: see [`Groups::enter`]; so does one that can't go on where it was:
+//! see [`Groups::stranding`].
 //!
 //! Every call works within the caller's transaction. So the group's state, the outbox, the
 //! cursor and what the caller keeps of a message are one change: after a crash either all
@@ -20,6 +21,7 @@
 //!
 //! Synchronous, and slow for large groups: keep it off the async threads.
 
+mod commits;
 mod error;
 mod external;
 mod heads;
@@ -28,12 +30,14 @@ mod outbox;
 mod receive;
 mod rows;
 mod send;
+mod stranded;
 
 pub use error::Error;
 pub use external::Entering;
 pub use outbox::{Outgoing, Payload};
 pub use receive::{Cause, Received, Welcomed, What};
 pub use send::CommitIds;
+pub use stranded::{Stranded, Stranding};
 
 use crate::{
     credential::Credential,

@@ -98,6 +98,10 @@ pub(crate) struct Position {
     pub(crate) out: bool,
     /// A joiner's way to a head.
     pub(crate) joining: Option<Joining>,
+    /// This device came in by itself, and has opened nothing of anybody since: so many times before, the others went
+    /// on without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unproven: Option<u32>,
 }
 
 /// Who names a joiner's first head: the device that added it. Whoever came in by itself believes the first one who
@@ -147,6 +151,7 @@ impl Position {
             version: 0,
             out: false,
             joining: None,
+            unproven: None,
         }
     }
 

@@ -7,6 +7,8 @@
 //!   engine     where groups come from: made, joined, or taken up again
 //!   group      one operation on one group, in memory: bytes in, bytes and a new state out
 //!   state      that state in parts, so that a message writes only what it turned
+//!   observer   the same group without its secrets: what everybody can judge
+//!   new_way    a way into it that is made of nothing else
 //! ```
 //!
 //! Nothing here touches a disk: [`crate::groups`] loads the state, calls in, and writes
@@ -17,6 +19,8 @@ pub mod error;
 pub mod extension;
 pub mod group;
 pub mod key_packages;
+pub(crate) mod new_way;
+pub(crate) mod observer;
 pub mod provider;
 pub mod rules;
 pub(crate) mod state;

@@ -1,12 +1,13 @@
 //! The program itself dies, at the worst moments: what was taken on is sent, once.
 
 use super::{People, person::Person, texts};
+use fastchat_client::Fault;
 use serde_json::Value;
 
 /// Runs with the fault point: the program aborts when a message's state is written and nothing is sent.
 #[track_caller]
 fn dies_before_sending(person: &Person, arguments: &[&str]) {
-    let finished = person.dies_at("sealed", arguments);
+    let finished = person.dies_at(Fault::Sealed, arguments);
     assert_eq!(finished.stdout.len(), 0, "it had said nothing\n{finished}");
 }
 

@@ -1,6 +1,7 @@
 //! The account's archive: what a new device has of what was said before it came, and who opens it.
 
 use super::{People, liar::lie, person::Person, running::Running, said, texts};
+use fastchat_client::Fault;
 use fastchat_wire::Op;
 use serde_json::{Value, json};
 
@@ -73,7 +74,7 @@ fn a_restore_that_is_killed_goes_on_and_ends_with_the_whole_history() {
     assert_eq!(bob.hears(SAID).len(), SAID);
 
     let phone = people.another_device_of(&alice, "alices-phone");
-    phone.dies_at("restored", &["login", "alice"]);
+    phone.dies_at(Fault::Restored, &["login", "alice"]);
     let part = texts(&phone.ok(&["history", "@bob", "--offline"])).len();
     assert!(part > 0 && part < SAID, "the newest {part} are there");
     // Without a password: what is begun goes on by itself.
@@ -87,10 +88,10 @@ fn a_device_that_dies_while_it_archives_loses_nothing_and_doubles_nothing() {
     let people = People::meet();
     let [alice, bob] = people.registered(["alice", "bob"]);
     alice.says("@bob", "one");
-    alice.dies_at("archived", &["send", "@bob", "two"]);
-    alice.dies_at("archiving", &["send", "@bob", "three"]);
+    alice.dies_at(Fault::Archived, &["send", "@bob", "two"]);
+    alice.dies_at(Fault::Archiving, &["send", "@bob", "three"]);
     // What is left is archived at the start.
-    alice.dies_at("archived", &["send", "@bob", "never said"]);
+    alice.dies_at(Fault::Archived, &["send", "@bob", "never said"]);
     alice.says("@bob", "four");
     assert_eq!(texts(&bob.hears(4)), ["one", "two", "three", "four"]);
 

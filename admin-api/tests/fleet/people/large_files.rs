@@ -9,6 +9,7 @@ use super::{
     person::Person,
     text_of,
 };
+use fastchat_client::Fault;
 use serde_json::Value;
 use std::{fs, path::Path};
 
@@ -106,7 +107,7 @@ fn a_sender_that_died_goes_on_and_sends_one_message() {
     people.wait_until_kept(SOME);
     sending.kill();
     // Whole this time, and dead before its message.
-    alice.dies_at("uploaded", &send);
+    alice.dies_at(Fault::Uploaded, &send);
     let kept = people.kept();
     alice.ok(&send);
     assert_eq!(people.kept(), kept, "nothing is uploaded again");

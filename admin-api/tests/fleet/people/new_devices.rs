@@ -1,6 +1,7 @@
 //! Devices that come by themselves, with nobody else online, and devices that are sent away.
 
 use super::{People, eventually, of, person::Person, texts};
+use fastchat_client::Fault;
 use serde_json::Value;
 
 /// How a group is called by somebody who knows only its id.
@@ -18,7 +19,7 @@ fn happened(person: &Person, conversation: &str, r#type: &str) -> Vec<Value> {
 
 /// Signs in as a new device; the program aborts at a place.
 #[track_caller]
-fn dies_signing_in(person: &Person, place: &str) {
+fn dies_signing_in(person: &Person, place: Fault) {
     person.dies_at(place, &["login", &person.name, "--device-name", "tablet"]);
 }
 
@@ -132,7 +133,7 @@ fn a_device_that_dies_while_it_comes_in_goes_on_at_its_next_start() {
 
     // Sent and taken by the server; the device dies before it has noted that.
     let tablet = people.another_device_of(&bob, "bobs-tablet");
-    dies_signing_in(&tablet, "entered");
+    dies_signing_in(&tablet, Fault::Entered);
     alice.says("@bob", "said in between");
     assert_eq!(texts(&tablet.hears(1)), ["said in between"], "nothing is missing");
     tablet.says("@alice", "here I am");
@@ -140,7 +141,7 @@ fn a_device_that_dies_while_it_comes_in_goes_on_at_its_next_start() {
 
     // Kept and never sent: by the next start others have moved on.
     let phone = people.another_device_of(&bob, "bobs-phone");
-    dies_signing_in(&phone, "entering");
+    dies_signing_in(&phone, Fault::Entering);
     let watch = people.another_device_of(&bob, "bobs-watch");
     watch.ok(&["login", "bob", "--device-name", "watch"]);
     phone.says("@alice", "late, but here");
@@ -153,7 +154,7 @@ fn a_login_whose_answer_is_lost_makes_one_device_and_not_two() {
     let people = People::meet();
     let [bob] = people.registered(["bob"]);
     let tablet = people.another_device_of(&bob, "bobs-tablet");
-    dies_signing_in(&tablet, "signed-in");
+    dies_signing_in(&tablet, Fault::SignedIn);
     let keys = || bob.ok(&["devices"]).iter().map(|device| device["keys"] == true).collect::<Vec<_>>();
     assert_eq!(keys(), [true, false], "it is there, and can't read anything");
     tablet.ok(&["login", "bob", "--device-name", "tablet"]);

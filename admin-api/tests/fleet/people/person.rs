@@ -1,6 +1,7 @@
 //! Somebody with a profile, who runs `fastchat`.
 
 use super::{super::harness::binary, PATIENCE, finished::Finished, running::Running};
+use fastchat_client::Fault;
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -112,9 +113,9 @@ impl Person {
 
     /// Runs the program with a fault point, at which it aborts.
     #[track_caller]
-    pub(super) fn dies_at(&self, fault: &str, arguments: &[&str]) -> Finished {
+    pub(super) fn dies_at(&self, fault: Fault, arguments: &[&str]) -> Finished {
         let mut command = self.command(arguments);
-        command.env("FASTCHAT_FAULT", fault);
+        command.env("FASTCHAT_FAULT", fault.name());
         let finished = Running::start(command).finish();
         assert_eq!(finished.code, None, "it aborted\n{finished}");
         finished

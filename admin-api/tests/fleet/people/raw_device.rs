@@ -11,7 +11,7 @@ use fastchat_e2e::{Kdf, password, secret::Password};
 use fastchat_wire::{
     Block, LogId, Secret32,
     chat::{
-        assign::Assign, auth_params::AuthParams, conversations::Conversations, create::ConversationKind, entry::EntryEvent,
+        assign::Assign, auth_params::AuthParams, commit::Commit, conversations::Conversations, create::ConversationKind, entry::EntryEvent,
         group_info::GroupInfo, login::Login,
     },
 };
@@ -55,6 +55,19 @@ impl<'a> RawDevice<'a> {
         let block = Block::binary(block.to_vec());
         let appended = self.people.runtime.block_on(self.client.call(&request, &block));
         appended.expect("members append").0.seq
+    }
+
+    /// The epoch of a conversation, by the server's count.
+    pub(super) fn epoch(&mut self, log: &str) -> u64 {
+        let request = GroupInfo { conversation: log_of(log) };
+        let answered = self.people.runtime.block_on(self.client.call(&request, &Block::none()));
+        answered.expect("members ask for it").0.epoch
+    }
+
+    /// Commits whatever that is: lists, commit, Welcome, GroupInfo.
+    pub(super) fn commit(&mut self, request: &Commit, pieces: &[&[u8]; 4]) {
+        let committed = self.people.runtime.block_on(self.client.call(request, &Block::pieces(pieces)));
+        committed.expect("members commit");
     }
 
     /// What the server keeps for those who join by themselves.

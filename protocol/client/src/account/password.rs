@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     Config, Errand, chat, enter,
+    fault::{self, Fault},
     problem::Problem,
     profile::{Me, Profile},
 };
@@ -68,7 +69,10 @@ pub async fn change_password(config: &Config, profile: &Arc<Profile>, proof: Pro
     };
     let changed = chat::change_password(&proved.connection, &request, keyring.into()).await;
     let outcome = match changed.map_err(Problem::from) {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            fault::point(Fault::PasswordChanged);
+            Ok(())
+        }
         Err(problem) if problem.is_passing() => look(config, &me, salt, new.password, problem).await,
         Err(problem) => Err(problem),
     };

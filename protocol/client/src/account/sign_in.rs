@@ -2,7 +2,8 @@
 
 use super::{Proof, exposed, finish, in_use, register::Registering, stretch::stretched, wire_name};
 use crate::{
-    Config, Connection, Errand, Failure, chat, enter, fault,
+    Config, Connection, Errand, Failure, chat, enter,
+    fault::{self, Fault},
     ids::{Expose, Seal},
     problem::Problem,
     profile::{Me, Profile, identity},
@@ -180,7 +181,7 @@ pub(super) async fn prove(
     let (logged_in, sealed) = chat::login(&connection, &request)
         .await
         .map_err(|failure| explain(failure, known.is_some()))?;
-    fault::point("signed-in");
+    fault::point(Fault::SignedIn);
     let binding = Binding {
         username: username.clone(),
         version: logged_in.keyring_version,

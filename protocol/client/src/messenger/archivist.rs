@@ -5,7 +5,7 @@
 
 use super::shared::Shared;
 use crate::{
-    fault,
+    fault::{self, Fault},
     problem::Problem,
     profile::{
         Profile,
@@ -61,7 +61,7 @@ async fn look(shared: &Arc<Shared>, due: Option<Instant>) -> Result<Option<Insta
 /// Archives all that waits, in as many batches as it takes.
 async fn archive_all(shared: &Arc<Shared>) -> Result<(), Problem> {
     while shared.profile.run(Profile::archive).await? {
-        fault::point("archived");
+        fault::point(Fault::Archived);
         shared.handle.wake();
     }
     Ok(())
@@ -88,7 +88,7 @@ pub(super) async fn finish(shared: &Arc<Shared>) -> Result<(), Problem> {
 impl Profile {
     /// Makes one batch for the account's archive of what waits; false where nothing does.
     fn archive(&self) -> Result<bool, Problem> {
-        fault::point("archiving");
+        fault::point(Fault::Archiving);
         let waits = self.read(archive::waiting)? != Waiting::Nothing;
         if !waits {
             return Ok(false);

@@ -3,6 +3,7 @@
 use super::{Messenger, shared::Shared};
 use crate::{
     Connection, chat,
+    fault::{self, Fault},
     ids::{Expose, Seal},
     problem::Problem,
     profile::{
@@ -105,6 +106,7 @@ impl Messenger {
             })
         });
         let wishes = wishes.await?;
+        fault::point(Fault::SendingAway);
         send_away(&self.shared, &connection).await?;
         self.shared.ask(|errands| errands.wishes = true);
         for id in &wishes {
@@ -131,6 +133,7 @@ pub(super) async fn send_away(shared: &Arc<Shared>, connection: &Connection) -> 
             Err(Problem::Refused(refused)) if refused.code == Code::NotFound => {}
             told => told?,
         }
+        fault::point(Fault::SentAway);
         shared
             .profile
             .run(move |profile| profile.write(|tx| devices::removed(tx, device)))

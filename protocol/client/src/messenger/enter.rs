@@ -7,10 +7,14 @@
 //!                          ^                             └─ epoch-conflict ─┐
 //!                          └────────────── a pause ─────────────────────────┘
 //! ```
+//!
+//! A device that is in and can't follow its group comes in again the same way, by the GroupInfo of that very group
+//! only: another one is waited for, longer each time, and in the end that is told.
 
 use super::{race, shared::Shared};
 use crate::{
-    Connection, chat, fault,
+    Connection, chat,
+    fault::{self, Fault},
     ids::{Expose, new_entry},
     problem::Problem,
     profile::{history::Event, restore, rooms, take, tasks},
@@ -18,6 +22,7 @@ use crate::{
 use fastchat_e2e::{
     ConversationId,
     groups::{Entering, Error as GroupsError},
+    mls::GroupError,
 };
 use fastchat_wire::{
     Code,
@@ -32,6 +37,19 @@ const INVITATION_TRIES: u32 = 3;
 /// The newest batch of the archive is waited for so long: it may know what the server would rather have forgotten.
 const ARCHIVE_PATIENCE: Duration = Duration::from_secs(2);
 const ARCHIVE_LOOK: Duration = Duration::from_millis(50);
+
+/// A GroupInfo that is no good, or of another group than the one that this device was in: how long the next one is
+/// waited for, at most, doubled each time, and how often. A member's next commit brings one.
+const BAD_INFORMATION_PAUSE_MS: u64 = 250;
+const BAD_INFORMATION_TRIES: u32 = 7;
+/// Where it takes longer than so, whoever reads does not wait for it.
+const SLOW_MS: u64 = 2_000;
+/// So many times in a row the others may go on without this device.
+const UNNOTICED_TRIES: u32 = 8;
+
+/// Why this device does not come in again by itself, and who can help.
+const UNNOTICED: &str = "the others do not take this device in. Ask a member who is online to remove you and to add you again, or sign in \
+                         on this device anew";
 
 /// What a GroupInfo is that another device of the account has seen the end of.
 const OLD_GROUP: &str = "the server gave a state of it that is older than what another device of yours has seen: don't trust \
@@ -56,6 +74,8 @@ pub(super) struct Attempt {
     pub(super) tries: u32,
     /// Until then the archive is waited for.
     pub(super) archive_until: Instant,
+    /// Nobody waits for it: the server has nothing by which this device could come in.
+    pub(super) slow: bool,
 }
 
 impl Attempt {
@@ -66,6 +86,15 @@ impl Attempt {
             at: now,
             tries: 0,
             archive_until: now + ARCHIVE_PATIENCE,
+            slow: false,
+        }
+    }
+
+    /// The first one where the invitation is no good: no other one is waited for.
+    pub(super) fn uninvited() -> Self {
+        Self {
+            tries: INVITATION_TRIES,
+            ..Self::first()
         }
     }
 
@@ -86,7 +115,17 @@ impl Attempt {
     }
 
     fn lost(self) -> Self {
-        self.after(race::pause(self.tries))
+        self.after(race::pause(self.tries, &mut rand::rng()))
+    }
+
+    /// After a GroupInfo that is no good; none where patience has ended.
+    fn bad_information(self) -> Option<Self> {
+        let longest = BAD_INFORMATION_PAUSE_MS << self.tries.min(BAD_INFORMATION_TRIES);
+        let pause = rand::random_range(longest / 2..longest);
+        (self.tries < BAD_INFORMATION_TRIES).then(|| Self {
+            slow: longest > SLOW_MS,
+            ..self.after(Duration::from_millis(pause))
+        })
     }
 }
 
@@ -105,6 +144,11 @@ pub(super) async fn look(shared: &Arc<Shared>) -> Result<(), Problem> {
             for conversation in listed {
                 // What this account was put out of is entered by invitation only.
                 if !rooms::is_out(tx, conversation)? {
+                    outside.push(conversation);
+                }
+            }
+            for conversation in known {
+                if groups.stranding(tx, conversation)?.is_some() {
                     outside.push(conversation);
                 }
             }
@@ -140,7 +184,7 @@ pub(super) async fn enter(
             Err(next) => return Ok(next),
         },
     };
-    fault::point("entering");
+    fault::point(Fault::Entering);
     let request = Commit {
         conversation: conversation.wire(),
         entry: entering.entry.wire(),
@@ -155,7 +199,7 @@ pub(super) async fn enter(
     };
     match chat::commit(connection, &request, &pieces).await.map_err(Problem::from) {
         Ok(appended) => {
-            fault::point("entered");
+            fault::point(Fault::Entered);
             shared
                 .profile
                 .run(move |profile| profile.change(|groups, tx| take::entered(groups, tx, conversation, appended.seq, appended.at)))
@@ -183,7 +227,7 @@ pub(super) async fn enter(
 async fn standing(shared: &Shared, conversation: ConversationId) -> Result<Standing, Problem> {
     let found = shared.profile.run(move |profile| {
         profile.look(|groups, tx| {
-            let is_in = groups.mls_epoch(tx, conversation).is_ok();
+            let is_in = groups.mls_epoch(tx, conversation).is_ok() && groups.stranding(tx, conversation)?.is_none();
             let is_invited = tasks::invitations(tx)?.iter().any(|(invited, _)| *invited == conversation);
             if is_in || is_invited {
                 return Ok(Standing::Settled);
@@ -216,14 +260,26 @@ async fn begin(
     let waits = attempt.tries < INVITATION_TRIES;
     let made = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
-            if waits && groups.has_a_place(&group_info)? {
+            let stranded = groups.stranding(tx, conversation)?;
+            if waits && stranded.is_none() && groups.has_a_place(&group_info)? {
                 return Ok(None);
+            }
+            if stranded.is_some_and(|stranded| stranded.unnoticed > UNNOTICED_TRIES) {
+                return Err(Problem::declined("not-member", UNNOTICED));
             }
             let known = restore::room(tx, conversation)?.map_or(0, |room| room.mls_epoch);
             if groups.epoch_of(&group_info)? < known {
                 return Err(Problem::declined("old-group", OLD_GROUP));
             }
-            Ok(Some(groups.enter(tx, conversation, new_entry(), &group_info, epoch)?))
+            let entry = new_entry();
+            match groups.enter(tx, conversation, entry, &group_info, epoch) {
+                // Nobody who is in has brought a better one: this device makes one, and all come in again after it.
+                Err(error) if stranded.is_some() && is_bad_information(&error) && attempt.tries >= BAD_INFORMATION_TRIES => {
+                    tracing::warn!(%conversation, %error, "this device begins a conversation's keys anew");
+                    Ok(Some(groups.enter_anew(tx, conversation, entry, epoch)?))
+                }
+                entering => Ok(Some(entering?)),
+            }
         })
     });
     match made.await {
@@ -231,12 +287,26 @@ async fn begin(
         Ok(None) => Ok(Err(Some(attempt.after(INVITATION_PAUSE)))),
         // An invitation was faster, or another process of this profile.
         Err(Problem::Groups(GroupsError::Exists(_))) => Ok(Err(None)),
-        Err(problem) if matches!(problem, Problem::Groups(_)) || problem.code() == "old-group" => {
+        Err(Problem::Groups(error)) if is_bad_information(&error) && attempt.tries < BAD_INFORMATION_TRIES => {
+            tracing::info!(%conversation, %error, "this device waits for a way into a conversation");
+            Ok(Err(attempt.bad_information()))
+        }
+        Err(problem) if matches!(problem, Problem::Groups(_) | Problem::Declined { .. }) => {
             tracing::warn!(%conversation, %problem, "this device can't come in by itself");
             give_up(shared, conversation, Some(problem.to_string())).await?;
             Ok(Err(None))
         }
         Err(problem) => Err(problem),
+    }
+}
+
+/// What the next one, which a member's commit brings, may do better: whoever committed last has made this one.
+fn is_bad_information(error: &GroupsError) -> bool {
+    use GroupError::{Broken, Unexpected, WrongConversation};
+    match error {
+        GroupsError::OtherGroup => true,
+        GroupsError::Group(error) => matches!(error, Broken(_) | Unexpected(_) | WrongConversation),
+        _ => false,
     }
 }
 
@@ -246,7 +316,8 @@ async fn give_up(shared: &Shared, conversation: ConversationId, cause: Option<St
         profile.change(|groups, tx| {
             groups.give_up_entering(tx, conversation)?;
             match cause {
-                Some(cause) if !take::is_noted_outside(tx, conversation)? => {
+                Some(cause) if !rooms::is_told_stuck(tx, conversation)? => {
+                    rooms::tell_stuck(tx, conversation, true)?;
                     let cause = format!("this device can't join this conversation by itself: {cause}. A member who is online can add it");
                     take::add_own(groups, tx, conversation, crate::clock::now_ms(), Event::Unreadable(cause))
                 }

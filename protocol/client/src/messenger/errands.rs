@@ -21,6 +21,8 @@ pub(super) struct Errands {
     pub(super) enter: BTreeMap<ConversationId, Attempt>,
     /// Tell devices that came in by themselves what these groups are called, not before then.
     pub(super) tell_names: BTreeMap<ConversationId, Instant>,
+    /// Make a good commit in these conversations, where nobody was faster, not before then.
+    pub(super) mend: BTreeMap<ConversationId, Instant>,
     /// Fetch these conversations' missing entries.
     pub(super) behind: BTreeSet<ConversationId>,
     /// Ask whether this account is still in.
@@ -41,7 +43,10 @@ impl Errands {
     /// Nothing that a reader of the history would have to wait for.
     pub(super) fn is_caught_up(&self) -> bool {
         // A conversation that nobody lets this device into keeps nobody waiting.
-        let entered = self.enter.values().all(|attempt| attempt.tries > ENTER_TRIES_WAITED_FOR);
+        let entered = self
+            .enter
+            .values()
+            .all(|attempt| attempt.slow || attempt.tries > ENTER_TRIES_WAITED_FOR);
         !self.join && !self.outside && entered && self.behind.is_empty() && self.verify.is_empty()
     }
 
@@ -65,7 +70,8 @@ impl Errands {
     /// When what has a time can be begun.
     fn times(&self) -> impl Iterator<Item = Instant> {
         let entering = self.enter.values().map(|attempt| attempt.at);
-        self.compare.values().chain(self.tell_names.values()).copied().chain(entering)
+        let others = self.compare.values().chain(self.tell_names.values()).chain(self.mend.values());
+        others.copied().chain(entering)
     }
 
     /// Takes what can be begun now.
@@ -73,6 +79,7 @@ impl Errands {
         let later = Self {
             compare: self.compare.extract_if(.., |_, at| *at > now).collect(),
             tell_names: self.tell_names.extract_if(.., |_, at| *at > now).collect(),
+            mend: self.mend.extract_if(.., |_, at| *at > now).collect(),
             enter: self.enter.extract_if(.., |_, attempt| attempt.at > now).collect(),
             ..Self::default()
         };
@@ -95,6 +102,9 @@ impl Errands {
         }
         for (conversation, at) in undone.tell_names {
             self.tell_names.entry(conversation).or_insert(at);
+        }
+        for (conversation, at) in undone.mend {
+            self.mend.entry(conversation).or_insert(at);
         }
         for (conversation, at) in undone.compare {
             self.compare.entry(conversation).or_insert(at);

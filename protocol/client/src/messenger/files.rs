@@ -15,7 +15,8 @@ mod source;
 
 use super::{Messenger, Sent};
 use crate::{
-    chat, fault,
+    chat,
+    fault::{self, Fault},
     ids::Expose,
     problem::Problem,
     profile::{
@@ -118,7 +119,7 @@ impl Messenger {
             }
             return Err(problem.of_file(&upload.body.name));
         }
-        fault::point("uploaded");
+        fault::point(Fault::Uploaded);
         let body = Body::File(upload.body);
         let bodies = vec![body.clone()];
         // The message is kept and the upload forgotten in one step: whoever dies here sends it once.
@@ -126,7 +127,7 @@ impl Messenger {
             .profile()
             .run(move |profile| profile.seal(conversation, bodies, |tx| uploads::forget(tx, which)));
         let queued = queued.await?;
-        fault::point("sealed");
+        fault::point(Fault::Sealed);
         self.shared.handle.wake();
         remove(&folder, blob);
         let entry = *queued

@@ -1,6 +1,6 @@
 //! Joining conversations by invitation, and reading what was missed.
 
-use super::{members, shared::Shared};
+use super::{enter::Attempt, members, reader, shared::Shared};
 use crate::{
     Connection, chat,
     entry::Entry,
@@ -44,6 +44,10 @@ pub(super) async fn all(shared: &Arc<Shared>, connection: &Connection) -> Result
                 tracing::warn!(%conversation, seq, %problem, "an invitation can't be used");
                 let is_in = members::view(shared, conversation).await?.is_some();
                 answered(shared, conversation, seq, (!is_in).then(|| problem.to_string())).await?;
+                if !is_in {
+                    // Whoever made it has put this device into the group all the same: it takes its place by itself.
+                    shared.ask(|errands| _ = errands.enter.insert(conversation, Attempt::uninvited()));
+                }
             }
         }
     }
@@ -109,7 +113,7 @@ async fn answered(shared: &Arc<Shared>, conversation: ConversationId, seq: u64, 
     let answered = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
             if let (true, Some(cause)) = (tasks::answered(tx, conversation, seq)?, cause) {
-                let cause = format!("an invitation to this conversation can't be used: {cause}");
+                let cause = format!("an invitation to this conversation can't be used: {cause}. This device tries to come in by itself");
                 take::add_own(groups, tx, conversation, crate::clock::now_ms(), Event::Unreadable(cause))?;
             }
             Ok(())
@@ -147,10 +151,7 @@ pub(super) async fn catch_up(shared: &Arc<Shared>, connection: &Connection, conv
             .profile
             .run(move |profile| profile.change(|groups, tx| entries.iter().map(|entry| take::take(groups, tx, entry)).collect()))
             .await?;
-        if next.contains(&Next::Moved) {
-            shared.handle.wake();
-            shared.ask(|errands| (errands.wishes, errands.acquaint) = (true, true));
-        }
+        reader::follow_up(shared, next).await?;
         if !more {
             return Ok(Read::All);
         }

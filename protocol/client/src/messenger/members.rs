@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     Connection, chat,
+    fault::{self, Fault},
     ids::{Expose, Seal, new_entry},
     problem::Problem,
     profile::{rooms, take, tasks, trust},
@@ -230,8 +231,8 @@ pub(super) fn check_room(leaves: usize, coming: usize) -> Result<(), Problem> {
     }
 }
 
-/// Makes a commit and keeps it to be sent; gives its entry. None where one is under way already: what that one leaves
-/// is to be looked at first; and none where it is for a wish that is one no longer.
+/// Makes a commit and keeps it to be sent; gives its entry. None where one is under way already, or this device can't
+/// follow the group: what comes of that is to be looked at first; and none where it is for a wish that is one no longer.
 pub(super) async fn commit(
     shared: &Shared,
     conversation: ConversationId,
@@ -241,7 +242,8 @@ pub(super) async fn commit(
     let ids = commit_ids();
     let made = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
-            if groups.commit_under_way(tx, conversation)?.is_some() || tasks::is_over(tx, wish)? {
+            let has_to_wait = groups.commit_under_way(tx, conversation)?.is_some() || groups.stranding(tx, conversation)?.is_some();
+            if has_to_wait || tasks::is_over(tx, wish)? {
                 return Ok(None);
             }
             groups.commit(tx, conversation, &change.intent(), ids, crate::clock::now())?;
@@ -250,6 +252,7 @@ pub(super) async fn commit(
     });
     let made = made.await?;
     if made.is_some() {
+        fault::point(Fault::Committed);
         shared.handle.wake();
     }
     Ok(made)

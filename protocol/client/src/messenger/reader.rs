@@ -1,8 +1,13 @@
 //! The task that takes what the session brings into the profile.
 
-use super::{shared::Shared, steward::compare_soon};
+use super::{
+    enter::Attempt,
+    shared::Shared,
+    steward::{compare_soon, soon},
+};
 use crate::{
     entry::Entry,
+    fault::{self, Fault},
     ids::Seal,
     problem::Problem,
     profile::{
@@ -72,22 +77,46 @@ async fn take_all(shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Ended
     for entry in entries.iter() {
         shared.handle.delivered(entry);
     }
-    if next.contains(&Next::Moved) {
+    follow_up(shared, next).await.map_err(unkept)
+}
+
+/// Asks for what is to be done after entries that were taken.
+///
+/// # Errors
+/// The store.
+pub(super) async fn follow_up(shared: &Arc<Shared>, next: Vec<Next>) -> Result<(), Problem> {
+    let moves = |next: &Next| matches!(next, Next::Moved | Next::Mend(_) | Next::ComeBack(_));
+    if next.iter().any(moves) {
         shared.handle.wake();
     }
-    let mut to_tidy = Vec::new();
+    for next in &next {
+        match next {
+            Next::Mend(_) => fault::point(Fault::Skipped),
+            Next::ComeBack(_) => fault::point(Fault::Stranded),
+            _ => {}
+        }
+    }
+    let (mut to_tidy, mut to_mend) = (Vec::new(), Vec::new());
     shared.ask(|errands| {
         for next in next {
+            if moves(&next) {
+                (errands.wishes, errands.acquaint) = (true, true);
+            }
             match next {
-                Next::Nothing => {}
+                Next::Nothing | Next::Moved => {}
                 Next::Join => errands.join = true,
-                Next::Moved => (errands.wishes, errands.acquaint) = (true, true),
                 Next::CatchUp(conversation) => errands.behind.extend([conversation]),
                 Next::Tidy(conversation) => to_tidy.push(conversation),
+                Next::Mend(conversation) => to_mend.push(conversation),
+                Next::ComeBack(conversation) => errands.enter.extend([(conversation, Attempt::first())]),
             }
         }
     });
-    compare_soon(shared, to_tidy).await.map_err(unkept)
+    for conversation in to_mend {
+        let at = soon(shared, conversation).await?;
+        shared.ask(|errands| _ = errands.mend.insert(conversation, at));
+    }
+    compare_soon(shared, to_tidy).await
 }
 
 async fn one_by_one(shared: &Arc<Shared>, entries: Arc<[Entry]>) -> Result<Vec<Next>, Ended> {

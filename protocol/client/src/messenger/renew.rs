@@ -7,6 +7,7 @@
 use super::{
     members::{self, Change},
     shared::Shared,
+    steward::soon,
 };
 use crate::{clock, problem::Problem, profile::rooms};
 use fastchat_e2e::ConversationId;
@@ -34,11 +35,32 @@ pub(crate) fn next() -> u64 {
     clock::now_ms() + rand::random_range(NEXT_MS)
 }
 
+/// Renews where nobody else has made a good commit since the last one, which was no good. It brings a GroupInfo by
+/// which others can come in.
+///
+/// # Errors
+/// The store; the network.
+pub(super) async fn mend(shared: &Arc<Shared>, conversation: ConversationId) -> Result<(), Problem> {
+    let is_owed = shared
+        .profile
+        .run(move |profile| profile.read(|tx| rooms::owes_commit(tx, conversation)));
+    if is_owed.await? {
+        renew(shared, conversation).await?;
+    }
+    Ok(())
+}
+
 /// Renews where it is due. One that is overtaken or refused is due again a while later.
 ///
 /// # Errors
 /// The store.
 pub(super) async fn due(shared: &Arc<Shared>) -> Result<(), Problem> {
+    let owed = shared.profile.run(|profile| profile.read(rooms::commits_owed)).await?;
+    shared.ask(|errands| {
+        for conversation in owed {
+            errands.mend.entry(conversation).or_insert_with(soon);
+        }
+    });
     let due = shared
         .profile
         .run(|profile| profile.read(|tx| rooms::to_renew(tx, clock::now_ms())));

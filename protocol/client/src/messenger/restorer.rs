@@ -5,7 +5,8 @@
 
 use super::{Messenger, PATIENCE, shared::Shared};
 use crate::{
-    Connection, chat, fault,
+    Connection, chat,
+    fault::{self, Fault},
     ids::Expose,
     limits::FETCH_PAGE,
     problem::Problem,
@@ -72,7 +73,7 @@ async fn step(shared: &Arc<Shared>, window: &mut u64) -> Result<bool, Problem> {
     if !state.is_read() {
         let low = state.next.saturating_sub(*window).max(state.through) + 1;
         *window = read(shared, &connection, log, low, state.next).await?;
-        fault::point("restored");
+        fault::point(Fault::Restored);
         return Ok(true);
     }
     let last = chat::fetch_some(&connection, log, state.top, 1).await?.last_seq;

@@ -95,7 +95,7 @@ impl Looks {
 async fn wait(shared: &Shared, wishes: &Wishes, looks: &mut Looks, regular: Instant) {
     let mut due = shared.next_due().map_or(regular, |due| due.min(regular));
     if !wishes.is_empty() {
-        due = due.min(looks.next());
+        due = wishes.next_try().into_iter().fold(due.min(looks.next()), Instant::min);
     }
     tokio::select! {
         () = shared.nudged.notified() => looks.idle = 0,
@@ -105,6 +105,8 @@ async fn wait(shared: &Shared, wishes: &Wishes, looks: &mut Looks, regular: Inst
     if !wishes.is_empty() && looks.next() <= Instant::now() {
         looks.last = Instant::now();
         looks.idle += 1;
+        shared.queue_wishes();
+    } else if wishes.is_due() {
         shared.queue_wishes();
     }
 }
@@ -167,6 +169,11 @@ async fn round(shared: &Arc<Shared>, connection: &Connection, errands: Errands, 
     for (conversation, at) in errands.tell_names {
         if waits(devices::tell_name(shared, conversation).await, "a group's name") {
             undone.tell_names.insert(conversation, at);
+        }
+    }
+    for (conversation, at) in errands.mend {
+        if waits(renew::mend(shared, conversation).await, "a change in the place of a bad one") {
+            undone.mend.insert(conversation, at);
         }
     }
     if errands.keep_up {

@@ -4,6 +4,7 @@
 //!  wish ──> is it so? ──yes──> done
 //!             │no
 //!             ├─ a commit is under way ──> wait for what it leaves
+//!             ├─ the last one lost ──────> let the others go first, for a while
 //!             ├─ refused for good ───────> refused
 //!             └─ make the next step ─────> look again
 //! ```
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::{
     Connection, chat,
+    fault::{self, Fault},
     ids::Expose,
     problem::Problem,
     profile::{
@@ -37,14 +39,25 @@ use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
-use tokio::time::sleep;
+use tokio::time::Instant;
 
 /// Wishes that wait to come true.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
-    /// For each wish the commits that were made for it, in this run.
-    commits: HashMap<EntryId, Vec<EntryId>>,
+    /// What was done for each, in this run.
+    tries: HashMap<EntryId, Tries>,
     waiting: bool,
+}
+
+/// What was done for a wish so far.
+#[derive(Debug, Default)]
+struct Tries {
+    /// The commits that were made for it.
+    commits: Vec<EntryId>,
+    /// How many of them others have overtaken.
+    lost: u32,
+    /// Whoever lost lets the others go first: no commit before then.
+    not_before: Option<Instant>,
 }
 
 /// Where a wish stands.
@@ -63,6 +76,7 @@ enum Step {
 struct Standing {
     view: Option<View>,
     under_way: bool,
+    stranded: bool,
     out: bool,
 }
 
@@ -70,6 +84,19 @@ impl Wishes {
     /// True where nothing is waited for.
     pub(super) fn is_empty(&self) -> bool {
         !self.waiting
+    }
+
+    /// When the next pause of one that lost a race is over.
+    pub(super) fn next_try(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let pauses = self.tries.values().filter_map(|tries| tries.not_before);
+        pauses.filter(|until| *until > now).min()
+    }
+
+    /// Whether such a pause is over.
+    pub(super) fn is_due(&self) -> bool {
+        let now = Instant::now();
+        self.tries.values().any(|tries| tries.not_before.is_some_and(|until| until <= now))
     }
 
     /// Takes each wish as far as it goes now.
@@ -80,7 +107,7 @@ impl Wishes {
         let wishes = shared.profile.run(|profile| profile.read(tasks::wishes)).await?;
         self.waiting = !wishes.is_empty();
         let alive: HashSet<EntryId> = wishes.iter().map(|(id, _)| *id).collect();
-        self.commits.retain(|id, _| alive.contains(id));
+        self.tries.retain(|id, _| alive.contains(id));
         let mut passing = None;
         for (id, wish) in wishes {
             let outcome = match self.follow(shared, connection, id, &wish).await {
@@ -97,7 +124,7 @@ impl Wishes {
                     Outcome::refused(&problem)
                 }
             };
-            self.commits.remove(&id);
+            self.tries.remove(&id);
             shared.profile.run(move |profile| profile.fulfilled(id, &wish, &outcome)).await?;
         }
         passing.map_or(Ok(()), Err)
@@ -105,10 +132,10 @@ impl Wishes {
 
     /// True where it has come true.
     async fn follow(&mut self, shared: &Arc<Shared>, connection: &Connection, id: EntryId, wish: &Wish) -> Result<bool, Problem> {
-        self.check_commits(shared, id).await?;
         loop {
             let standing = standing(shared, wish.conversation).await?;
-            if standing.under_way {
+            let has_to_wait = standing.under_way || (standing.stranded && wish.what != Wanted::Leave);
+            if has_to_wait || self.pauses(shared, id).await? {
                 return Ok(false);
             }
             match step(shared, connection, id, wish, &standing).await? {
@@ -116,12 +143,7 @@ impl Wishes {
                 Step::Waiting => return Ok(false),
                 Step::Again => {}
                 Step::Committed(commit) => {
-                    let made = self.commits.entry(id).or_default();
-                    made.push(commit);
-                    // The first one goes at once; whoever lost before lets the others go first.
-                    if let Ok(lost @ 1..) = u32::try_from(made.len() - 1) {
-                        sleep(race::pause(lost)).await;
-                    }
+                    self.tries.entry(id).or_default().commits.push(commit);
                     shared.handle.wake();
                     return Ok(false);
                 }
@@ -129,15 +151,31 @@ impl Wishes {
         }
     }
 
-    /// A commit that was refused for good refuses its wish.
-    async fn check_commits(&self, shared: &Shared, id: EntryId) -> Result<(), Problem> {
-        for commit in self.commits.get(&id).into_iter().flatten().copied() {
+    /// Whether others are to go first: its commits lost the race. One that was refused for good refuses the wish.
+    async fn pauses(&mut self, shared: &Shared, id: EntryId) -> Result<bool, Problem> {
+        let Some(tries) = self.tries.get_mut(&id) else {
+            return Ok(false);
+        };
+        let mut lost = 0;
+        for commit in tries.commits.iter().copied() {
             let outcome = shared.profile.run(move |profile| profile.read(|tx| tasks::outcome(tx, commit)));
-            if let Some(Outcome::Refused { code, message }) = outcome.await? {
-                return Err(Problem::declined(code, message));
+            match outcome.await? {
+                Some(Outcome::Refused { code, message }) => return Err(Problem::declined(code, message)),
+                Some(Outcome::Sent { .. } | Outcome::Done) => {}
+                // None is under way.
+                None => lost += 1,
             }
         }
-        Ok(())
+        let now = Instant::now();
+        if lost > tries.lost {
+            tries.lost = lost;
+            tries.not_before = Some(now + race::pause(lost, &mut rand::rng()));
+        }
+        let pauses = tries.not_before.is_some_and(|until| now < until);
+        if !pauses {
+            tries.not_before = None;
+        }
+        Ok(pauses)
     }
 }
 
@@ -148,6 +186,7 @@ async fn standing(shared: &Shared, conversation: ConversationId) -> Result<Stand
             Ok(Standing {
                 view: members::find_view(groups, tx, conversation)?,
                 under_way: groups.commit_under_way(tx, conversation)?.is_some(),
+                stranded: groups.stranding(tx, conversation)?.is_some(),
                 out: rooms::is_out(tx, conversation)?,
             })
         })
@@ -381,7 +420,10 @@ async fn found(
         })
         .await;
     match founded {
-        Ok(true) => Ok(Step::Committed(ids.commit)),
+        Ok(true) => {
+            fault::point(Fault::Committed);
+            Ok(Step::Committed(ids.commit))
+        }
         // Given up meanwhile.
         Ok(false) => Ok(Step::Waiting),
         // Another process of this profile was faster.

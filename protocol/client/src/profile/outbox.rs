@@ -7,7 +7,7 @@
 //!                   └─ refused ─────> dropped, told
 //! ```
 //!
-//! In a conversation that is stopped ([`trust`]) messages wait; commits go.
+//! In a conversation that is stopped ([`trust`]) messages wait; commits go. Nothing goes where this device can't follow.
 
 use super::{
     Live, Profile, archive, rooms,
@@ -63,6 +63,10 @@ impl Outbox for Profile {
         }
         let reached = epochs.get(&conversation).copied().unwrap_or(0);
         let first = self.store.read(|tx| -> Result<_, Problem> {
+            if groups.stranding(tx, conversation)?.is_some() {
+                // Sealed for nobody: it is sealed again once this device is in.
+                return Ok((Vec::new(), HashMap::new()));
+            }
             let is_direct = rooms::peer(tx, conversation)?.is_some();
             let is_stopped = !trust::stops(tx, conversation)?.is_empty();
             let mut bytes = 0;

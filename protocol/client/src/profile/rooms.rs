@@ -17,6 +17,11 @@ const DIRECT: Table = Table::new("room-direct");
 /// conversation → nothing: a device came in by itself, and nobody has told it since what the group is called.
 const NAME_OWED: Table = Table::new("room-name-owed");
 
+/// conversation → nothing: the last commit was no good for anybody, and a good one is due.
+const COMMIT_OWED: Table = Table::new("room-commit-owed");
+/// conversation → nothing: it was told that this device can't come in by itself.
+const STUCK_TOLD: Table = Table::new("room-stuck-told");
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
     /// The other account of a direct chat.
@@ -166,13 +171,50 @@ pub(crate) fn restore(tx: &Writer<'_>, room: &sealed::Room, joined: bool) -> Res
     rows::put(tx, ROOMS, room.conversation.as_bytes(), &row)
 }
 
-/// A device came in by itself, and is to be told what the group is called; or it was told.
-pub(crate) fn owe_name(tx: &Writer<'_>, conversation: ConversationId, owed: bool) -> Result<(), Problem> {
-    match owed {
-        true => tx.put(NAME_OWED, conversation.as_bytes(), &[])?,
-        false => _ = tx.delete(NAME_OWED, conversation.as_bytes())?,
+fn mark(tx: &Writer<'_>, table: Table, conversation: ConversationId, set: bool) -> Result<(), Problem> {
+    match set {
+        true => tx.put(table, conversation.as_bytes(), &[])?,
+        false => _ = tx.delete(table, conversation.as_bytes())?,
     }
     Ok(())
+}
+
+fn marked(tx: &Reader<'_>, table: Table) -> Result<Vec<ConversationId>, Problem> {
+    let found = tx.list(table, Scan::prefix(&[]))?;
+    Ok(found
+        .iter()
+        .filter_map(|(key, _)| ConversationId::try_from(&key[..]).ok())
+        .collect())
+}
+
+/// The last commit was no good for anybody, or a good one came since.
+pub(crate) fn owe_commit(tx: &Writer<'_>, conversation: ConversationId, owed: bool) -> Result<(), Problem> {
+    mark(tx, COMMIT_OWED, conversation, owed)
+}
+
+/// Whether a good commit is still due.
+pub(crate) fn owes_commit(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
+    Ok(tx.has(COMMIT_OWED, conversation.as_bytes())?)
+}
+
+/// Where good commits are due.
+pub(crate) fn commits_owed(tx: &Reader<'_>) -> Result<Vec<ConversationId>, Problem> {
+    marked(tx, COMMIT_OWED)
+}
+
+/// That this device can't come in by itself was told; or it is in.
+pub(crate) fn tell_stuck(tx: &Writer<'_>, conversation: ConversationId, told: bool) -> Result<(), Problem> {
+    mark(tx, STUCK_TOLD, conversation, told)
+}
+
+/// Whether that was told already: each start meets the same.
+pub(crate) fn is_told_stuck(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
+    Ok(tx.has(STUCK_TOLD, conversation.as_bytes())?)
+}
+
+/// A device came in by itself, and is to be told what the group is called; or it was told.
+pub(crate) fn owe_name(tx: &Writer<'_>, conversation: ConversationId, owed: bool) -> Result<(), Problem> {
+    mark(tx, NAME_OWED, conversation, owed)
 }
 
 /// Whether it is still to be told.
@@ -182,11 +224,7 @@ pub(crate) fn owes_name(tx: &Reader<'_>, conversation: ConversationId) -> Result
 
 /// Where somebody is to be told.
 pub(crate) fn names_owed(tx: &Reader<'_>) -> Result<Vec<ConversationId>, Problem> {
-    let found = tx.list(NAME_OWED, Scan::prefix(&[]))?;
-    Ok(found
-        .iter()
-        .filter_map(|(key, _)| ConversationId::try_from(&key[..]).ok())
-        .collect())
+    marked(tx, NAME_OWED)
 }
 
 /// A group's admins when it was last looked at.

@@ -6,7 +6,7 @@ mod note;
 mod out;
 mod roster;
 
-pub(crate) use note::{Heard, add_own, is_noted_lost, is_noted_outside, note_all};
+pub(crate) use note::{Heard, add_own, is_noted_lost, note_all};
 pub(crate) use out::shut_out;
 pub(crate) use roster::{accounts, alarm, counted_stranger, doubt, offered_device, tell_owed_name};
 
@@ -19,7 +19,7 @@ use super::{
 use crate::{entry::Entry, ids::Seal, messenger::renew, problem::Problem};
 use fastchat_e2e::{
     ConversationId,
-    groups::{Error, Groups, Outgoing, Payload},
+    groups::{Error, Groups, Outgoing, Payload, Received, What},
     log::{Block, KIND_COMMIT, KIND_MEMBER, LogEntry},
     mls::Kind,
     store::{Reader, Writer},
@@ -44,6 +44,10 @@ pub(crate) enum Next {
     Moved,
     /// Somebody left: their devices are still in the group.
     Tidy(ConversationId),
+    /// The epoch moved by a change that is no good for anybody: a good one is due, by whichever member is first.
+    Mend(ConversationId),
+    /// The epoch moved, and this device can't follow: it comes in again.
+    ComeBack(ConversationId),
 }
 
 /// Takes an entry of any of the account's logs.
@@ -61,7 +65,7 @@ pub(crate) fn take(groups: &mut Groups, tx: &Writer<'_>, entry: &Entry) -> Resul
     match groups.receive(tx, conversation, &log_entry(entry)) {
         Ok(received) => {
             let next = match head.kind.as_str() {
-                KIND_COMMIT => Next::Moved,
+                KIND_COMMIT => after_commit(conversation, &received),
                 KIND_MEMBER if left(&entry.block).is_some_and(|left| !left.is_empty()) => Next::Tidy(conversation),
                 _ => Next::Nothing,
             };
@@ -75,6 +79,14 @@ pub(crate) fn take(groups: &mut Groups, tx: &Writer<'_>, entry: &Entry) -> Resul
             Ok(Next::Nothing)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+fn after_commit(conversation: ConversationId, received: &[Received]) -> Next {
+    match received.first().map(|received| &received.what) {
+        Some(What::BadCommit { .. }) => Next::Mend(conversation),
+        Some(What::Stranded { .. } | What::Watched) => Next::ComeBack(conversation),
+        _ => Next::Moved,
     }
 }
 
@@ -185,6 +197,7 @@ fn settle_in(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId)
     rooms::enter(tx, conversation, others.filter(|_| view.charter.kind == Kind::Direct))?;
     rooms::save_admins(tx, conversation, &view.charter.admins)?;
     rooms::save_renew_at(tx, conversation, renew::first(view.members.len()))?;
+    rooms::tell_stuck(tx, conversation, false)?;
     devices::expel(groups, tx, conversation, &view)?;
     meet_all(tx, conversation, &view, me)
 }

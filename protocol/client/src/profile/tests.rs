@@ -1,6 +1,7 @@
 //! Devices, and a log that is carried between them by hand: what is taken, told, sent, and what is not.
 
 mod archive;
+mod crowd;
 mod founding;
 mod people;
 mod sending;

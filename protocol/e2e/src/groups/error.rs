@@ -52,6 +52,15 @@ pub enum Error {
     /// The server's: an invitation into an epoch that this device has left behind.
     #[error("this invitation is older than what this device knows of the conversation; it was ignored")]
     OldWelcome,
+    /// The server's, or of the one who committed last: not the group that this device was in.
+    #[error("the server's state of this conversation is not the one that its log leads to; a member's next change brings a new one")]
+    OtherGroup,
+    /// The caller's: this device is in, or knows nothing of the group that it was in.
+    #[error("there is nothing of this conversation from which this device could begin anew; ask a member to be added again")]
+    NoWay,
+    /// The caller's: this device comes in again first.
+    #[error("this device can't follow the conversation at the moment; wait until it has come in again")]
+    Stranded,
     /// The disk's, or another version's.
     #[error("the stored state of conversation {0} is damaged; restore the profile, or sign in on a new one")]
     Damaged(ConversationId),

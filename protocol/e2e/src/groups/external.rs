@@ -13,6 +13,7 @@ use super::{Groups, error::Error, heads, outbox, rows};
 use crate::{
     id::{ConversationId, EntryId},
     log::{Block, Joining, KIND_COMMIT, LogEntry, Position},
+    mls::observer::Observer,
     store::{Reader, Table, Writer},
 };
 use zeroize::Zeroizing;
@@ -33,10 +34,10 @@ pub struct Entering {
     pub group_info: Vec<u8>,
 }
 
-struct Row {
+pub(super) struct Row {
     entering: Entering,
-    state: Zeroizing<Vec<u8>>,
-    tree: Vec<u8>,
+    pub(super) state: Zeroizing<Vec<u8>>,
+    pub(super) tree: Vec<u8>,
 }
 
 impl Groups {
@@ -44,7 +45,8 @@ impl Groups {
     /// with the last commit and the server's epoch. One that is under way is given again.
     ///
     /// # Errors
-    /// [`Error::Exists`] where this device is in; [`crate::mls::GroupError`]: another conversation's GroupInfo, one
+    /// [`Error::Exists`] where this device is in; [`Error::OtherGroup`] where it was in, and the GroupInfo is not of the
+    /// group that the log leads to; [`crate::mls::GroupError`]: another conversation's GroupInfo, one
     /// that does not hold, or a group that does not let this device in.
     pub fn enter(
         &mut self,
@@ -54,12 +56,14 @@ impl Groups {
         group_info: &[u8],
         epoch: u64,
     ) -> Result<Entering, Error> {
-        if rows::find_position(tx, conversation)?.is_some_and(|known| !known.out) {
+        let is_stranded = rows::stranded(tx, conversation)?.is_some();
+        if rows::find_position(tx, conversation)?.is_some_and(|known| !known.out) && !is_stranded {
             return Err(Error::Exists(conversation));
         }
         if let Some(row) = find(tx, conversation)? {
             return Ok(row.entering);
         }
+        self.check_way_back(tx, conversation, group_info)?;
         let (mut group, external) = self.engine.join_from_outside(conversation, group_info)?;
         let row = Row {
             entering: Entering {
@@ -77,6 +81,18 @@ impl Groups {
             &encode(&row).ok_or(Error::Damaged(conversation))?,
         )?;
         Ok(row.entering)
+    }
+
+    /// The same where this device can't follow its group, and nobody gives a GroupInfo of it: by one of its own making.
+    /// Nobody else can apply that commit, so that all come in again after it: the last way, not the first one.
+    ///
+    /// # Errors
+    /// [`Error::NoWay`] where this device follows its group, or sees nothing of it.
+    pub fn enter_anew(&mut self, tx: &Writer<'_>, conversation: ConversationId, entry: EntryId, epoch: u64) -> Result<Entering, Error> {
+        let seen = rows::stranded(tx, conversation)?.filter(|seen| !seen.expose().is_empty());
+        let observer = Observer::from_bytes(seen.ok_or(Error::NoWay)?.expose())?;
+        let group_info = self.engine.new_way(&observer)?;
+        self.enter(tx, conversation, entry, &group_info, epoch)
     }
 
     /// Whether this device stands in a group already, by its GroupInfo: it was invited, or has lost its state.
@@ -104,11 +120,15 @@ impl Groups {
     }
 
     /// The commit stands in the log under this number: from now on this is a conversation like any other. False where
-    /// nothing was under way, or an invitation was faster.
+    /// nothing was under way, or an invitation was faster; and where this device was in before: then the commit is
+    /// taken from the log, in its place.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Damaged`].
     pub fn entered(&mut self, tx: &Writer<'_>, conversation: ConversationId, seq: u64) -> Result<bool, Error> {
+        if rows::stranded(tx, conversation)?.is_some() {
+            return Ok(false);
+        }
         let Some(Row { entering, state, tree }) = find(tx, conversation)? else {
             return Ok(false);
         };
@@ -137,6 +157,7 @@ impl Groups {
             version: 0,
             out: false,
             joining: Some(Joining::alone(seq)),
+            unproven: Some(0),
         };
         heads::advance(tx, conversation, &mut position, &entry)?;
         self.store(tx, conversation, &mut position, group, true)?;
@@ -151,6 +172,16 @@ impl Groups {
     pub fn give_up_entering(&self, tx: &Writer<'_>, conversation: ConversationId) -> Result<bool, Error> {
         Ok(tx.delete(ENTERING, conversation.as_bytes())?)
     }
+}
+
+/// The commit that is under way, where this entry of the log is it; it is under way no longer.
+pub(super) fn take_if_it_is(tx: &Writer<'_>, conversation: ConversationId, entry: &LogEntry<'_>) -> Result<Option<Row>, Error> {
+    let found = find(tx, conversation)?;
+    let found = found.filter(|row| row.entering.entry == entry.entry && Block::Bytes(&row.entering.commit) == entry.block);
+    if found.is_some() {
+        tx.delete(ENTERING, conversation.as_bytes())?;
+    }
+    Ok(found)
 }
 
 fn find(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<Row>, Error> {

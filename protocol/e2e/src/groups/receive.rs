@@ -7,9 +7,10 @@ use super::{
     outbox::{self, Row},
     rows,
     send::withdraw,
+    stranded::Stranding,
 };
 use crate::{
-    content::{Body, Content, ContentError, Notice},
+    content::{Content, ContentError},
     id::{ConversationId, EntryId},
     log::{Alarm, Block, HeadCheck, Joining, KIND_COMMIT, KIND_MEMBER, KIND_MESSAGE, KIND_WELCOME, LogEntry, Position},
     mls::rules::Leaf,
@@ -54,13 +55,23 @@ pub enum What {
         /// An own commit that it overtook: make it anew, if it is still wanted.
         overtaken: Option<EntryId>,
     },
-    /// A commit that does not apply. The group goes on from the epoch before it.
+    /// A commit that is no good for anybody. The group goes on from the epoch before it; a member's next commit brings
+    /// a GroupInfo that is good for joiners.
     BadCommit {
         /// Why.
         cause: GroupError,
         /// An own commit that it overtook: make it anew, if it is still wanted.
         overtaken: Option<EntryId>,
     },
+    /// A commit that others may have applied, and this device could not: see [`Groups::stranding`].
+    Stranded {
+        /// Why.
+        cause: Stranding,
+        /// An own commit that it overtook: make it anew, if it is still wanted.
+        overtaken: Option<EntryId>,
+    },
+    /// A commit of a group in which this device can't go on: the others did, or not.
+    Watched,
     /// The commit that removed this device. The group's secrets are deleted.
     Out {
         /// By whom.
@@ -98,6 +109,9 @@ pub enum Cause {
     /// Of this device, which has no copy.
     #[error("this device sent this, and kept no copy; another of your devices may have it")]
     NoCopy,
+    /// From the time in which this device could not follow the group.
+    #[error("this was sealed while this device could not follow the conversation; ask for it to be sent again")]
+    Stranded,
     /// From the time after this device was removed.
     #[error("this was sent after this device was removed from the conversation")]
     Out,
@@ -196,6 +210,7 @@ impl Groups {
             version: 0,
             out: false,
             joining: Some(Joining::added_by(joined.adder.who, entry.seq - 1)),
+            unproven: None,
         };
         heads::advance(tx, conversation, &mut position, entry)?;
         self.store(tx, conversation, &mut position, group, true)?;
@@ -316,12 +331,16 @@ impl Groups {
         if entry.named_sender() == Some(self.me()) {
             return cause(Cause::NoCopy);
         }
+        if rows::stranded(tx, conversation)?.is_some() {
+            return cause(Cause::Stranded);
+        }
         let mut group = self.take_live(tx, conversation, position)?;
         // The group is dropped where this fails: it is loaded again for the next entry.
         let opened = match group.open(bytes) {
             Ok(opened) => opened,
             Err(error) => return cause(error.into()),
         };
+        position.unproven = None;
         self.store(tx, conversation, position, group, false)?;
         taking.check(tx, conversation, position, entry, opened.sender.who, &opened.authenticated_data)?;
         match Content::parse(opened.plaintext.expose(), entry.entry) {
@@ -332,73 +351,21 @@ impl Groups {
             Err(error) => cause(error.into()),
         }
     }
-
-    fn take_commit(
-        &mut self,
-        tx: &Writer<'_>,
-        conversation: ConversationId,
-        position: &mut Position,
-        entry: &LogEntry<'_>,
-        own: Option<&Row>,
-        taking: &mut Taking,
-    ) -> Result<What, Error> {
-        position.server_epoch = entry.epoch.unwrap_or(position.server_epoch).saturating_add(1);
-        let Block::Bytes(bytes) = entry.block else {
-            return Ok(What::Unreadable { cause: Cause::NoBlock });
-        };
-        if position.out {
-            return Ok(What::Unreadable { cause: Cause::Out });
-        }
-        let pending = rows::pending_commit(tx, conversation)?;
-        let mut group = self.take_live(tx, conversation, position)?;
-        let applied = match (&pending, own) {
-            (Some(pending), Some(_)) if pending.entry == entry.entry => group.apply_own(pending.secrets.expose()),
-            _ => group.process(bytes),
-        };
-        let overtaken = withdraw(tx, conversation)?.filter(|lost| *lost != entry.entry);
-        let applied = match applied {
-            Ok(applied) => applied,
-            Err(cause) => return Ok(What::BadCommit { cause, overtaken }),
-        };
-        if applied.out {
-            self.live.remove(&conversation);
-            rows::delete_group(tx, conversation)?;
-            position.out = true;
-            return Ok(What::Out {
-                by: applied.author.who,
-                unsent: outbox::clear(tx, conversation)?,
-            });
-        }
-        self.store(tx, conversation, position, group, true)?;
-        if own.is_none() {
-            taking.check(tx, conversation, position, entry, applied.author.who, &applied.authenticated_data)?;
-        } else if let Some(pending) = pending.filter(|_| !applied.added.is_empty()) {
-            taking.announce = Some(Content {
-                id: pending.announcement,
-                at_ms: pending.at_ms,
-                body: Body::Notice(Notice {
-                    notice: "added".to_owned(),
-                    accounts: applied.added.iter().map(|leaf| leaf.account).collect(),
-                }),
-            });
-        }
-        Ok(What::Commit { applied, overtaken })
-    }
 }
 
 /// What comes up while an entry is taken.
-struct Taking {
+pub(super) struct Taking {
     alarms: Vec<Alarm>,
     head: HeadCheck,
     /// A joiner's first head.
     adopt: Option<crate::head::LogHead>,
     /// What to tell those whom an own commit added.
-    announce: Option<Content>,
+    pub(super) announce: Option<Content>,
 }
 
 impl Taking {
     /// Compares whom the server names with who sealed, and the sender's head with the own one.
-    fn check(
+    pub(super) fn check(
         &mut self,
         tx: &Writer<'_>,
         conversation: ConversationId,

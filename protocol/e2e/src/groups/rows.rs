@@ -21,6 +21,9 @@ const NODES: Table = Table::new("group-node");
 const TREE: Table = Table::new("group-tree");
 /// conversation → [`PendingCommit`].
 const PENDING: Table = Table::new("group-pending");
+/// conversation → the group as it is seen without its secrets, or nothing where not even that can be followed: this
+/// device can't go on in it, and comes in again.
+const STRANDED: Table = Table::new("group-stranded");
 /// conversation ‖ u64 number → the head there.
 pub(super) const HEADS: Table = Table::new("log-head");
 /// conversation ‖ u64 number → entry ‖ SHA-256 of its block ‖ kind: read by a joiner without a head.
@@ -148,9 +151,23 @@ pub(super) fn delete_pending_commit(tx: &Writer<'_>, conversation: ConversationI
     Ok(())
 }
 
+/// What is seen of a group in which this device can't go on.
+pub(super) fn stranded(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<SecretBytes>, Error> {
+    Ok(tx.get(STRANDED, conversation.as_bytes())?)
+}
+
+pub(super) fn put_stranded(tx: &Writer<'_>, conversation: ConversationId, seen: &[u8]) -> Result<(), Error> {
+    Ok(tx.put(STRANDED, conversation.as_bytes(), seen)?)
+}
+
+pub(super) fn delete_stranded(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
+    tx.delete(STRANDED, conversation.as_bytes())?;
+    Ok(())
+}
+
 /// Deletes a group's secrets: of one that this device is out of.
 pub(super) fn delete_group(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
-    for table in [STATE, TREE, PENDING] {
+    for table in [STATE, TREE, PENDING, STRANDED] {
         tx.delete(table, conversation.as_bytes())?;
     }
     delete_all(tx, NODES, conversation)

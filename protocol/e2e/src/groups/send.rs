@@ -63,7 +63,7 @@ impl Groups {
     /// Makes a commit. It is applied when it stands in the log; one at a time.
     ///
     /// # Errors
-    /// [`Error::CommitPending`]; [`crate::mls::GroupError::Rule`] and others for what this account may not do.
+    /// [`Error::CommitPending`]; [`Error::Stranded`]; [`crate::mls::GroupError::Rule`] and others for what this account may not do.
     pub fn commit(
         &mut self,
         tx: &Writer<'_>,
@@ -75,6 +75,9 @@ impl Groups {
         let position = rows::position(tx, conversation)?;
         if let Some(pending) = rows::pending_commit(tx, conversation)? {
             return Err(Error::CommitPending(pending.entry));
+        }
+        if rows::stranded(tx, conversation)?.is_some() {
+            return Err(Error::Stranded);
         }
         let mut group = self.take_live(tx, conversation, &position)?;
         let made = group.commit(intent, position.authenticated_data(), now)?;

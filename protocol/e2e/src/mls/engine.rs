@@ -7,6 +7,8 @@ use super::{
     error::GroupError,
     extension::{Charter, MemberDevice},
     group::{LiveGroup, time},
+    new_way,
+    observer::Observer,
     provider::{Config, Desk, LeafRefused, MlsClient, Papers, client, known_leaf},
     rules::{Leaf, check_group, leaves},
 };
@@ -16,7 +18,7 @@ use mls_rs::{
     extension::built_in::RatchetTreeExt,
     group::{ExportedTree, GroupInfo},
 };
-use mls_rs_core::key_package::KeyPackageData;
+use mls_rs_core::{crypto::SignatureSecretKey, key_package::KeyPackageData};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -46,6 +48,7 @@ pub struct Engine {
     desk: Desk,
     mls: MlsClient,
     me: MemberDevice,
+    signer: SignatureSecretKey,
 }
 
 impl Engine {
@@ -62,7 +65,13 @@ impl Engine {
             mls: client(credential, key, &desk),
             me: Leaf::from(credential.subject()).who,
             desk,
+            signer: SignatureSecretKey::new(key.keypair().expose().to_vec()),
         })
+    }
+
+    /// A GroupInfo of what an observer sees, by which this device, and nobody else, comes into that group.
+    pub(crate) fn new_way(&self, observer: &Observer) -> Result<Vec<u8>, GroupError> {
+        new_way::group_info(observer, self.me, &self.signer)
     }
 
     /// This device.

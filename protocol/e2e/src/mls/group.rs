@@ -260,7 +260,7 @@ impl LiveGroup {
     /// [`GroupError`]: against the rules, of another epoch, broken.
     pub fn process(&mut self, commit: &[u8]) -> Result<Applied, GroupError> {
         let before = self.leaves()?;
-        let message = self.expect(commit, ContentType::Commit, "commit")?;
+        let message = expected(commit, ContentType::Commit, "commit", self.mls.group_id(), self.epoch())?;
         match self.mls.process_incoming_message(message).map_err(GroupError::received)? {
             ReceivedMessage::Commit(done) => self.applied_or_out(&before, done),
             _ => Err(GroupError::Unexpected("commit")),
@@ -281,7 +281,7 @@ impl LiveGroup {
     /// # Errors
     /// [`GroupError`]: of another epoch, repeated, broken.
     pub fn open(&mut self, sealed: &[u8]) -> Result<Opened, GroupError> {
-        let message = self.expect(sealed, ContentType::Application, "message")?;
+        let message = expected(sealed, ContentType::Application, "message", self.mls.group_id(), self.epoch())?;
         match self.mls.process_incoming_message(message).map_err(GroupError::received)? {
             ReceivedMessage::ApplicationMessage(opened) => {
                 let member = self
@@ -316,34 +316,6 @@ impl LiveGroup {
         self.mls.export_tree().to_bytes().map_err(GroupError::making)
     }
 
-    fn expect(&self, bytes: &[u8], wanted: ContentType, name: &'static str) -> Result<MlsMessage, GroupError> {
-        let message = MlsMessage::from_bytes(bytes).map_err(|_| GroupError::Unexpected(name))?;
-        let (group, epoch, content) = match message.description() {
-            MlsMessageDescription::PublicProtocolMessage {
-                group_id,
-                epoch_id,
-                content_type,
-                ..
-            } if wanted == ContentType::Commit => (group_id, epoch_id, content_type),
-            MlsMessageDescription::PrivateProtocolMessage {
-                group_id,
-                epoch_id,
-                content_type,
-            } if wanted == ContentType::Application => (group_id, epoch_id, content_type),
-            _ => return Err(GroupError::Unexpected(name)),
-        };
-        if content != wanted || group != self.mls.group_id() {
-            return Err(GroupError::Unexpected(name));
-        }
-        if epoch != self.epoch() {
-            return Err(GroupError::Epoch {
-                theirs: epoch,
-                ours: self.epoch(),
-            });
-        }
-        Ok(message)
-    }
-
     fn applied_or_out(&self, before: &BTreeMap<u32, Leaf>, done: CommitMessageDescription) -> Result<Applied, GroupError> {
         let CommitEffect::Removed { .. } = &done.effect else {
             return self.applied(before, done.committer, done.authenticated_data);
@@ -370,6 +342,38 @@ impl LiveGroup {
             authenticated_data,
         })
     }
+}
+
+/// Reads a message of this group, of this epoch and of this kind: anybody sees that it is none.
+pub(super) fn expected(
+    bytes: &[u8],
+    wanted: ContentType,
+    name: &'static str,
+    group_id: &[u8],
+    ours: u64,
+) -> Result<MlsMessage, GroupError> {
+    let message = MlsMessage::from_bytes(bytes).map_err(|_| GroupError::Unexpected(name))?;
+    let (group, theirs, content) = match message.description() {
+        MlsMessageDescription::PublicProtocolMessage {
+            group_id,
+            epoch_id,
+            content_type,
+            ..
+        } if wanted == ContentType::Commit => (group_id, epoch_id, content_type),
+        MlsMessageDescription::PrivateProtocolMessage {
+            group_id,
+            epoch_id,
+            content_type,
+        } if wanted == ContentType::Application => (group_id, epoch_id, content_type),
+        _ => return Err(GroupError::Unexpected(name)),
+    };
+    if content != wanted || group != group_id {
+        return Err(GroupError::Unexpected(name));
+    }
+    if theirs != ours {
+        return Err(GroupError::Epoch { theirs, ours });
+    }
+    Ok(message)
 }
 
 /// Indexes of the leaves that are meant; each wanted one must be there.

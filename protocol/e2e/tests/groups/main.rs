@@ -10,4 +10,6 @@ mod heads;
 mod hostile;
 mod large;
 mod size;
+mod spoiler;
+mod stranded;
 mod world;

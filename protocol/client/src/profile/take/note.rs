@@ -20,7 +20,7 @@ use crate::{
 use fastchat_e2e::{
     AccountId, Content, ConversationId, DeviceId, EntryId,
     content::Body,
-    groups::{Groups, Received, What},
+    groups::{Groups, Received, Stranding, What},
     log::Alarm,
     mls::MemberDevice,
     store::{Reader, Writer},
@@ -88,6 +88,8 @@ pub(super) fn note(
         }
         What::Commit { applied, .. } => {
             let author = applied.author.who;
+            rooms::owe_commit(tx, conversation, false)?;
+            rooms::tell_stuck(tx, conversation, false)?;
             if author == me {
                 tasks::settle(tx, entry, &Outcome::Sent { conversation, seq, at_ms })?;
                 rooms::save_renew_at(tx, conversation, renew::next())?;
@@ -110,14 +112,16 @@ pub(super) fn note(
             (Some((author.account, author.device)), None)
         }
         What::BadCommit { cause, .. } => {
+            rooms::owe_commit(tx, conversation, true)?;
             seal_again(groups, tx, conversation)?;
             (
                 named,
                 unreadable(format!(
-                    "somebody's change of this conversation is not valid and was ignored: {cause}"
+                    "somebody's change of this conversation is not valid and was ignored, by everybody: {cause}"
                 )),
             )
         }
+        What::Stranded { cause, .. } => (named, unreadable(stranded(&cause))),
         What::Out { by, unsent } => {
             for message in unsent {
                 tasks::settle(tx, message, &out())?;
@@ -127,7 +131,7 @@ pub(super) fn note(
         }
         What::Unreadable { cause } => (named, unreadable(cause.to_string())),
         What::Member(changes) => (named, members_changed(groups, tx, conversation, &changes)?.map(Noted::Event)),
-        What::Welcome | What::Unknown | What::Repeated => (named, None),
+        What::Welcome | What::Unknown | What::Repeated | What::Watched => (named, None),
     };
     let what = match what {
         None if alarms.is_empty() => return Ok(()),
@@ -203,9 +207,19 @@ pub(crate) fn is_noted_lost(tx: &Reader<'_>, conversation: ConversationId, seq: 
     Ok(noted.iter().any(|record| matches!(record.what, record::What::Lost { .. })))
 }
 
-/// Whether it was noted already that this device can't come in by itself: each start meets the same.
-pub(crate) fn is_noted_outside(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
-    Ok(!history::at(tx, None, conversation, 0)?.is_empty())
+/// For people: why this device has to come in again.
+fn stranded(cause: &Stranding) -> String {
+    match cause {
+        Stranding::Secrets(cause) => format!(
+            "a change of this conversation does not open on this device, though it may for others ({cause}): whoever made it has a broken \
+             or hostile program. This device comes in again by itself; ask for what was said until then to be sent again"
+        ),
+        Stranding::Unnoticed => {
+            "the others did not take this device in as it came by itself, and went on without it. It comes in again by \
+             itself; what you said here since then was read by nobody: say it again"
+                .to_owned()
+        }
+    }
 }
 
 pub(super) fn unreadable(cause: String) -> Option<Noted> {
