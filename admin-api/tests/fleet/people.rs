@@ -29,6 +29,7 @@ mod bad_input;
 mod bad_profiles;
 mod bot;
 mod clients_that_die;
+mod conversation;
 mod devices;
 mod history;
 mod hostile_directory;

@@ -42,7 +42,7 @@ use crate::{
     ids::new_entry,
     problem::Problem,
     profile::{
-        Me, Profile, take,
+        Me, Profile, compose, take,
         tasks::{self, Outcome},
         trust,
     },
@@ -367,6 +367,7 @@ impl Profile {
             }
             let mut queued = Vec::with_capacity(bodies.len());
             for body in bodies {
+                let body = compose(groups, tx, conversation, body)?;
                 let content = Content {
                     id: new_entry(),
                     at_ms: crate::clock::now_ms(),

@@ -12,6 +12,7 @@
 //!  devices    their names, those that were sent away
 //!  rooms      conversations as people call them     history    what happened
 //!  archive    what of it goes into the archive      restore    what comes from there
+//!  compose    what is checked before a message is sealed
 //!  tasks      wishes, invitations, outcomes         take       a log's entry -> group, history, tasks
 //!  journal, outbox   the session's view of it
 //! ```
@@ -23,6 +24,7 @@
 //! Synchronous: keep it off the async threads.
 
 pub(crate) mod archive;
+mod compose;
 pub(crate) mod contacts;
 pub(crate) mod devices;
 mod fleet;
@@ -42,6 +44,7 @@ pub(crate) mod uploads;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use compose::compose;
 pub use fleet::BALANCER_DEFAULT;
 pub use identity::Me;
 

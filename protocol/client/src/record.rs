@@ -1,8 +1,12 @@
 //! What happened in a conversation, as this device keeps it.
 
 mod find;
+mod mentions;
+mod named;
 
 pub use find::{SHORT_ID_CHARS, find, short};
+pub(crate) use mentions::mentions;
+pub use named::Named;
 
 use crate::{problem::Problem, trust::Distrust};
 use fastchat_e2e::{AccountId, Content, ConversationId, DeviceId, EntryId, Username};
@@ -10,6 +14,10 @@ use std::{path::PathBuf, str::FromStr};
 
 /// Longest name of a group, in bytes.
 pub const GROUP_NAME_BYTES_MAX: usize = 128;
+/// Kinds of reactions that a message has at most: those that came first.
+pub const REACTIONS_MAX: usize = 64;
+/// Longest excerpt of a message, in characters.
+pub const EXCERPT_CHARS_MAX: usize = 60;
 
 /// Somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +58,46 @@ pub struct Record {
     pub device: Option<DeviceId>,
     /// By this device's own account.
     pub own: bool,
-    /// What.
+    /// What. Of a text the newest one; nothing of what was taken back.
     pub what: What,
+    /// Its author has corrected it.
+    pub edited: bool,
+    /// Its author has taken it back: nobody is to read it any more.
+    pub taken_back: bool,
+    /// What others, and its author, think of it: of each account the newest reaction. At most [`REACTIONS_MAX`] kinds.
+    pub reactions: Vec<Reaction>,
+    /// The message that this one answers, corrects, takes back or reacts to.
+    pub about: Option<About>,
+    /// Whom it names.
+    pub mentions: Vec<Person>,
+    /// It names this device's own account.
+    pub mentions_me: bool,
     /// What the user must see: sentences.
     pub alarms: Vec<String>,
     /// Where a message's file was saved.
     pub saved: Option<PathBuf>,
+}
+
+/// A reaction to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaction {
+    /// One character as people see it.
+    pub emoji: String,
+    /// Whose it is, the first ones first.
+    pub from: Vec<Person>,
+}
+
+/// A message that another one is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its entry.
+    pub entry: EntryId,
+    /// Its number in the log; none where this device does not have it.
+    pub seq: Option<u64>,
+    /// Who said it, where this device has it.
+    pub from: Option<Person>,
+    /// Its first words, at most [`EXCERPT_CHARS_MAX`] characters, or the name of its file; none where it was taken back.
+    pub excerpt: Option<String>,
 }
 
 /// What happened.

@@ -1,5 +1,6 @@
 //! Devices, and a log that is carried between them by hand: what is taken, told, sent, and what is not.
 
+mod amending;
 mod archive;
 mod founding;
 mod people;

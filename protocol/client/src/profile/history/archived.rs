@@ -1,6 +1,6 @@
 //! The history's way into the account's archive, and back out of it.
 
-use super::{ARRIVED, BY_NUMBER, Event, Header, Note, Noted, RECORDS, put, split};
+use super::{ARRIVED, BY_NUMBER, Event, Header, Note, Noted, RECORDS, amended, put, split};
 use crate::{problem::Problem, profile::rows};
 use fastchat_e2e::{
     AccountId, Content, ConversationId,
@@ -104,9 +104,9 @@ pub(crate) fn restored_next(tx: &Reader<'_>) -> Result<u64, Problem> {
 
 /// Takes a message from the archive; where it is new, it gets this place.
 pub(crate) fn restore(tx: &Writer<'_>, record: &Record<'_>, me: AccountId, place: u64) -> Result<Came, Problem> {
-    if Content::parse(record.content.get().as_bytes(), record.entry).is_err() {
+    let Ok(content) = Content::parse(record.content.get().as_bytes(), record.entry) else {
         return Ok(Came::Malformed);
-    }
+    };
     for (arrival, header) in at(tx, record.conversation, record.seq)? {
         match &header.event {
             None if header.entry != Some(record.entry) => return Ok(Came::Differs),
@@ -133,6 +133,7 @@ pub(crate) fn restore(tx: &Writer<'_>, record: &Record<'_>, me: AccountId, place
         head: record.head.map(|head| Bytes64(head.to_vec())),
     };
     put(tx, place, &header, record.content.get().as_bytes())?;
+    amended::noted(tx, place, &header, &content)?;
     Ok(Came::Added)
 }
 
@@ -191,6 +192,7 @@ fn find(tx: &Reader<'_>, key: &[u8]) -> Result<(u64, Header), Problem> {
 }
 
 fn delete(tx: &Writer<'_>, header: &Header, arrival: u64) -> Result<(), Problem> {
+    amended::forget(tx, arrival, header)?;
     tx.delete(RECORDS, &arrival.to_be_bytes())?;
     tx.delete(BY_NUMBER, &super::by_number(header.conversation, header.seq, arrival))?;
     Ok(())
