@@ -25,8 +25,10 @@ mod race;
 mod reader;
 pub(crate) mod renew;
 mod restorer;
+mod settings;
 mod shared;
 mod steward;
+mod sweeper;
 #[cfg(test)]
 mod tests;
 pub(crate) mod upkeep;
@@ -106,7 +108,7 @@ pub struct Member {
 pub struct Messenger {
     shared: Arc<Shared>,
     me: Me,
-    _tasks: [AbortOnDropHandle<()>; 4],
+    _tasks: [AbortOnDropHandle<()>; 5],
 }
 
 impl Messenger {
@@ -122,10 +124,11 @@ impl Messenger {
         let steward = tokio::spawn(steward::run(Arc::clone(&shared)));
         let archivist = tokio::spawn(archivist::run(Arc::clone(&shared)));
         let restorer = tokio::spawn(restorer::run(Arc::clone(&shared)));
+        let sweeper = tokio::spawn(sweeper::run(Arc::clone(&shared)));
         Ok(Self {
             shared,
             me,
-            _tasks: [reader, steward, archivist, restorer].map(AbortOnDropHandle::new),
+            _tasks: [reader, steward, archivist, restorer, sweeper].map(AbortOnDropHandle::new),
         })
     }
 

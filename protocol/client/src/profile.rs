@@ -49,6 +49,7 @@ pub use fleet::BALANCER_DEFAULT;
 pub use identity::Me;
 
 use crate::{
+    clock,
     problem::Problem,
     receipt::Receipt,
     record::{Record, Room},
@@ -122,7 +123,21 @@ impl Profile {
     /// # Errors
     /// `profile-missing` where there is none; another version's; damaged; what the disk says.
     pub fn open(folder: &Path) -> Result<Self, Problem> {
-        Ok(Self::with(folder, Store::open(folder)?))
+        let profile = Self::with(folder, Store::open(folder)?);
+        // What came due while no program ran.
+        profile.sweep(clock::now_ms())?;
+        Ok(profile)
+    }
+
+    /// Deletes messages that were to disappear by now; when the next one is, both in ms since 1970.
+    pub(crate) fn sweep(&self, now_ms: u64) -> Result<Option<u64>, Problem> {
+        loop {
+            let next = self.read(history::next_due)?;
+            if next.is_none_or(|next| next > now_ms) {
+                return Ok(next);
+            }
+            self.write(|tx| history::sweep(tx, now_ms))?;
+        }
     }
 
     fn with(folder: &Path, store: Store) -> Self {

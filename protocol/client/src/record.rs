@@ -3,15 +3,19 @@
 mod find;
 mod mentions;
 mod named;
+mod retention;
 
 pub use find::{SHORT_ID_CHARS, find, short};
 pub(crate) use mentions::mentions;
 pub use named::Named;
+pub use retention::{RETENTION_S_MAX, duration, retention};
 
 use crate::{problem::Problem, trust::Distrust};
-use fastchat_e2e::{AccountId, Content, ConversationId, DeviceId, EntryId, Username};
+use fastchat_e2e::{AccountId, Content, ConversationId, DeviceId, EntryId, Username, content::File};
 use std::{path::PathBuf, str::FromStr};
 
+/// Largest picture of a group, in bytes.
+pub const PICTURE_BYTES_MAX: u64 = 4 << 20;
 /// Longest name of a group, in bytes.
 pub const GROUP_NAME_BYTES_MAX: usize = 128;
 /// Kinds of reactions that a message has at most: those that came first.
@@ -72,6 +76,8 @@ pub struct Record {
     pub mentions: Vec<Person>,
     /// It names this device's own account.
     pub mentions_me: bool,
+    /// When it disappears: ms since 1970. None where it stays.
+    pub vanishes_at_ms: Option<u64>,
     /// What the user must see: sentences.
     pub alarms: Vec<String>,
     /// Where a message's file was saved.
@@ -149,6 +155,10 @@ pub struct Room {
     pub peer: Option<Person>,
     /// A group's name, once an admin has said it.
     pub name: Option<String>,
+    /// A group's picture, once an admin has set one.
+    pub picture: Option<File>,
+    /// Seconds after which messages disappear here; 0 where they stay.
+    pub retention_s: u64,
     /// The other account of a direct chat was verified: a person has compared the safety number.
     pub verified: bool,
     /// Why nothing is sent here; empty where all is well.
@@ -232,6 +242,11 @@ pub(crate) fn is_group_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= GROUP_NAME_BYTES_MAX && name.trim() == name && !name.chars().any(char::is_control)
 }
 
+/// Whether a group may have this picture; others' pictures, too, are held to it.
+pub(crate) fn is_picture(file: &File) -> bool {
+    file.mime.starts_with("image/") && file.size <= PICTURE_BYTES_MAX
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +276,8 @@ mod tests {
             conversation: ConversationId([0xab; 16]),
             peer: None,
             name: None,
+            picture: None,
+            retention_s: 0,
             verified: false,
             stops: Vec::new(),
             out: false,

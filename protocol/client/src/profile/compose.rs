@@ -6,13 +6,13 @@
 use super::{Profile, history};
 use crate::{
     problem::Problem,
-    record::{Named, Record, What, mentions},
+    record::{self, Named, RETENTION_S_MAX, Record, What, mentions},
 };
 use fastchat_e2e::{
     AccountId, ConversationId, EntryId,
-    content::{Body, MENTIONS_MAX, is_emoji},
+    content::{Body, Group, MENTIONS_MAX, is_emoji},
     groups::Groups,
-    mls::Kind,
+    mls::{Charter, Kind},
     store::Reader,
 };
 use std::collections::BTreeMap;
@@ -55,18 +55,35 @@ pub(crate) fn compose(groups: &mut Groups, tx: &Reader<'_>, conversation: Conver
             }
             is_here(tx, me, conversation, react.target)?;
         }
-        Body::Group(_) => {
-            let charter = groups.view(tx, conversation)?.charter;
-            if charter.kind == Kind::Group && !charter.is_admin(me) {
-                return Err(Problem::declined(
-                    "forbidden",
-                    "only admins change a group's settings: ask one of them",
-                ));
-            }
-        }
+        Body::Group(settings) => may_set(&groups.view(tx, conversation)?.charter, me, settings)?,
         Body::File(_) | Body::Notice(_) | Body::Unknown { .. } => {}
     }
     Ok(body)
+}
+
+/// Whether this account may set a conversation so.
+fn may_set(charter: &Charter, me: AccountId, settings: &Group) -> Result<(), Problem> {
+    if charter.kind == Kind::Direct && (settings.name.is_some() || settings.picture.is_some() || settings.archive.is_some()) {
+        return Err(Problem::Usage(
+            "a direct chat has no name, no picture, and both archive it: only how long messages stay can be set".to_owned(),
+        ));
+    }
+    if charter.kind == Kind::Group && !charter.is_admin(me) {
+        return Err(Problem::declined(
+            "forbidden",
+            "only admins change a group's settings: ask one of them",
+        ));
+    }
+    if let Some(name) = &settings.name {
+        record::group_name(name)?;
+    }
+    if settings.retention_s.is_some_and(|seconds| seconds > RETENTION_S_MAX) {
+        return Err(Problem::Usage("messages stay for 366 days at most, or for good".to_owned()));
+    }
+    if settings.picture.as_ref().is_some_and(|picture| !record::is_picture(picture)) {
+        return Err(Problem::Usage("a group's picture is an image of at most 4 MiB".to_owned()));
+    }
+    Ok(())
 }
 
 /// The members that a text names.

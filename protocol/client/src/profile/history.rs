@@ -8,10 +8,13 @@
 mod amended;
 mod archived;
 mod read;
+mod vanish;
 
 use read::People;
 
 pub(crate) use archived::{Came, restore, restored_before, restored_next, unarchived};
+
+pub(crate) use vanish::{deadline, next as next_due, sweep, vanishes};
 
 use super::rows;
 use crate::{problem::Problem, record::Record};
@@ -33,6 +36,8 @@ const RECORDS: Table = Table::new("record");
 const BY_NUMBER: Table = Table::new("record-number");
 /// u64 arrival → where its file was saved.
 const SAVED: Table = Table::new("record-saved");
+/// → the last arrival, also of what has disappeared since.
+const LAST: Table = Table::new("record-last");
 /// → the last arrival that a person was shown.
 const SHOWN: Table = Table::new("shown");
 
@@ -49,6 +54,8 @@ pub(crate) struct Note {
     pub(crate) alarms: Vec<String>,
     /// A message that the account's archive is to have.
     pub(crate) archive: bool,
+    /// When it is to disappear: ms since 1970.
+    pub(crate) vanish_at: Option<u64>,
 }
 
 /// What happened.
@@ -94,6 +101,9 @@ struct Header {
     /// The log's head there, as the archive has it: of a message that came from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     head: Option<Bytes64>,
+    /// When it is to disappear: ms since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vanish_at: Option<u64>,
 }
 
 /// Keeps a record, as the last one that arrived.
@@ -117,6 +127,7 @@ pub(crate) fn add(tx: &Writer<'_>, note: &Note) -> Result<(), Problem> {
         alarms: note.alarms.clone(),
         unarchived: !note.archive,
         head: None,
+        vanish_at: note.vanish_at,
     };
     match content {
         Some(content) => {
@@ -130,6 +141,7 @@ pub(crate) fn add(tx: &Writer<'_>, note: &Note) -> Result<(), Problem> {
 
 fn put(tx: &Writer<'_>, arrival: u64, header: &Header, content: &[u8]) -> Result<(), Problem> {
     write(tx, arrival, header, content)?;
+    vanish::noted(tx, arrival, header)?;
     Ok(tx.put(BY_NUMBER, &by_number(header.conversation, header.seq, arrival), &[])?)
 }
 
@@ -149,12 +161,26 @@ fn split(row: &[u8]) -> Result<(Header, &[u8]), Problem> {
     Ok((rows::parse(RECORDS, header)?, content))
 }
 
+/// Deletes a record. Its place is never another one's.
+fn remove(tx: &Writer<'_>, arrival: u64, header: &Header) -> Result<(), Problem> {
+    if !archived::is_restored(arrival) {
+        let last = last(tx)?;
+        rows::put(tx, LAST, rows::ONLY, &last)?;
+    }
+    amended::forget(tx, arrival, header)?;
+    vanish::forget(tx, arrival, header)?;
+    tx.delete(RECORDS, &arrival.to_be_bytes())?;
+    tx.delete(BY_NUMBER, &by_number(header.conversation, header.seq, arrival))?;
+    Ok(())
+}
+
 /// The last arrival; 0 where there is none.
 pub(crate) fn last(tx: &Reader<'_>) -> Result<u64, Problem> {
-    match tx.list(RECORDS, Scan::newest(ARRIVED, 1))?.pop() {
-        Some((key, _)) => rows::number(RECORDS, &key),
-        None => Ok(0),
-    }
+    let newest = match tx.list(RECORDS, Scan::newest(ARRIVED, 1))?.pop() {
+        Some((key, _)) => rows::number(RECORDS, &key)?,
+        None => 0,
+    };
+    Ok(newest.max(rows::get(tx, LAST, rows::ONLY)?.unwrap_or(0)))
 }
 
 /// Records that arrived after this one, in the order of arrival.

@@ -5,5 +5,8 @@ mod archive;
 mod founding;
 mod people;
 mod sending;
+mod settings;
+mod three;
 mod trust;
+mod vanishing;
 mod world;

@@ -72,6 +72,8 @@ mod tests {
                 username: Some(name.parse().unwrap()),
             }),
             name: name.map(str::to_owned),
+            picture: None,
+            retention_s: 0,
             verified: false,
             stops: Vec::new(),
             out,

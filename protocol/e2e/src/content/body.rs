@@ -188,6 +188,13 @@ impl Body {
     }
 }
 
+// Names, too, are for members only.
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("blob", &self.blob).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -81,6 +81,18 @@ pub(super) fn forget(tx: &Writer<'_>, arrival: u64, header: &Header) -> Result<(
     Ok(())
 }
 
+/// All that was done about a message goes with it.
+pub(super) fn forget_all(tx: &Writer<'_>, header: &Header) -> Result<(), Problem> {
+    let Some(entry) = header.entry else {
+        return Ok(());
+    };
+    let prefix = [&header.conversation.as_bytes()[..], entry.as_bytes()].concat();
+    for (key, _) in tx.list(AMENDED, Scan::prefix(&prefix))? {
+        tx.delete(AMENDED, &key)?;
+    }
+    Ok(())
+}
+
 fn amend(tx: &Writer<'_>, arrival: u64, header: &Header, target: EntryId, from: AccountId, body: &Body) -> Result<(), Problem> {
     let key = by_account(header.conversation, target, from);
     let mut amended: Amended = rows::get(tx, AMENDED, &key)?.unwrap_or_default();

@@ -83,6 +83,7 @@ impl<'a> People<'a> {
             about: None,
             mentions: Vec::new(),
             mentions_me: false,
+            vanishes_at_ms: header.vanish_at,
             alarms: std::mem::take(&mut header.alarms),
             saved: saved(self.tx, arrival)?,
         };

@@ -1,6 +1,6 @@
 //! What is corrected, taken back and reacted to, by whom that counts, and that a new device sees it so.
 
-use super::{archive::*, world::*};
+use super::{archive::*, three::*, world::*};
 use crate::{
     profile::{compose, take},
     record::{Named, Record, What},
@@ -8,7 +8,6 @@ use crate::{
 use fastchat_e2e::{
     Content, EntryId,
     content::{Body, Edit, Group, React, Target, Text},
-    mls::Kind,
     store::Table,
 };
 
@@ -27,63 +26,6 @@ fn delete(target: EntryId) -> Body {
 fn react(target: EntryId, emoji: &str) -> Body {
     let emoji = emoji.to_owned();
     Body::React(React { target, emoji })
-}
-
-/// Alice, the admin, with bob and carol.
-struct Three {
-    alice: Device,
-    bob: Device,
-    carol: Device,
-    log: Log,
-}
-
-impl Three {
-    fn meet() -> Self {
-        let [alice, bob, carol] = ["alice", "bob", "carol"].map(Device::new);
-        archiving(&alice);
-        let mut log = Log::new();
-        alice.found(log.id, Kind::Group, &[&bob, &carol]);
-        log.send(&alice);
-        let three = Self { alice, bob, carol, log };
-        three.all().into_iter().for_each(|one| one.read(&three.log));
-        three
-    }
-
-    fn all(&self) -> [&Device; 3] {
-        [&self.alice, &self.bob, &self.carol]
-    }
-
-    /// Somebody says something, and everybody reads it.
-    fn says(&mut self, who: fn(&Self) -> &Device, body: Body) -> EntryId {
-        let entry = who(self).tell(self.log.id, body);
-        self.deliver(who);
-        entry
-    }
-
-    fn deliver(&mut self, who: fn(&Self) -> &Device) {
-        let empty = Log::of(self.log.id);
-        let mut log = std::mem::replace(&mut self.log, empty);
-        log.send(who(self));
-        self.log = log;
-        self.all().into_iter().for_each(|one| one.read(&self.log));
-    }
-
-    fn seen(&self, by: &Device, entry: EntryId) -> Record {
-        let named = Named::Id(entry.to_string());
-        by.profile.message(self.log.id, &named, false).unwrap()
-    }
-}
-
-fn alice(three: &Three) -> &Device {
-    &three.alice
-}
-
-fn bob(three: &Three) -> &Device {
-    &three.bob
-}
-
-fn carol(three: &Three) -> &Device {
-    &three.carol
 }
 
 fn words(record: &Record) -> (&str, bool, bool) {

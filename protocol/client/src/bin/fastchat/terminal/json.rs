@@ -41,6 +41,11 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<FileLine<'a>>,
+    /// When it disappears.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vanishes_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'a str>,
@@ -137,6 +142,7 @@ pub(crate) fn record<'a>(shown: &Shown<'a>) -> Line<'a> {
         own: record.own,
         about_seq: record.about.as_ref().and_then(|about| about.seq),
         mentions: people(&record.mentions),
+        vanishes_at: record.vanishes_at_ms,
         mentions_me: record.mentions_me,
         edited: record.edited,
         deleted: record.taken_back,
@@ -230,6 +236,7 @@ impl<'a> Line<'a> {
                     self.r#type = "renamed";
                     self.title = Some(name);
                 }
+                self.picture = group.picture.as_ref().map(|picture| FileLine::new(picture, FileIs::Away));
                 self.retention_s = group.retention_s;
                 self.archive = group.archive;
             }

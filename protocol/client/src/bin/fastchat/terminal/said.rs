@@ -5,7 +5,7 @@ use super::{
     safe,
     shown::{FileIs, Shown},
 };
-use fastchat_client::record::Record;
+use fastchat_client::record::{Record, duration};
 use fastchat_e2e::content::{Body, File, Group};
 
 /// With the space before it: two before what was said, one before what was done.
@@ -109,7 +109,7 @@ fn settings(group: &Group) -> String {
     }
     match group.retention_s {
         Some(0) => changes.push("let messages stay".to_owned()),
-        Some(seconds) => changes.push(format!("lets messages disappear after {seconds} s")),
+        Some(seconds) => changes.push(format!("lets messages disappear after {}", duration(seconds))),
         None => {}
     }
     match group.archive {

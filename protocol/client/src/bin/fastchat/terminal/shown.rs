@@ -134,6 +134,7 @@ pub(crate) mod samples {
             about: None,
             mentions: vec![],
             mentions_me: false,
+            vanishes_at_ms: None,
             alarms: vec![],
             saved: None,
         }
