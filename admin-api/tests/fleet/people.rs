@@ -32,6 +32,7 @@ mod bad_input;
 mod bad_profiles;
 mod bot;
 mod clients_that_die;
+mod conversation;
 mod crowd;
 mod devices;
 mod faults;

@@ -26,8 +26,10 @@ pub(crate) mod race;
 mod reader;
 pub(crate) mod renew;
 mod restorer;
+mod settings;
 mod shared;
 mod steward;
+mod sweeper;
 #[cfg(test)]
 mod tests;
 pub(crate) mod upkeep;
@@ -43,7 +45,7 @@ use crate::{
     ids::new_entry,
     problem::Problem,
     profile::{
-        Me, Profile, take,
+        Me, Profile, compose, take,
         tasks::{self, Outcome},
         trust,
     },
@@ -107,7 +109,7 @@ pub struct Member {
 pub struct Messenger {
     shared: Arc<Shared>,
     me: Me,
-    _tasks: [AbortOnDropHandle<()>; 4],
+    _tasks: [AbortOnDropHandle<()>; 5],
 }
 
 impl Messenger {
@@ -123,10 +125,11 @@ impl Messenger {
         let steward = tokio::spawn(steward::run(Arc::clone(&shared)));
         let archivist = tokio::spawn(archivist::run(Arc::clone(&shared)));
         let restorer = tokio::spawn(restorer::run(Arc::clone(&shared)));
+        let sweeper = tokio::spawn(sweeper::run(Arc::clone(&shared)));
         Ok(Self {
             shared,
             me,
-            _tasks: [reader, steward, archivist, restorer].map(AbortOnDropHandle::new),
+            _tasks: [reader, steward, archivist, restorer, sweeper].map(AbortOnDropHandle::new),
         })
     }
 
@@ -368,6 +371,7 @@ impl Profile {
             }
             let mut queued = Vec::with_capacity(bodies.len());
             for body in bodies {
+                let body = compose(groups, tx, conversation, body)?;
                 let content = Content {
                     id: new_entry(),
                     at_ms: crate::clock::now_ms(),

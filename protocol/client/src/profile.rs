@@ -12,6 +12,7 @@
 //!  devices    their names, those that were sent away
 //!  rooms      conversations as people call them     history    what happened
 //!  archive    what of it goes into the archive      restore    what comes from there
+//!  compose    what is checked before a message is sealed
 //!  tasks      wishes, invitations, outcomes         take       a log's entry -> group, history, tasks
 //!  journal, outbox   the session's view of it
 //! ```
@@ -23,6 +24,7 @@
 //! Synchronous: keep it off the async threads.
 
 pub(crate) mod archive;
+mod compose;
 pub(crate) mod contacts;
 pub(crate) mod devices;
 mod fleet;
@@ -42,10 +44,12 @@ pub(crate) mod uploads;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use compose::compose;
 pub use fleet::BALANCER_DEFAULT;
 pub use identity::Me;
 
 use crate::{
+    clock,
     problem::Problem,
     receipt::Receipt,
     record::{Record, Room},
@@ -119,7 +123,21 @@ impl Profile {
     /// # Errors
     /// `profile-missing` where there is none; another version's; damaged; what the disk says.
     pub fn open(folder: &Path) -> Result<Self, Problem> {
-        Ok(Self::with(folder, Store::open(folder)?))
+        let profile = Self::with(folder, Store::open(folder)?);
+        // What came due while no program ran.
+        profile.sweep(clock::now_ms())?;
+        Ok(profile)
+    }
+
+    /// Deletes messages that were to disappear by now; when the next one is, both in ms since 1970.
+    pub(crate) fn sweep(&self, now_ms: u64) -> Result<Option<u64>, Problem> {
+        loop {
+            let next = self.read(history::next_due)?;
+            if next.is_none_or(|next| next > now_ms) {
+                return Ok(next);
+            }
+            self.write(|tx| history::sweep(tx, now_ms))?;
+        }
     }
 
     fn with(folder: &Path, store: Store) -> Self {

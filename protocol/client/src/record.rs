@@ -1,15 +1,27 @@
 //! What happened in a conversation, as this device keeps it.
 
 mod find;
+mod mentions;
+mod named;
+mod retention;
 
 pub use find::{SHORT_ID_CHARS, find, short};
+pub(crate) use mentions::mentions;
+pub use named::Named;
+pub use retention::{RETENTION_S_MAX, duration, retention};
 
 use crate::{problem::Problem, trust::Distrust};
-use fastchat_e2e::{AccountId, Content, ConversationId, DeviceId, EntryId, Username};
+use fastchat_e2e::{AccountId, Content, ConversationId, DeviceId, EntryId, Username, content::File};
 use std::{path::PathBuf, str::FromStr};
 
+/// Largest picture of a group, in bytes.
+pub const PICTURE_BYTES_MAX: u64 = 4 << 20;
 /// Longest name of a group, in bytes.
 pub const GROUP_NAME_BYTES_MAX: usize = 128;
+/// Kinds of reactions that a message has at most: those that came first.
+pub const REACTIONS_MAX: usize = 64;
+/// Longest excerpt of a message, in characters.
+pub const EXCERPT_CHARS_MAX: usize = 60;
 
 /// Somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +62,48 @@ pub struct Record {
     pub device: Option<DeviceId>,
     /// By this device's own account.
     pub own: bool,
-    /// What.
+    /// What. Of a text the newest one; nothing of what was taken back.
     pub what: What,
+    /// Its author has corrected it.
+    pub edited: bool,
+    /// Its author has taken it back: nobody is to read it any more.
+    pub taken_back: bool,
+    /// What others, and its author, think of it: of each account the newest reaction. At most [`REACTIONS_MAX`] kinds.
+    pub reactions: Vec<Reaction>,
+    /// The message that this one answers, corrects, takes back or reacts to.
+    pub about: Option<About>,
+    /// Whom it names.
+    pub mentions: Vec<Person>,
+    /// It names this device's own account.
+    pub mentions_me: bool,
+    /// When it disappears: ms since 1970. None where it stays.
+    pub vanishes_at_ms: Option<u64>,
     /// What the user must see: sentences.
     pub alarms: Vec<String>,
     /// Where a message's file was saved.
     pub saved: Option<PathBuf>,
+}
+
+/// A reaction to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaction {
+    /// One character as people see it.
+    pub emoji: String,
+    /// Whose it is, the first ones first.
+    pub from: Vec<Person>,
+}
+
+/// A message that another one is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its entry.
+    pub entry: EntryId,
+    /// Its number in the log; none where this device does not have it.
+    pub seq: Option<u64>,
+    /// Who said it, where this device has it.
+    pub from: Option<Person>,
+    /// Its first words, at most [`EXCERPT_CHARS_MAX`] characters, or the name of its file; none where it was taken back.
+    pub excerpt: Option<String>,
 }
 
 /// What happened.
@@ -107,6 +155,10 @@ pub struct Room {
     pub peer: Option<Person>,
     /// A group's name, once an admin has said it.
     pub name: Option<String>,
+    /// A group's picture, once an admin has set one.
+    pub picture: Option<File>,
+    /// Seconds after which messages disappear here; 0 where they stay.
+    pub retention_s: u64,
     /// The other account of a direct chat was verified: a person has compared the safety number.
     pub verified: bool,
     /// Why nothing is sent here; empty where all is well.
@@ -190,6 +242,11 @@ pub(crate) fn is_group_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= GROUP_NAME_BYTES_MAX && name.trim() == name && !name.chars().any(char::is_control)
 }
 
+/// Whether a group may have this picture; others' pictures, too, are held to it.
+pub(crate) fn is_picture(file: &File) -> bool {
+    file.mime.starts_with("image/") && file.size <= PICTURE_BYTES_MAX
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +276,8 @@ mod tests {
             conversation: ConversationId([0xab; 16]),
             peer: None,
             name: None,
+            picture: None,
+            retention_s: 0,
             verified: false,
             stops: Vec::new(),
             out: false,

@@ -129,6 +129,9 @@ pub struct Room {
     /// Whether the group's setting says that it is archived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<bool>,
+    /// Seconds after which messages disappear, where that was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_s: Option<u64>,
     /// The account was in it no longer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out: bool,

@@ -6,8 +6,10 @@
 //! that no log ever holds what was said.
 
 mod body;
+mod emoji;
 
-pub use body::{Body, Edit, File, Group, Notice, React, THUMBNAIL_BYTES_MAX, Target, Text};
+pub use body::{Body, Edit, File, Group, MENTIONS_MAX, Notice, React, THUMBNAIL_BYTES_MAX, Target, Text};
+pub use emoji::{EMOJI_BYTES_MAX, is_emoji};
 
 use crate::{id::EntryId, secret::SecretBytes};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -89,7 +91,7 @@ impl Content {
     /// The bytes that MLS seals; an unknown message as it came.
     ///
     /// # Errors
-    /// [`ContentError::Keys`] for a thumbnail beyond [`THUMBNAIL_BYTES_MAX`].
+    /// [`ContentError::Keys`] for a thumbnail beyond [`THUMBNAIL_BYTES_MAX`], or a reaction that is none.
     pub fn encode(&self) -> Result<SecretBytes, ContentError> {
         match &self.body {
             Body::Text(body) => self.carry("text", body),

@@ -94,6 +94,18 @@ impl Messenger {
         how: &SendFile,
         progress: impl Fn(Step) + Send + Sync + 'static,
     ) -> Result<SentFile, Problem> {
+        self.send_as(conversation, path, how, progress, Body::File).await
+    }
+
+    /// The same in a message of another kind.
+    pub(super) async fn send_as(
+        &self,
+        conversation: ConversationId,
+        path: &Path,
+        how: &SendFile,
+        progress: impl Fn(Step) + Send + Sync + 'static,
+        into: impl FnOnce(FileBody) -> Body,
+    ) -> Result<SentFile, Problem> {
         progress(Step::Sealing);
         let folder = self.profile().folder().join(UPLOADS);
         let (which, begun) = {
@@ -120,7 +132,7 @@ impl Messenger {
             return Err(problem.of_file(&upload.body.name));
         }
         fault::point(Fault::Uploaded);
-        let body = Body::File(upload.body);
+        let body = into(upload.body);
         let bodies = vec![body.clone()];
         // The message is kept and the upload forgotten in one step: whoever dies here sends it once.
         let queued = self
@@ -216,14 +228,23 @@ impl Messenger {
     /// # Errors
     /// As [`Messenger::save_file`]; `file-exists`.
     pub async fn save_file_as(&self, record: &Record, path: &Path, progress: impl Fn(Step) + Send + Sync + 'static) -> Result<(), Problem> {
-        let file = announced(record)?.clone();
+        self.save_as(announced(record)?, path, progress).await
+    }
+
+    /// Fetches a file into a file of this very name, which must be free.
+    pub(super) async fn save_as(
+        &self,
+        file: &FileBody,
+        path: &Path,
+        progress: impl Fn(Step) + Send + Sync + 'static,
+    ) -> Result<(), Problem> {
         let path = path.to_owned();
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or(Path::new("."))
             .to_owned();
-        let fetched = self.fetch(&file, &folder, progress).await?;
+        let fetched = self.fetch(file, &folder, progress).await?;
         off_thread(move || name::persist_as(fetched, &path)).await
     }
 

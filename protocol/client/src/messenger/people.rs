@@ -12,12 +12,7 @@ use crate::{
     },
     record::{self, Person, Recipient},
 };
-use fastchat_e2e::{
-    AccountId, ConversationId, Credential, Username,
-    content::{Body, Group},
-    groups::View,
-    mls::Kind,
-};
+use fastchat_e2e::{AccountId, ConversationId, Credential, Username, groups::View};
 use fastchat_wire::{LogId, chat::create::ConversationKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,37 +171,6 @@ impl Messenger {
     pub async fn leave(&self, conversation: ConversationId) -> Result<(), Problem> {
         let what = Wanted::Leave;
         self.wish(Wish { conversation, what }).await
-    }
-
-    /// Has a group archived by its members' devices for their new ones, or no longer. What was archived stays so.
-    ///
-    /// # Errors
-    /// `forbidden` where the own account is no admin; [`Problem::Usage`] for a direct chat; `not-member`; as
-    /// [`Messenger::sent`].
-    pub async fn set_archive(&self, conversation: ConversationId, archive: bool) -> Result<(), Problem> {
-        let me = self.me();
-        let found = self.shared.profile.run(move |profile| {
-            profile.look(|groups, tx| {
-                let charter = groups.view(tx, conversation)?.charter;
-                Ok((charter.kind, charter.is_admin(me)))
-            })
-        });
-        match found.await? {
-            (Kind::Direct, _) => Err(Problem::Usage(
-                "a direct chat has no settings: its two members' devices archive it".to_owned(),
-            )),
-            (Kind::Group, false) => Err(Problem::declined(
-                "forbidden",
-                "only admins change a group's settings: ask one of them",
-            )),
-            (Kind::Group, true) => {
-                let group = Group {
-                    archive: Some(archive),
-                    ..Group::default()
-                };
-                self.send(conversation, Body::Group(group)).await.map(drop)
-            }
-        }
     }
 
     /// Who is in, by the group's own state, ordered by name.

@@ -32,7 +32,7 @@ impl Idle {
             messenger: Messenger {
                 shared: Arc::new(Shared::new(profile, session.handle())),
                 me,
-                _tasks: [idle(), idle(), idle(), idle()],
+                _tasks: [idle(), idle(), idle(), idle(), idle()],
             },
             folder,
             _session: session,

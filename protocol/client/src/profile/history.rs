@@ -5,22 +5,26 @@
 //! What came back from the archive did not arrive here: its rows have numbers of their own, beyond all arrivals. It is
 //! found by conversation and number like everything else, and is never news.
 
+mod amended;
 mod archived;
+mod read;
+mod vanish;
+
+use read::People;
 
 pub(crate) use archived::{Came, restore, restored_before, restored_next, unarchived};
 
-use super::{contacts, devices, rows};
-use crate::{
-    problem::Problem,
-    record::{Person, PersonsDevice, Record, What},
-};
+pub(crate) use vanish::{deadline, next as next_due, sweep, vanishes};
+
+use super::rows;
+use crate::{problem::Problem, record::Record};
 use fastchat_e2e::{
     AccountId, Content, ConversationId, DeviceId, EntryId,
     store::{Reader, Scan, Table, Writer},
 };
 use fastchat_wire::encoding::Bytes64;
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, path::PathBuf};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// First byte of the keys of what arrived here.
@@ -32,6 +36,8 @@ const RECORDS: Table = Table::new("record");
 const BY_NUMBER: Table = Table::new("record-number");
 /// u64 arrival → where its file was saved.
 const SAVED: Table = Table::new("record-saved");
+/// → the last arrival, also of what has disappeared since.
+const LAST: Table = Table::new("record-last");
 /// → the last arrival that a person was shown.
 const SHOWN: Table = Table::new("shown");
 
@@ -48,6 +54,8 @@ pub(crate) struct Note {
     pub(crate) alarms: Vec<String>,
     /// A message that the account's archive is to have.
     pub(crate) archive: bool,
+    /// When it is to disappear: ms since 1970.
+    pub(crate) vanish_at: Option<u64>,
 }
 
 /// What happened.
@@ -76,7 +84,7 @@ pub(crate) enum Event {
     Lost(u64, u64),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Header {
     conversation: ConversationId,
     seq: u64,
@@ -93,6 +101,9 @@ struct Header {
     /// The log's head there, as the archive has it: of a message that came from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     head: Option<Bytes64>,
+    /// When it is to disappear: ms since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vanish_at: Option<u64>,
 }
 
 /// Keeps a record, as the last one that arrived.
@@ -102,10 +113,9 @@ pub(crate) fn add(tx: &Writer<'_>, note: &Note) -> Result<(), Problem> {
     }
     let arrival = last(tx)? + 1;
     let (event, content) = match &note.what {
-        Noted::Message(content) => (None, content.encode().map_err(fastchat_e2e::groups::Error::from)?.expose().to_vec()),
-        Noted::Event(event) => (Some(event.clone()), Vec::new()),
+        Noted::Message(content) => (None, Some(content)),
+        Noted::Event(event) => (Some(event.clone()), None),
     };
-    let content = Zeroizing::new(content);
     let header = Header {
         conversation: note.conversation,
         seq: note.seq,
@@ -117,16 +127,29 @@ pub(crate) fn add(tx: &Writer<'_>, note: &Note) -> Result<(), Problem> {
         alarms: note.alarms.clone(),
         unarchived: !note.archive,
         head: None,
+        vanish_at: note.vanish_at,
     };
-    put(tx, arrival, &header, &content)
+    match content {
+        Some(content) => {
+            let bytes = content.encode().map_err(fastchat_e2e::groups::Error::from)?;
+            put(tx, arrival, &header, bytes.expose())?;
+            amended::noted(tx, arrival, &header, content)
+        }
+        None => put(tx, arrival, &header, &[]),
+    }
 }
 
 fn put(tx: &Writer<'_>, arrival: u64, header: &Header, content: &[u8]) -> Result<(), Problem> {
+    write(tx, arrival, header, content)?;
+    vanish::noted(tx, arrival, header)?;
+    Ok(tx.put(BY_NUMBER, &by_number(header.conversation, header.seq, arrival), &[])?)
+}
+
+fn write(tx: &Writer<'_>, arrival: u64, header: &Header, content: &[u8]) -> Result<(), Problem> {
     let json = serde_json::to_vec(header).map_err(|_| rows::damaged(RECORDS))?;
     let length = u32::try_from(json.len()).map_err(|_| rows::damaged(RECORDS))?;
     let row = Zeroizing::new([&length.to_be_bytes()[..], &json, content].concat());
-    tx.put(RECORDS, &arrival.to_be_bytes(), &row)?;
-    Ok(tx.put(BY_NUMBER, &by_number(header.conversation, header.seq, arrival), &[])?)
+    Ok(tx.put(RECORDS, &arrival.to_be_bytes(), &row)?)
 }
 
 /// A row's header, and the message's content behind it.
@@ -138,12 +161,26 @@ fn split(row: &[u8]) -> Result<(Header, &[u8]), Problem> {
     Ok((rows::parse(RECORDS, header)?, content))
 }
 
+/// Deletes a record. Its place is never another one's.
+fn remove(tx: &Writer<'_>, arrival: u64, header: &Header) -> Result<(), Problem> {
+    if !archived::is_restored(arrival) {
+        let last = last(tx)?;
+        rows::put(tx, LAST, rows::ONLY, &last)?;
+    }
+    amended::forget(tx, arrival, header)?;
+    vanish::forget(tx, arrival, header)?;
+    tx.delete(RECORDS, &arrival.to_be_bytes())?;
+    tx.delete(BY_NUMBER, &by_number(header.conversation, header.seq, arrival))?;
+    Ok(())
+}
+
 /// The last arrival; 0 where there is none.
 pub(crate) fn last(tx: &Reader<'_>) -> Result<u64, Problem> {
-    match tx.list(RECORDS, Scan::newest(ARRIVED, 1))?.pop() {
-        Some((key, _)) => rows::number(RECORDS, &key),
-        None => Ok(0),
-    }
+    let newest = match tx.list(RECORDS, Scan::newest(ARRIVED, 1))?.pop() {
+        Some((key, _)) => rows::number(RECORDS, &key)?,
+        None => 0,
+    };
+    Ok(newest.max(rows::get(tx, LAST, rows::ONLY)?.unwrap_or(0)))
 }
 
 /// Records that arrived after this one, in the order of arrival.
@@ -178,6 +215,25 @@ pub(crate) fn at(tx: &Reader<'_>, me: Option<AccountId>, conversation: Conversat
     index.into_iter().map(|(key, _)| people.find(&key)).collect()
 }
 
+/// What was said under this id; where several claim it, of this account, else the first.
+pub(crate) fn said(
+    tx: &Reader<'_>,
+    me: Option<AccountId>,
+    conversation: ConversationId,
+    entry: EntryId,
+    of: Option<AccountId>,
+) -> Result<Option<Record>, Problem> {
+    let Some(found) = amended::find(tx, conversation, entry, of)? else {
+        return Ok(None);
+    };
+    People::new(tx, me).at(found.arrival).map(Some)
+}
+
+/// Ids of what was said in a conversation.
+pub(crate) fn ids(tx: &Reader<'_>, conversation: ConversationId) -> Result<Vec<EntryId>, Problem> {
+    amended::ids(tx, conversation)
+}
+
 /// Where a record's file was saved.
 pub(crate) fn saved(tx: &Reader<'_>, arrival: u64) -> Result<Option<PathBuf>, Problem> {
     rows::get(tx, SAVED, &arrival.to_be_bytes())
@@ -203,92 +259,4 @@ pub(crate) fn save_shown(tx: &Writer<'_>, arrival: u64) -> Result<(), Problem> {
 
 fn by_number(conversation: ConversationId, seq: u64, arrival: u64) -> Vec<u8> {
     [&conversation.as_bytes()[..], &seq.to_be_bytes(), &arrival.to_be_bytes()].concat()
-}
-
-/// Reads records, and each name once.
-struct People<'a> {
-    tx: &'a Reader<'a>,
-    me: Option<AccountId>,
-    met: HashMap<AccountId, Person>,
-}
-
-impl<'a> People<'a> {
-    fn new(tx: &'a Reader<'a>, me: Option<AccountId>) -> Self {
-        Self {
-            tx,
-            me,
-            met: HashMap::new(),
-        }
-    }
-
-    fn person(&mut self, account: AccountId) -> Result<Person, Problem> {
-        if let Some(person) = self.met.get(&account) {
-            return Ok(person.clone());
-        }
-        let person = contacts::person(self.tx, account)?;
-        self.met.insert(account, person.clone());
-        Ok(person)
-    }
-
-    fn people(&mut self, accounts: Vec<AccountId>) -> Result<Vec<Person>, Problem> {
-        accounts.into_iter().map(|account| self.person(account)).collect()
-    }
-
-    fn devices(&mut self, devices: Vec<(AccountId, DeviceId)>) -> Result<Vec<PersonsDevice>, Problem> {
-        let named = |(account, device)| {
-            Ok(PersonsDevice {
-                person: self.person(account)?,
-                device,
-                name: devices::name(self.tx, device)?,
-            })
-        };
-        devices.into_iter().map(named).collect()
-    }
-
-    /// By a key of [`BY_NUMBER`].
-    fn find(&mut self, key: &[u8]) -> Result<Record, Problem> {
-        let (_, arrival) = key.split_last_chunk::<8>().ok_or_else(|| rows::damaged(BY_NUMBER))?;
-        let row = self.tx.get(RECORDS, arrival)?.ok_or_else(|| rows::damaged(BY_NUMBER))?;
-        self.read(u64::from_be_bytes(*arrival), row.expose())
-    }
-
-    fn read(&mut self, arrival: u64, row: &[u8]) -> Result<Record, Problem> {
-        let (header, content) = split(row)?;
-        let what = match header.event {
-            None => {
-                let entry = header.entry.ok_or_else(|| rows::damaged(RECORDS))?;
-                // One that another version of this program kept in another form hides no other record.
-                match Content::parse(content, entry) {
-                    Ok(content) => What::Message(content),
-                    Err(error) => What::Unreadable { cause: error.to_string() },
-                }
-            }
-            Some(Event::Unreadable(cause)) => What::Unreadable { cause },
-            Some(Event::Added(accounts)) => What::Added(self.people(accounts)?),
-            Some(Event::Removed(accounts)) => What::Removed(self.people(accounts)?),
-            Some(Event::Left(accounts)) => What::Left(self.people(accounts)?),
-            Some(Event::Promoted(accounts)) => What::Promoted(self.people(accounts)?),
-            Some(Event::Demoted(accounts)) => What::Demoted(self.people(accounts)?),
-            Some(Event::DevicesAdded(devices)) => What::DevicesAdded(self.devices(devices)?),
-            Some(Event::DevicesRemoved(devices)) => What::DevicesRemoved(self.devices(devices)?),
-            Some(Event::Alarm) => What::Alarm,
-            Some(Event::Joined) => What::Joined,
-            Some(Event::Out) => What::Out,
-            Some(Event::Lost(first, last)) => What::Lost { first, last },
-        };
-        let from = header.from.map(|(account, _)| self.person(account)).transpose()?;
-        Ok(Record {
-            arrival,
-            conversation: header.conversation,
-            seq: header.seq,
-            at_ms: header.at,
-            entry: header.entry,
-            own: header.own || from.as_ref().is_some_and(|from| Some(from.account) == self.me),
-            from,
-            device: header.from.map(|(_, device)| device),
-            what,
-            alarms: header.alarms,
-            saved: saved(self.tx, arrival)?,
-        })
-    }
 }

@@ -1,9 +1,13 @@
 //! The conversations that this device knows, beside their groups: what people call them.
 
 use super::{archive, contacts, rows, trust};
-use crate::{problem::Problem, record::Room};
+use crate::{
+    problem::Problem,
+    record::{RETENTION_S_MAX, Room},
+};
 use fastchat_e2e::{
     AccountId, ConversationId, archive as sealed,
+    content::{File, Group},
     groups::Groups,
     store::{Reader, Scan, Table, Writer},
 };
@@ -40,6 +44,9 @@ struct Row {
     /// A group's setting: seconds after which messages disappear; 0 for never.
     #[serde(default)]
     retention_s: Option<u64>,
+    /// A group's setting: its picture.
+    #[serde(default)]
+    picture: Option<File>,
 }
 
 fn find(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<Row>, Problem> {
@@ -93,24 +100,31 @@ pub(crate) fn rename(tx: &Writer<'_>, conversation: ConversationId, name: &str) 
     update(tx, conversation, |row| row.name = Some(name.to_owned()))
 }
 
-/// What was said of a group's settings; what was not said stays.
-pub(crate) fn set(
-    tx: &Writer<'_>,
-    conversation: ConversationId,
-    name: Option<&str>,
-    archive: Option<bool>,
-    retention_s: Option<u64>,
-) -> Result<(), Problem> {
+/// What was said of a conversation's settings; what was not said stays.
+pub(crate) fn set(tx: &Writer<'_>, conversation: ConversationId, said: &Group) -> Result<(), Problem> {
     update(tx, conversation, |row| {
-        row.name = name.map(str::to_owned).or(row.name.take());
-        row.archive = archive.or(row.archive);
-        row.retention_s = retention_s.or(row.retention_s);
+        row.name = said.name.clone().or(row.name.take());
+        row.picture = said.picture.clone().or(row.picture.take());
+        row.archive = said.archive.or(row.archive);
+        row.retention_s = said.retention_s.or(row.retention_s);
     })
 }
 
-/// A group's setting, where it has one: whether it is archived.
-pub(crate) fn archive(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<bool>, Problem> {
-    Ok(find(tx, conversation)?.and_then(|row| row.archive))
+/// A conversation's settings, where it has any.
+pub(crate) fn settings(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<Group>, Problem> {
+    let row = find(tx, conversation)?.unwrap_or_default();
+    let settings = Group {
+        name: row.name,
+        picture: row.picture,
+        retention_s: row.retention_s,
+        archive: row.archive,
+    };
+    Ok((settings != Group::default()).then_some(settings))
+}
+
+/// Seconds after which what is said there disappears; 0 where it stays.
+pub(crate) fn retention_s(tx: &Reader<'_>, conversation: ConversationId) -> Result<u64, Problem> {
+    Ok(find(tx, conversation)?.and_then(|row| row.retention_s).unwrap_or(0))
 }
 
 /// Whether what is said there belongs into the account's archive: not where a group has switched that off, and nothing
@@ -140,6 +154,7 @@ pub(crate) fn archived(tx: &Reader<'_>, groups: &Groups, conversation: Conversat
         peer: row.peer,
         name: row.name.filter(|_| row.archive != Some(false)),
         archive: row.archive,
+        retention_s: row.retention_s,
         out: row.out,
         admins: row.admins.unwrap_or_default().into_iter().collect(),
         seq: standing.map_or(0, |standing| standing.seq),
@@ -158,6 +173,7 @@ pub(crate) fn restore(tx: &Writer<'_>, room: &sealed::Room, joined: bool) -> Res
     row.peer = row.peer.or(room.peer);
     row.name = row.name.or(name.map(str::to_owned));
     row.archive = row.archive.or(room.archive);
+    row.retention_s = row.retention_s.or(room.retention_s.filter(|seconds| *seconds <= RETENTION_S_MAX));
     if is_new {
         row.out = room.out;
     }
@@ -265,11 +281,6 @@ pub(crate) fn peer(tx: &Reader<'_>, conversation: ConversationId) -> Result<Opti
     Ok(find(tx, conversation)?.and_then(|row| row.peer))
 }
 
-/// A group's name, where it has one.
-pub(crate) fn name(tx: &Reader<'_>, conversation: ConversationId) -> Result<Option<String>, Problem> {
-    Ok(find(tx, conversation)?.and_then(|row| row.name))
-}
-
 /// Whether this account is out of a conversation that it was in.
 pub(crate) fn is_out(tx: &Reader<'_>, conversation: ConversationId) -> Result<bool, Problem> {
     Ok(find(tx, conversation)?.is_some_and(|row| row.out))
@@ -298,6 +309,8 @@ fn read(tx: &Reader<'_>, groups: &Groups, conversation: ConversationId, row: Row
         verified: row.peer.map_or(Ok(false), |peer| trust::is_verified(tx, peer))?,
         stops: trust::stops(tx, conversation)?,
         name: row.name,
+        picture: row.picture,
+        retention_s: row.retention_s.unwrap_or(0),
         out: row.out,
         seq: groups.cursor(tx, conversation).unwrap_or(0),
     })

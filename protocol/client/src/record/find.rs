@@ -6,7 +6,7 @@ use crate::problem::Problem;
 /// Characters at an id's end that stand for it: ids begin with the time, their ends tell them apart.
 pub const SHORT_ID_CHARS: usize = 12;
 /// Fewer are not meant as an id.
-const ID_CHARS_MIN: usize = 8;
+pub(super) const ID_CHARS_MIN: usize = 8;
 
 /// Finds the conversation that is meant. A name beats an id, being in beats having left.
 ///
@@ -72,6 +72,8 @@ mod tests {
                 username: Some(name.parse().unwrap()),
             }),
             name: name.map(str::to_owned),
+            picture: None,
+            retention_s: 0,
             verified: false,
             stops: Vec::new(),
             out,

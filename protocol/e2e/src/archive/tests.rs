@@ -86,6 +86,7 @@ fn a_batch_is_read_back_with_every_byte_of_its_messages() {
         peer: None,
         name: Some("team".into()),
         archive: Some(true),
+        retention_s: None,
         out: false,
         admins: vec![ACCOUNT],
         seq: 64,

@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 /// Longest thumbnail, in bytes.
 pub const THUMBNAIL_BYTES_MAX: usize = 8 << 10;
 
+/// Most accounts that a text names.
+pub const MENTIONS_MAX: usize = 1_000;
+
 /// What a message says, by its `type`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Body {
@@ -47,8 +50,8 @@ pub struct Text {
     /// The entry that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<EntryId>,
-    /// Accounts that it names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Accounts that it names, at most [`MENTIONS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "mentions")]
     pub mentions: Vec<AccountId>,
 }
 
@@ -68,12 +71,13 @@ pub struct Target {
     pub target: EntryId,
 }
 
-/// A reaction to a message.
+/// An account's reaction to a message: the newest one counts.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct React {
     /// The message.
     pub target: EntryId,
-    /// The emoji.
+    /// The emoji, see [`is_emoji`](super::is_emoji); empty where the reaction is taken back.
+    #[serde(with = "emoji_text")]
     pub emoji: String,
 }
 
@@ -151,6 +155,23 @@ impl Body {
         }
     }
 
+    /// The earlier message that this one changes.
+    #[must_use]
+    pub fn target(&self) -> Option<EntryId> {
+        match self {
+            Self::Edit(edit) => Some(edit.target),
+            Self::Delete(delete) => Some(delete.target),
+            Self::React(react) => Some(react.target),
+            _ => None,
+        }
+    }
+
+    /// True for what others may be about: what was said, not what was done about it.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::File(_) | Self::Unknown { .. })
+    }
+
     /// The `type` on the wire.
     #[must_use]
     pub fn type_name(&self) -> &str {
@@ -167,11 +188,46 @@ impl Body {
     }
 }
 
+// Names, too, are for members only.
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("blob", &self.blob).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { .. } => f.write_str("an unknown type"),
             known => f.write_str(known.type_name()),
+        }
+    }
+}
+
+fn mentions<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<AccountId>, D::Error> {
+    let mentions = Vec::<AccountId>::deserialize(d)?;
+    if mentions.len() > MENTIONS_MAX {
+        return Err(de::Error::custom("a text names at most 1,000 accounts"));
+    }
+    Ok(mentions)
+}
+
+mod emoji_text {
+    use super::*;
+    use crate::content::is_emoji;
+
+    pub(super) fn serialize<S: Serializer>(emoji: &str, s: S) -> Result<S::Ok, S::Error> {
+        match emoji.is_empty() || is_emoji(emoji) {
+            true => s.serialize_str(emoji),
+            false => Err(ser::Error::custom("a reaction is one character")),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+        let emoji = String::deserialize(d)?;
+        match emoji.is_empty() || is_emoji(&emoji) {
+            true => Ok(emoji),
+            false => Err(de::Error::custom("a reaction is one character")),
         }
     }
 }

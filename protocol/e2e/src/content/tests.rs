@@ -44,14 +44,11 @@ fn every_type_is_read_back() {
             reply_to: Some(OTHER),
             mentions: vec![AccountId([7; 16])],
         }),
-        Body::Edit(Edit {
-            target: OTHER,
-            body: text.clone(),
-        }),
+        Body::Edit(Edit { target: OTHER, body: text }),
         Body::Delete(Target { target: OTHER }),
         Body::React(React {
             target: OTHER,
-            emoji: text,
+            emoji: "👍🏽".to_owned(),
         }),
         Body::File(picture()),
         Body::Group(Group {
@@ -150,4 +147,31 @@ fn debug_shows_nothing_that_was_said() {
         }))
     );
     assert!(!debug.contains("secret"), "{debug}");
+}
+
+#[test]
+fn a_reaction_is_one_character_or_none_on_both_sides() {
+    let react = |emoji: &str| message(&format!("\"type\":\"react\",\"target\":\"{OTHER}\",\"emoji\":\"{emoji}\""));
+    assert!(Content::parse(&react("👍"), ENTRY).is_ok());
+    assert!(Content::parse(&react(""), ENTRY).is_ok(), "taken back");
+    assert_eq!(Content::parse(&react("👍👍"), ENTRY), Err(ContentError::Keys("react")));
+    let sent = content(Body::React(React {
+        target: OTHER,
+        emoji: "no".to_owned(),
+    }));
+    assert_eq!(sent.encode().unwrap_err(), ContentError::Keys("react"));
+}
+
+#[test]
+fn a_text_names_a_thousand_accounts_and_no_more() {
+    let text = |names: usize| {
+        content(Body::Text(Text {
+            body: "hi".to_owned(),
+            reply_to: None,
+            mentions: vec![AccountId([7; 16]); names],
+        }))
+    };
+    let parsed = |names| Content::parse(text(names).encode().unwrap().expose(), ENTRY);
+    assert_eq!(parsed(MENTIONS_MAX), Ok(text(MENTIONS_MAX)));
+    assert_eq!(parsed(MENTIONS_MAX + 1), Err(ContentError::Keys("text")));
 }

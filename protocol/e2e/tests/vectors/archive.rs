@@ -41,6 +41,7 @@ fn a_batch_has_the_known_seal() {
             peer: None,
             name: Some("team".into()),
             archive: Some(true),
+            retention_s: None,
             out: false,
             admins: vec![account],
             seq: 4,

@@ -1,7 +1,8 @@
 //! The command line: global flags, and the list of commands.
 
 use crate::command::{
-    completions, devices, group, groups, history, listen, login, logout, password, presence, register, restore, save, send, verify, whoami,
+    completions, delete, devices, edit, group, groups, history, listen, login, logout, password, presence, react, register, restore, save,
+    send, verify, whoami,
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fastchat_client::Address;
@@ -114,6 +115,9 @@ pub(crate) enum Command {
     Restore(restore::Args),
     Whoami(whoami::Args),
     Send(send::Args),
+    Edit(edit::Args),
+    Delete(delete::Args),
+    React(react::Args),
     Listen(listen::Args),
     History(history::Args),
     Save(save::Args),

@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
 pub(crate) mod completions;
+pub(crate) mod delete;
 pub(crate) mod devices;
+pub(crate) mod edit;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod history;
@@ -12,6 +14,7 @@ pub(crate) mod logout;
 pub(crate) mod names;
 pub(crate) mod password;
 pub(crate) mod presence;
+pub(crate) mod react;
 pub(crate) mod register;
 pub(crate) mod restore;
 pub(crate) mod save;
@@ -49,6 +52,9 @@ async fn carry_out(context: &Context<'_>, command: Command) -> Result<(), Stop> 
         Command::Restore(args) => restore::run(context, &args).await,
         Command::Whoami(args) => whoami::run(context, &args),
         Command::Send(args) => send::run(context, args).await,
+        Command::Edit(args) => edit::run(context, args).await,
+        Command::Delete(args) => delete::run(context, args).await,
+        Command::React(args) => react::run(context, args).await,
         Command::Listen(args) => listen::run(context, &args).await,
         Command::History(args) => history::run(context, &args).await,
         Command::Save(args) => save::run(context, &args).await,

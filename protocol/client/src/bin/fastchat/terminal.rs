@@ -7,5 +7,6 @@ pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod qr;
 pub(crate) mod safe;
+mod said;
 pub(crate) mod screen;
 pub(crate) mod shown;

@@ -1,6 +1,6 @@
 //! The history's way into the account's archive, and back out of it.
 
-use super::{ARRIVED, BY_NUMBER, Event, Header, Note, Noted, RECORDS, put, split};
+use super::{ARRIVED, BY_NUMBER, Event, Header, Note, Noted, RECORDS, amended, put, remove, split};
 use crate::{problem::Problem, profile::rows};
 use fastchat_e2e::{
     AccountId, Content, ConversationId,
@@ -104,9 +104,9 @@ pub(crate) fn restored_next(tx: &Reader<'_>) -> Result<u64, Problem> {
 
 /// Takes a message from the archive; where it is new, it gets this place.
 pub(crate) fn restore(tx: &Writer<'_>, record: &Record<'_>, me: AccountId, place: u64) -> Result<Came, Problem> {
-    if Content::parse(record.content.get().as_bytes(), record.entry).is_err() {
+    let Ok(content) = Content::parse(record.content.get().as_bytes(), record.entry) else {
         return Ok(Came::Malformed);
-    }
+    };
     for (arrival, header) in at(tx, record.conversation, record.seq)? {
         match &header.event {
             None if header.entry != Some(record.entry) => return Ok(Came::Differs),
@@ -116,7 +116,7 @@ pub(crate) fn restore(tx: &Writer<'_>, record: &Record<'_>, me: AccountId, place
                 return Ok(if differs { Came::Differs } else { Came::Known });
             }
             // The archive has what this device could not open.
-            Some(Event::Unreadable(_)) if header.alarms.is_empty() => delete(tx, &header, arrival)?,
+            Some(Event::Unreadable(_)) if header.alarms.is_empty() => remove(tx, arrival, &header)?,
             Some(_) => {}
         }
     }
@@ -131,8 +131,10 @@ pub(crate) fn restore(tx: &Writer<'_>, record: &Record<'_>, me: AccountId, place
         alarms: Vec::new(),
         unarchived: false,
         head: record.head.map(|head| Bytes64(head.to_vec())),
+        vanish_at: None,
     };
     put(tx, place, &header, record.content.get().as_bytes())?;
+    amended::noted(tx, place, &header, &content)?;
     Ok(Came::Added)
 }
 
@@ -168,7 +170,7 @@ pub(super) fn gives_way(tx: &Writer<'_>, note: &Note) -> Result<bool, Problem> {
             continue;
         }
         if is_message {
-            delete(tx, &header, arrival)?;
+            remove(tx, arrival, &header)?;
         } else if note.alarms.is_empty() {
             return Ok(false);
         }
@@ -188,10 +190,4 @@ fn find(tx: &Reader<'_>, key: &[u8]) -> Result<(u64, Header), Problem> {
     let row = tx.get(RECORDS, arrival)?.ok_or_else(|| rows::damaged(BY_NUMBER))?;
     let (header, _) = split(row.expose())?;
     Ok((u64::from_be_bytes(*arrival), header))
-}
-
-fn delete(tx: &Writer<'_>, header: &Header, arrival: u64) -> Result<(), Problem> {
-    tx.delete(RECORDS, &arrival.to_be_bytes())?;
-    tx.delete(BY_NUMBER, &super::by_number(header.conversation, header.seq, arrival))?;
-    Ok(())
 }

@@ -6,6 +6,7 @@ use super::{
     seal_again,
 };
 use crate::{
+    clock,
     ids::Seal,
     messenger::renew,
     problem::Problem,
@@ -19,10 +20,10 @@ use crate::{
 };
 use fastchat_e2e::{
     AccountId, Content, ConversationId, DeviceId, EntryId,
-    content::Body,
+    content::{Body, Group},
     groups::{Groups, Received, Stranding, What},
     log::Alarm,
-    mls::MemberDevice,
+    mls::{Kind, MemberDevice},
     store::{Reader, Writer},
 };
 use fastchat_wire::chat::entry::EntryEvent;
@@ -78,8 +79,9 @@ pub(super) fn note(
     let by_me = Some((me.account, me.device));
     let (from, what) = match what {
         What::Message { sender, content } => {
-            hear(groups, tx, conversation, sender.who.account, &content)?;
-            (Some((sender.who.account, sender.who.device)), said(content))
+            let ignored = hear(groups, tx, conversation, sender.who.account, &content)?;
+            let what = ignored.map_or_else(|| said(content), unreadable);
+            (Some((sender.who.account, sender.who.device)), what)
         }
         What::Own { content } => {
             hear(groups, tx, conversation, me.account, &content)?;
@@ -137,6 +139,17 @@ pub(super) fn note(
         None if alarms.is_empty() => return Ok(()),
         what => what.unwrap_or(Noted::Event(Event::Alarm)),
     };
+    let now_ms = clock::now_ms();
+    let vanish_at = match &what {
+        Noted::Message(content) => vanish_at(tx, conversation, content, at_ms, now_ms)?,
+        Noted::Event(_) => None,
+    };
+    // It was on its way for longer than it may last.
+    let what = match vanish_at.is_some_and(|at_ms| at_ms <= now_ms) {
+        true if alarms.is_empty() => return Ok(()),
+        true => Noted::Event(Event::Alarm),
+        false => what,
+    };
     let note = Note {
         conversation,
         seq,
@@ -147,6 +160,7 @@ pub(super) fn note(
         archive: matches!(what, Noted::Message(_)) && rooms::is_archived(tx, conversation)?,
         what,
         alarms,
+        vanish_at,
     };
     history::add(tx, &note)
 }
@@ -191,6 +205,7 @@ pub(super) fn add(
         what: Noted::Event(event),
         alarms,
         archive: false,
+        vanish_at: None,
     };
     history::add(tx, &note)
 }
@@ -231,23 +246,69 @@ pub(super) fn said(content: Content) -> Option<Noted> {
     (!matches!(content.body, Body::Notice(_))).then_some(Noted::Message(content))
 }
 
-/// A group's settings, from those who may set them. A joiner, who knows no name yet, takes its first ones from anybody
-/// who is in.
+/// A conversation's settings, from those who may set them: a group's admins, either side of a direct chat. A joiner, who
+/// knows no name of a group yet, takes its first settings from anybody who is in. Gives why it was ignored.
 pub(super) fn hear(
     groups: &mut Groups,
     tx: &Writer<'_>,
     conversation: ConversationId,
     from: AccountId,
     content: &Content,
-) -> Result<(), Problem> {
-    let Body::Group(group) = &content.body else {
-        return Ok(());
+) -> Result<Option<String>, Problem> {
+    let Body::Group(said) = &content.body else {
+        return Ok(None);
     };
-    rooms::owe_name(tx, conversation, false)?;
-    let is_admin = groups.view(tx, conversation)?.charter.is_admin(from);
-    if is_admin || rooms::name(tx, conversation)?.is_none() {
-        let name = group.name.as_deref().filter(|name| record::is_group_name(name));
-        rooms::set(tx, conversation, name, group.archive, group.retention_s)?;
+    let charter = groups.view(tx, conversation)?.charter;
+    let known = rooms::settings(tx, conversation)?.unwrap_or_default();
+    if said.name.is_some() || charter.kind == Kind::Direct {
+        rooms::owe_name(tx, conversation, false)?;
     }
-    Ok(())
+    let retention_s = said.retention_s.filter(|seconds| *seconds <= record::RETENTION_S_MAX);
+    if charter.kind == Kind::Direct {
+        let said = Group {
+            retention_s,
+            ..Group::default()
+        };
+        rooms::set(tx, conversation, &said)?;
+        return Ok(None);
+    }
+    if !charter.is_admin(from) && known.name.is_some() {
+        // Whoever is in repeats them for newcomers.
+        let repeats = (said.name.is_none() || said.name == known.name)
+            && (said.picture.is_none() || said.picture == known.picture)
+            && (said.retention_s.is_none() || said.retention_s == known.retention_s)
+            && (said.archive.is_none() || said.archive == known.archive);
+        if repeats {
+            return Ok(None);
+        }
+        tracing::warn!(%conversation, account = %from, "somebody who is no admin tried to change a group's settings: that is ignored");
+        return Ok(Some(
+            "it was to change the group's settings, which only admins may: that was ignored".to_owned(),
+        ));
+    }
+    let said = Group {
+        name: said.name.clone().filter(|name| record::is_group_name(name)),
+        picture: said.picture.clone().filter(record::is_picture),
+        retention_s,
+        archive: said.archive,
+    };
+    rooms::set(tx, conversation, &said)?;
+    Ok(None)
+}
+
+/// When a message is to disappear, by how the conversation stands now: ms since 1970. What is done about a message
+/// goes with it.
+fn vanish_at(tx: &Reader<'_>, conversation: ConversationId, content: &Content, at_ms: u64, now_ms: u64) -> Result<Option<u64>, Problem> {
+    if let Some(target) = content.body.target()
+        && let Some(with) = history::vanishes(tx, conversation, target)?
+    {
+        return Ok(with);
+    }
+    // What is taken back stays so, also where the message comes out of the archive.
+    if matches!(content.body, Body::Group(_) | Body::Notice(_) | Body::Delete(_)) {
+        return Ok(None);
+    }
+    let retention_s = rooms::retention_s(tx, conversation)?;
+    let deadline = || history::deadline(content.at_ms, at_ms, now_ms, retention_s);
+    Ok((retention_s > 0).then(deadline))
 }

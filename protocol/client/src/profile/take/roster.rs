@@ -9,7 +9,7 @@ use crate::{
 };
 use fastchat_e2e::{
     AccountId, Content, ConversationId, DeviceId,
-    content::{Body, Group},
+    content::Body,
     groups::{Groups, View},
     mls::{Applied, Kind, MemberDevice},
     store::Writer,
@@ -60,11 +60,11 @@ pub(super) fn committed(
     }
 
     let is_group = view.charter.kind == Kind::Group;
-    if is_group && !applied.added.is_empty() && applied.author.who == groups.me() {
+    if !applied.added.is_empty() && applied.author.who == groups.me() {
         tell_name(groups, tx, conversation)?;
     }
     let by_itself = applied.added.contains(&applied.author.who);
-    if is_group && by_itself && rooms::name(tx, conversation)?.is_some() {
+    if by_itself && rooms::settings(tx, conversation)?.is_some() {
         rooms::owe_name(tx, conversation, true)?;
     }
     devices::expel(groups, tx, conversation, &view)?;
@@ -128,17 +128,13 @@ pub(crate) fn tell_owed_name(groups: &mut Groups, tx: &Writer<'_>, conversation:
 
 /// Says what the group is called and how it is set, to those who have just come.
 pub(super) fn tell_name(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Problem> {
-    let Some(name) = rooms::name(tx, conversation)? else {
+    let Some(settings) = rooms::settings(tx, conversation)? else {
         return Ok(());
     };
     let content = Content {
         id: new_entry(),
         at_ms: now_ms(),
-        body: Body::Group(Group {
-            name: Some(name),
-            archive: rooms::archive(tx, conversation)?,
-            ..Group::default()
-        }),
+        body: Body::Group(settings),
     };
     groups.seal(tx, conversation, &content)?;
     Ok(())

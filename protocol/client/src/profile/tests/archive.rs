@@ -18,7 +18,7 @@ use fastchat_e2e::{
 use fastchat_wire::{LogId, chat::append::Appended};
 
 /// An account's archive log: the blocks, from number 1.
-type Archive = Vec<Vec<u8>>;
+pub(super) type Archive = Vec<Vec<u8>>;
 
 /// Messages in the first batch: with them goes, and is not archived, that bob came.
 const FIRST_BATCH: usize = 63;
@@ -27,19 +27,19 @@ fn seed() -> BackupSeed {
     BackupSeed::new([7; 32])
 }
 
-fn archiving(device: &Device) {
+pub(super) fn archiving(device: &Device) {
     let public: BackupPublicKey = seed().public();
     device.profile.write(|tx| identity::save_backup(tx, 1, public)).unwrap();
 }
 
 /// Makes batches of all that waits.
-fn make(device: &Device) -> usize {
+pub(super) fn make(device: &Device) -> usize {
     let one = || device.profile.change(|groups, tx| archive::archive(groups, tx)).unwrap();
     std::iter::repeat_with(one).take_while(|made| *made).count()
 }
 
 /// Sends the batches that wait, as the session does.
-fn send(device: &Device, to: &mut Archive) {
+pub(super) fn send(device: &Device, to: &mut Archive) {
     let log = LogId::archive_of(device.account.wire());
     loop {
         let first = device.profile.first(log, 1, 1 << 20).unwrap();
@@ -76,12 +76,12 @@ fn archived(messages: usize) -> (Device, Log, Archive) {
     (alice, log, to)
 }
 
-fn begin(device: &Device) {
+pub(super) fn begin(device: &Device) {
     device.profile.write(|tx| restore::begin(tx, [(1, &seed())])).unwrap();
 }
 
 /// Reads so many entries, newest first.
-fn read_some(profile: &Profile, from: &Archive, count: u64) {
+pub(super) fn read_some(profile: &Profile, from: &Archive, count: u64) {
     profile.write(|tx| restore::stretch(tx, from.len() as u64)).unwrap();
     let state = profile.read(restore::state).unwrap().unwrap();
     let low = state.next.saturating_sub(count).max(state.through) + 1;
@@ -95,14 +95,14 @@ fn read_some(profile: &Profile, from: &Archive, count: u64) {
         .unwrap();
 }
 
-fn finish(profile: &Profile) -> Receipt {
+pub(super) fn finish(profile: &Profile) -> Receipt {
     let state = profile.read(restore::state).unwrap().unwrap();
     assert!(state.is_read());
     profile.write(|tx| restore::finish(tx, state.top, &[])).unwrap();
     profile.receipt().unwrap().unwrap()
 }
 
-fn restore_all(device: &Device, from: &Archive) -> Receipt {
+pub(super) fn restore_all(device: &Device, from: &Archive) -> Receipt {
     begin(device);
     if !from.is_empty() {
         read_some(&device.profile, from, u64::MAX);

@@ -17,6 +17,7 @@ use fastchat_e2e::{
     log::{KIND_COMMIT, KIND_MEMBER, KIND_WELCOME},
     mls::{Intent, Invite, Kind},
     secret::SigningSeed,
+    store::{Scan, Table},
 };
 use fastchat_wire::{
     Code,
@@ -128,11 +129,24 @@ impl Device {
     }
 
     pub(super) fn say(&self, conversation: ConversationId, body: &str) -> EntryId {
-        let content = text(body);
+        self.tell(conversation, Body::text(body))
+    }
+
+    /// Says something that nobody here has checked, as a lawless client does.
+    pub(super) fn tell(&self, conversation: ConversationId, body: Body) -> EntryId {
+        let content = Content { body, ..text("") };
         self.profile
             .change(|groups, tx| Ok(groups.seal(tx, conversation, &content)?))
             .unwrap();
         content.id
+    }
+
+    /// Everything that its store holds in one table, opened.
+    pub(super) fn holds(&self, table: Table, words: &str) -> bool {
+        let rows = self.profile.read(|tx| Ok(tx.list(table, Scan::prefix(&[]))?)).unwrap();
+        let words = words.as_bytes();
+        rows.iter()
+            .any(|(_, row)| row.expose().windows(words.len()).any(|part| part == words))
     }
 
     /// Takes what the log has, as reader and steward do.
@@ -248,7 +262,8 @@ impl Log {
 
     /// What the server answers.
     pub(super) fn answer(&mut self, from: &Device, outgoing: &Outgoing) -> Settlement {
-        if let Some(known) = self.entries.iter().find(|entry| entry.head.entry == outgoing.entry) {
+        let is_same = |entry: &&Entry| entry.head.entry == outgoing.entry && entry.head.device == Some(from.device.wire());
+        if let Some(known) = self.entries.iter().find(is_same) {
             return Settlement::Appended(Appended {
                 seq: known.seq(),
                 at: known.head.at,

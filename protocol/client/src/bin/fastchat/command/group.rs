@@ -1,12 +1,15 @@
-//! `fastchat group create|add|remove|leave|promote|demote|archive|members`
+//! `fastchat group create|add|remove|leave|promote|demote|name|picture|retention|archive|members`
 
 use super::names::{self, Names};
 use crate::{
     context::Context,
     online::Online,
     rooms,
-    stop::Stop,
-    terminal::{human, json, progress::Progress},
+    stop::{Stop, file},
+    terminal::{
+        human, json,
+        progress::{Progress, Way},
+    },
 };
 use fastchat_client::{
     messenger::Messenger,
@@ -15,6 +18,7 @@ use fastchat_client::{
 };
 use fastchat_e2e::{ConversationId, Username};
 use serde_json::json;
+use std::path::PathBuf;
 
 /// Make and change groups
 ///
@@ -56,6 +60,49 @@ pub(crate) enum Verb {
     /// Leave a group; its history stays in the profile
     #[command(after_long_help = help!("  fastchat group leave '#team'"))]
     Leave(Which),
+    /// Give a group another name (admins only)
+    #[command(after_long_help = help!("  fastchat group name '#team' \"the A team\""))]
+    Name {
+        /// Which group.
+        #[command(flatten)]
+        which: Which,
+        /// What it is called; only its members can read that
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Give a group a picture (admins only), or save the one it has
+    ///
+    /// An image of at most 4 MiB, from which is taken out what a camera wrote into it. Only members can see it.
+    #[command(after_long_help = help!(
+"  fastchat group picture '#team' team.png
+  fastchat group picture '#team' --save copy.png"))]
+    Picture {
+        /// Which group.
+        #[command(flatten)]
+        which: Which,
+        /// The image
+        #[arg(value_name = "FILE", required_unless_present = "save")]
+        picture: Option<PathBuf>,
+        /// Save the group's picture under this name, which must be free
+        #[arg(long, value_name = "PATH", conflicts_with = "picture")]
+        save: Option<PathBuf>,
+    },
+    /// Let messages disappear after a time, or stay (of a group: admins only; of a direct chat: either side)
+    ///
+    /// What is said from then on is deleted from all members' devices so long after it was written, and never archived. A
+    /// device that is off deletes it when it starts. Files that were saved stay, and so does what was said before.
+    #[command(after_long_help = help!(
+"  fastchat group retention '#team' 7d
+  fastchat group retention @bob 30m
+  fastchat group retention @bob off"))]
+    Retention {
+        /// The group as '#name' (quoted), or @user
+        #[arg(value_name = "#group|@user")]
+        of: Recipient,
+        /// A number with s, m, h, d or w behind it, at most 366d; or off
+        #[arg(value_name = "TIME", value_parser = record::retention)]
+        retention_s: u64,
+    },
     /// Have a group archived for your new devices, or not (admins only)
     ///
     /// Members' devices keep what is said in the archive of their account, sealed for the devices that come later. With
@@ -173,6 +220,9 @@ async fn act<'a>(context: &Context<'a>, online: &mut Online<'a>, (verb, who): Ta
             })
             .await
         }
+        Verb::Name { which, name } => rename(context, online, &which, &name).await,
+        Verb::Picture { which, picture, save } => picture_of(context, online, &which, picture, save).await,
+        Verb::Retention { of, retention_s } => set_retention(context, online, &of, retention_s).await,
         Verb::Archive { which, archive } => set_archive(context, online, &which, archive).await,
         Verb::Members { which, .. } => members(context, online, &which).await,
     }
@@ -235,6 +285,61 @@ async fn set_archive<'a>(context: &Context<'a>, online: &mut Online<'a>, which: 
         match on {
             true => format!("{title} is archived for your new devices and those of the others"),
             false => format!("{title} is archived no longer; what was archived stays"),
+        }
+    })
+}
+
+async fn rename<'a>(context: &Context<'a>, online: &mut Online<'a>, which: &Which, name: &str) -> Result<(), Stop> {
+    let group = find(online, which)?;
+    online.watch.during(online.messenger.rename(group, name)).await?;
+    let title = rooms::title(online.profile(), group)?;
+    let line = json!({"conversation": group, "name": title, "type": "renamed"});
+    context.screen.result(&line, || format!("it is {} now", human::brief(&title)))
+}
+
+async fn picture_of<'a>(
+    context: &Context<'a>,
+    online: &mut Online<'a>,
+    which: &Which,
+    picture: Option<PathBuf>,
+    save: Option<PathBuf>,
+) -> Result<(), Stop> {
+    let group = find(online, which)?;
+    let title = rooms::title(online.profile(), group)?;
+    let bar = context.screen.progress();
+    let (line, done) = match (picture, save) {
+        (Some(path), _) => {
+            let progress = bar.of(&path.to_string_lossy(), Way::Out);
+            online.watch.during(online.messenger.set_picture(group, &path, progress)).await?;
+            let line = json!({"conversation": group, "name": title, "type": "group", "picture": true});
+            (line, format!("{} has a new picture", human::brief(&title)))
+        }
+        (None, Some(path)) => {
+            let path = std::path::absolute(&path).map_err(|source| file(&path, source))?;
+            let progress = bar.of(&path.to_string_lossy(), Way::In);
+            online.watch.during(online.messenger.save_picture(group, &path, progress)).await?;
+            let line = json!({"conversation": group, "name": title, "path": path});
+            (line, human::path(&path))
+        }
+        (None, None) => return Err(Problem::Usage("name an image, or --save PATH".to_owned()).into()),
+    };
+    drop(bar);
+    context.screen.result(&line, || done)
+}
+
+async fn set_retention<'a>(context: &Context<'a>, online: &mut Online<'a>, of: &Recipient, retention_s: u64) -> Result<(), Stop> {
+    let conversation = record::find(&online.profile().rooms()?, of)?.conversation;
+    online
+        .watch
+        .during(online.messenger.set_retention(conversation, retention_s))
+        .await?;
+    let title = rooms::title(online.profile(), conversation)?;
+    let line = json!({"conversation": conversation, "name": title, "type": "group", "retention_s": retention_s});
+    context.screen.result(&line, || {
+        let title = human::brief(&title);
+        match retention_s {
+            0 => format!("{title}: what is said from now on stays"),
+            seconds => format!("{title}: what is said from now on disappears after {}", record::duration(seconds)),
         }
     })
 }

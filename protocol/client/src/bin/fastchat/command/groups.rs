@@ -7,7 +7,10 @@ use crate::{
     terminal::{human, json},
 };
 use anstyle::{AnsiColor, Style};
-use fastchat_client::{profile::Profile, record::Room};
+use fastchat_client::{
+    profile::Profile,
+    record::{self, Room},
+};
 use fastchat_e2e::ConversationId;
 use serde::Serialize;
 use std::sync::Arc;
@@ -43,6 +46,11 @@ struct Line<'a> {
     members: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
+    /// After how long messages disappear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_s: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    picture: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     verified: bool,
     /// Who is not who this device knows: nothing is sent.
@@ -80,6 +88,8 @@ async fn list(context: &Context<'_>, profile: &Profile, online: Option<&Online<'
             seq: room.seq,
             members,
             peer: room.peer.as_ref().map(json::person),
+            retention_s: Some(room.retention_s).filter(|seconds| *seconds > 0),
+            picture: room.picture.is_some(),
             verified: room.verified,
             stopped_by: room.stops.iter().map(|stop| stop.username.as_str()).collect(),
             out: room.out,
@@ -107,9 +117,16 @@ fn text(room: &Room, title: &str, members: Option<usize>) -> String {
         None if room.verified => "  verified".to_owned(),
         None => String::new(),
     };
+    let retention = match room.retention_s {
+        0 => String::new(),
+        seconds => format!("  messages disappear after {}", record::duration(seconds)),
+    };
     let stop = room.stops.first().map(|stop| {
         let name = &stop.username;
         format!("  {STOPPED}nothing is sent: @{name} is not who you know, see `fastchat verify @{name}`{STOPPED:#}")
     });
-    format!("{TITLE}{title}{TITLE:#}{DETAIL}{detail}{DETAIL:#}{}", stop.unwrap_or_default())
+    format!(
+        "{TITLE}{title}{TITLE:#}{DETAIL}{detail}{retention}{DETAIL:#}{}",
+        stop.unwrap_or_default()
+    )
 }

@@ -23,12 +23,13 @@ const FIRST_READ: usize = 256;
 
 /// Show what was said in a conversation
 ///
-/// Shows texts and files, oldest first, from this device's own profile; with --all also what was done. What the fleet
+/// Shows texts and files as they are now (corrected, taken back, with reactions), oldest first, from this device's own profile; with --all also what was done. What the fleet
 /// has since is fetched before, if that takes no more than 3 s. It is not marked as read: `fastchat listen` will still
 /// show it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help!(
 "  fastchat history @bob
+  fastchat history @bob --numbers --limit 5
   fastchat history '#team' --limit 20 --all
   fastchat history @bob --offline --json | jq -r .text"))]
 pub(crate) struct Args {
@@ -41,6 +42,9 @@ pub(crate) struct Args {
     /// Show also what was done, not only what was said
     #[arg(long)]
     all: bool,
+    /// Show the number of each message, by which `edit`, `delete`, `react` and `save` name it
+    #[arg(short, long)]
+    numbers: bool,
     /// Don't ask the fleet for news first
     #[arg(long)]
     offline: bool,
@@ -66,7 +70,7 @@ fn show(context: &Context<'_>, profile: &Profile, args: &Args) -> Result<(), Sto
     let room = find(&rooms, &args.of)?;
     let title = room.title();
     let records = last(profile, room.conversation, args.limit, |record| args.all || is_told(record))?;
-    let mut lines = Lines::new(&Zoned::now());
+    let mut lines = Lines::new(&Zoned::now()).numbered(args.numbers);
     for record in &records {
         let shown = Shown::kept(record, &title);
         if context.screen.is_json() {

@@ -24,12 +24,6 @@ const QUEUED_MAX: usize = 255;
 /// Lines that were read and wait to be queued, and that are queued in one step.
 const LINES_MAX: usize = 64;
 
-/// A message on its way.
-struct Queued {
-    entry: EntryId,
-    text: String,
-}
-
 /// Sends each line of stdin.
 pub(crate) async fn run(sender: &mut Sender<'_, '_>) -> Result<(), Stop> {
     let Sender {
@@ -58,7 +52,7 @@ pub(crate) async fn run(sender: &mut Sender<'_, '_>) -> Result<(), Stop> {
 async fn queue_lines(
     messenger: &Messenger,
     conversation: ConversationId,
-    queue: mpsc::Sender<Queued>,
+    queue: mpsc::Sender<EntryId>,
     refused: &CancellationToken,
 ) -> Result<(), Problem> {
     let mut lines = read_lines();
@@ -72,10 +66,10 @@ async fn queue_lines(
             },
         }
         let (texts, ended) = until_refused(read.drain(..));
-        let bodies = texts.iter().map(|text| Body::text(text.clone())).collect();
+        let bodies = texts.into_iter().map(Body::text).collect();
         let entries = messenger.queue_all(conversation, bodies).await?;
-        for (entry, text) in entries.into_iter().zip(texts) {
-            if queue.send(Queued { entry, text }).await.is_err() {
+        for entry in entries {
+            if queue.send(entry).await.is_err() {
                 return Ok(());
             }
         }
@@ -99,20 +93,16 @@ fn until_refused(lines: impl Iterator<Item = Result<String, Problem>>) -> (Vec<S
 async fn confirm(
     messenger: &Messenger,
     receipts: &Receipts<'_>,
-    mut queued: mpsc::Receiver<Queued>,
+    mut queued: mpsc::Receiver<EntryId>,
     refused: &CancellationToken,
 ) -> Result<u64, Stop> {
     let (mut count, mut stop) = (0, None);
     let mut is_read = true;
-    while let Some(Queued { entry, text }) = queued.recv().await {
+    while let Some(entry) = queued.recv().await {
         let shown = match messenger.sent(entry).await {
             Ok(sent) => {
                 count += 1;
-                if is_read {
-                    receipts.message(sent, Body::text(text))
-                } else {
-                    Ok(())
-                }
+                if is_read { receipts.message(sent) } else { Ok(()) }
             }
             Err(problem) => Err(problem.into()),
         };

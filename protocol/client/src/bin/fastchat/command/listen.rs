@@ -33,8 +33,8 @@ const IDLE: Duration = Duration::from_millis(200);
 
 /// Show messages as they arrive, beginning with what is unread
 ///
-/// Shows the texts and files of others, each once, in the order of their conversation; with --all also your own, and
-/// what was done: who came and went, what was corrected, what can't be read. Files are saved in the profile's folder,
+/// Shows the texts and files of others, what they correct and take back, and their reactions, each once, in the order of
+/// their conversation; with --all also your own, and what was done: who came and went, what can't be read. Files are saved in the profile's folder,
 /// under downloads/, and never overwrite anything.
 ///
 /// Goes on when a server is lost, and catches up. Ends with 0 on Ctrl-C, after --count messages, or after --for seconds;
@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// Show (and count) everything, not only what others said
     #[arg(long)]
     all: bool,
+    /// Show the number of each message, by which `edit`, `delete`, `react` and `save` name it
+    #[arg(short, long)]
+    numbers: bool,
     /// Don't fetch files
     #[arg(long)]
     no_files: bool,
@@ -109,7 +112,7 @@ impl<'a> Listener<'a> {
             screen: context.screen,
             downloads: online.profile().downloads(),
             online,
-            lines: Lines::new(&Zoned::now()),
+            lines: Lines::new(&Zoned::now()).numbered(args.numbers),
             after,
             marked: after,
             count: 0,

@@ -9,16 +9,19 @@ use crate::{
     terminal::{human, json, progress::Way, screen::Screen, shown::Shown},
 };
 use fastchat_client::{
-    Ended,
     messenger::{SendFile, Sent, SentFile},
     problem::Problem,
-    profile::Me,
-    record::{Person, Recipient, Record, What},
+    profile::Profile,
+    record::{self, Named, Recipient},
 };
-use fastchat_e2e::{Content, ConversationId, content::Body};
+use fastchat_e2e::{
+    ConversationId, EntryId,
+    content::{Body, Text},
+};
 use std::{
     io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Longest text in bytes. A sealed entry could hold four times as much; nobody reads that as a message.
@@ -33,10 +36,13 @@ pub(crate) const TEXT_BYTES_MAX: usize = 1 << 20;
 /// command that is online, once. The command ends when all of them stand in the conversation, in order; with --json it
 /// prints each of them then.
 ///
+/// Members whom the text names (@bob) are told that they are meant.
+///
 /// Images are checked, and what a camera writes into them (place, time, device) is taken out.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help!(
 "  fastchat send @bob \"hello\"
+  fastchat send @bob \"yes\" --reply-to 17           answer message 17; `last` for the newest of others
   fastchat send @bob -- \"--looks like a flag\"
   fastchat send '#team' \"the plan\" --file plan.pdf --file photo.jpg
   uptime | fastchat send @bob
@@ -54,6 +60,9 @@ pub(crate) struct Args {
     /// One message from each line of stdin that is not empty; many are on their way at a time
     #[arg(long)]
     lines: bool,
+    /// The text answers this message: its number, the end of its id, or last
+    #[arg(long, value_name = "MESSAGE", conflicts_with = "lines")]
+    reply_to: Option<Named>,
     /// Leave in images what a camera wrote into them: place, time, device
     #[arg(long)]
     keep_metadata: bool,
@@ -62,7 +71,12 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     let text = match args.text {
         Some(text) => Some(check(text)?),
-        None if args.lines || !args.file.is_empty() => None,
+        None if args.lines || !args.file.is_empty() => {
+            if args.reply_to.is_some() {
+                return Err(Problem::Usage("only a text can answer a message: write one".to_owned()).into());
+            }
+            None
+        }
         None => Some(check(read_stdin(context).await?)?),
     };
     args.file.iter().try_for_each(|path| check_file(path))?;
@@ -70,7 +84,13 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     let mut online = context.online()?;
     let outcome = match Sender::new(context, &mut online, &args.to).await {
         Ok(mut sender) if args.lines => lines::run(&mut sender).await,
-        Ok(mut sender) => sender.send(text, &args.file, args.keep_metadata).await,
+        Ok(mut sender) => {
+            let answered = args.reply_to.as_ref().map(|named| sender.named(named, false)).transpose();
+            match answered {
+                Ok(answered) => sender.send(text, answered, &args.file, args.keep_metadata).await,
+                Err(problem) => Err(problem.into()),
+            }
+        }
         Err(stop) => Err(stop),
     };
     online.close().await;
@@ -88,7 +108,28 @@ pub(crate) struct Sender<'a, 'b> {
 pub(crate) struct Receipts<'a> {
     pub(crate) screen: &'a Screen,
     pub(crate) title: String,
-    me: Me,
+    profile: Arc<Profile>,
+}
+
+/// Says something about an earlier message, in a conversation that there is.
+pub(crate) async fn about(
+    context: &Context<'_>,
+    to: &Recipient,
+    named: &Named,
+    own: bool,
+    body: impl FnOnce(EntryId) -> Body,
+    done: &str,
+) -> Result<(), Stop> {
+    let mut online = context.online()?;
+    let outcome = match Sender::known(context, &mut online, to).await {
+        Ok(mut sender) => match sender.named(named, own) {
+            Ok(target) => sender.say(body(target), done).await,
+            Err(problem) => Err(problem.into()),
+        },
+        Err(stop) => Err(stop),
+    };
+    online.close().await;
+    outcome
 }
 
 impl<'a, 'b> Sender<'a, 'b> {
@@ -98,7 +139,7 @@ impl<'a, 'b> Sender<'a, 'b> {
         let receipts = Receipts {
             screen: context.screen,
             title: rooms::title(online.profile(), conversation)?,
-            me: online.profile().me()?.ok_or(Problem::Ended(Ended::NoToken))?,
+            profile: Arc::clone(online.profile()),
         };
         Ok(Self {
             online,
@@ -107,11 +148,40 @@ impl<'a, 'b> Sender<'a, 'b> {
         })
     }
 
-    async fn send(&mut self, text: Option<String>, files: &[PathBuf], keep_metadata: bool) -> Result<(), Stop> {
-        if let Some(text) = text {
-            let work = self.online.messenger.send(self.conversation, Body::text(text.clone()));
+    /// The same where none is made.
+    pub(crate) async fn known(context: &Context<'a>, online: &'b mut Online<'a>, to: &Recipient) -> Result<Self, Stop> {
+        online.ready().await?;
+        record::find(&online.profile().rooms()?, to)?;
+        Self::new(context, online, to).await
+    }
+
+    /// The entry of the message that a person means.
+    fn named(&self, named: &Named, own: bool) -> Result<EntryId, Problem> {
+        let found = self.receipts.profile.message(self.conversation, named, own)?;
+        found
+            .entry
+            .ok_or_else(|| Problem::declined("not-found", "that is no message: name another one"))
+    }
+
+    /// Says one thing.
+    pub(crate) async fn say(&mut self, body: Body, done: &str) -> Result<(), Stop> {
+        let work = self.online.messenger.send(self.conversation, body);
+        let sent = self.online.watch.during(work).await?;
+        self.receipts.message(sent)?;
+        self.receipts.screen.confirm(done);
+        Ok(())
+    }
+
+    async fn send(&mut self, text: Option<String>, answered: Option<EntryId>, files: &[PathBuf], keep_metadata: bool) -> Result<(), Stop> {
+        if let Some(body) = text {
+            let text = Body::Text(Text {
+                body,
+                reply_to: answered,
+                mentions: Vec::new(),
+            });
+            let work = self.online.messenger.send(self.conversation, text);
             let sent = self.online.watch.during(work).await?;
-            self.receipts.message(sent, Body::text(text))?;
+            self.receipts.message(sent)?;
         }
         for path in files {
             self.send_file(path, &SendFile { keep_metadata }).await?;
@@ -129,42 +199,26 @@ impl<'a, 'b> Sender<'a, 'b> {
             .online
             .messenger
             .send_file(self.conversation, path, how, bar.of(&name, Way::Out));
-        let SentFile { sent, body, notes } = self.online.watch.during(work).await?;
+        let SentFile { sent, notes, .. } = self.online.watch.during(work).await?;
         drop(bar);
         for note in notes {
             screen.note(&note);
         }
-        self.receipts.message(sent, body)
+        self.receipts.message(sent)
     }
 }
 
 impl Receipts<'_> {
     /// A message that stands in its log: with `--json` it is shown, people see a confirmation when all is sent.
-    pub(crate) fn message(&self, sent: Sent, body: Body) -> Result<(), Stop> {
+    pub(crate) fn message(&self, sent: Sent) -> Result<(), Stop> {
         if !self.screen.is_json() {
             return Ok(());
         }
-        let record = Record {
-            arrival: 0,
-            conversation: sent.conversation,
-            seq: sent.seq,
-            at_ms: sent.at_ms,
-            entry: Some(sent.entry),
-            from: Some(Person {
-                account: self.me.account,
-                username: Some(self.me.username.clone()),
-            }),
-            device: Some(self.me.device),
-            own: true,
-            what: What::Message(Content {
-                id: sent.entry,
-                at_ms: sent.at_ms,
-                body,
-            }),
-            alarms: Vec::new(),
-            saved: None,
-        };
-        self.screen.object(&json::record(&Shown::kept(&record, &self.title)))
+        match self.profile.record_at(sent.conversation, sent.seq)? {
+            Some(record) => self.screen.object(&json::record(&Shown::kept(&record, &self.title))),
+            // It was to disappear at once.
+            None => Ok(()),
+        }
     }
 }
 

@@ -6,31 +6,31 @@
 //! 12:04 #team @carol  two
 //!       lines
 //! 12:05 #team @alice added @dave
+//! 12:06 #team @dave → you  ↳ @carol: two
+//!       thanks, @bob (edited)
+//!       👍 @alice, @bob
 //! ```
 //!
 //! Styles are always written; the stream takes them out where they are not wanted.
 
-use super::{
-    safe,
-    shown::{FileIs, Shown},
-};
+use super::{safe, said::said, shown::Shown};
 use anstyle::{AnsiColor, Style};
 use fastchat_client::record::{Person, PersonsDevice, What};
-use fastchat_e2e::content::{Body, File, Group};
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 use std::path::Path;
 
 const DAY: Style = Style::new().bold();
 const TIME: Style = Style::new().dimmed();
-const TITLE: Style = AnsiColor::Cyan.on_default();
+const NUMBER: Style = Style::new().dimmed();
+pub(super) const TITLE: Style = AnsiColor::Cyan.on_default();
 const PERSON: Style = AnsiColor::Green.on_default().bold();
 const OWN: Style = AnsiColor::Blue.on_default().bold();
-const EVENT: Style = Style::new().dimmed();
-const TROUBLE: Style = AnsiColor::Red.on_default();
+pub(super) const EVENT: Style = Style::new().dimmed();
+pub(super) const TROUBLE: Style = AnsiColor::Red.on_default();
 const ALARM: Style = AnsiColor::Red.on_default().bold();
 
 /// Under the text of a line that begins with a time.
-const INDENT: &str = "      ";
+pub(super) const INDENT: &str = "      ";
 /// Longest title: names of groups come from others.
 const BRIEF_CHARS_MAX: usize = 40;
 
@@ -39,6 +39,7 @@ const BRIEF_CHARS_MAX: usize = 40;
 pub(crate) struct Lines {
     zone: TimeZone,
     day: Option<Date>,
+    numbered: bool,
 }
 
 impl Lines {
@@ -47,7 +48,13 @@ impl Lines {
         Self {
             zone: now.time_zone().clone(),
             day: Some(now.date()),
+            numbered: false,
         }
+    }
+
+    /// With the number of each message, by which commands name it.
+    pub(crate) fn numbered(self, numbered: bool) -> Self {
+        Self { numbered, ..self }
     }
 
     /// A record, without a line break at its end.
@@ -63,7 +70,11 @@ impl Lines {
             text = format!("{DAY}{}{DAY:#}\n", at.strftime("%A, %-d %B %Y"));
         }
         let time = at.map_or_else(|| "--:--".to_owned(), |at| at.strftime("%H:%M").to_string());
-        text.push_str(&format!("{TIME}{time}{TIME:#} {}{}", head(shown), what(shown)));
+        text.push_str(&format!("{TIME}{time}{TIME:#} "));
+        if self.numbered && shown.record.entry.is_some() {
+            text.push_str(&format!("{NUMBER}{:>4}{NUMBER:#} ", shown.record.seq));
+        }
+        text.push_str(&format!("{}{}", head(shown), what(shown)));
         for alarm in &shown.record.alarms {
             text.push_str(&format!("\n{INDENT}{ALARM}! {}{ALARM:#}", safe::line(alarm)));
         }
@@ -168,76 +179,19 @@ fn names(devices: &[PersonsDevice]) -> String {
     devices.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-fn said(shown: &Shown<'_>, body: &Body) -> String {
-    let done = |what: String| format!(" {EVENT}{what}{EVENT:#}");
-    match body {
-        Body::Text(text) => format!("  {}", safe::lines(&text.body, INDENT)),
-        Body::Edit(edit) => format!(" {EVENT}corrected a message:{EVENT:#} {}", safe::lines(&edit.body, INDENT)),
-        Body::Delete(_) => done("took a message back".to_owned()),
-        Body::React(react) => done(format!("reacted with {}", safe::line(&react.emoji))),
-        Body::File(file) => format!("  {}", sent(shown, file)),
-        Body::Group(group) => done(settings(group)),
-        Body::Notice(notice) => done(format!("sent the notice \"{}\"", safe::line(&notice.notice))),
-        Body::Unknown { r#type, .. } => done(format!("sent something that this version can't show ({})", safe::line(r#type))),
-    }
-}
-
-fn sent(shown: &Shown<'_>, file: &File) -> String {
-    let pixels = file.width.zip(file.height).map(|(width, height)| format!(", {width}×{height}"));
-    let pixels = pixels.unwrap_or_default();
-    let line = format!(
-        "{} ({}, {}{pixels})",
-        safe::line(&file.name),
-        safe::line(&file.mime),
-        size(file.size)
-    );
-    match shown.file {
-        FileIs::Saved(path) => format!("{line}\n{INDENT}{EVENT}saved as{EVENT:#} {}", self::path(path)),
-        FileIs::Failed { message, .. } => format!("{line}\n{INDENT}{TROUBLE}not saved: {}{TROUBLE:#}", safe::line(message)),
-        FileIs::Away if shown.record.own => line,
-        FileIs::Away => {
-            let (name, seq) = (brief(shown.title), shown.record.seq);
-            format!("{line}\n{INDENT}{EVENT}fetch it with: fastchat save '{name}' {seq}{EVENT:#}")
-        }
-    }
-}
-
 /// A path as people read it: its last part may come from others.
 pub(crate) fn path(path: &Path) -> String {
     safe::line(&path.to_string_lossy())
 }
 
-fn settings(group: &Group) -> String {
-    let mut changes = Vec::new();
-    if let Some(name) = &group.name {
-        changes.push(format!("named the group \"{}\"", brief(name)));
-    }
-    if group.picture.is_some() {
-        changes.push("changed the group's picture".to_owned());
-    }
-    match group.retention_s {
-        Some(0) => changes.push("let messages stay".to_owned()),
-        Some(seconds) => changes.push(format!("lets messages disappear after {seconds} s")),
-        None => {}
-    }
-    match group.archive {
-        Some(true) => changes.push("switched the archive on".to_owned()),
-        Some(false) => changes.push("switched the archive off".to_owned()),
-        None => {}
-    }
-    if changes.is_empty() {
-        changes.push("repeated the group's settings".to_owned());
-    }
-    changes.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::shown::FileIs;
     use super::super::shown::samples;
     use super::*;
     use anstream::adapter::strip_str;
-    use fastchat_client::record::Record;
-    use fastchat_e2e::content::React;
+    use fastchat_client::record::{Reaction, Record};
+    use fastchat_e2e::content::{Body, React};
 
     /// Two hours east of Greenwich, on the samples' day.
     fn lines() -> Lines {
@@ -343,13 +297,59 @@ mod tests {
             target: fastchat_e2e::EntryId([1; 16]),
             emoji: "👍".into(),
         }));
-        assert_eq!(kept(&react, "@bob"), "12:03 @bob reacted with 👍");
+        assert_eq!(kept(&react, "@bob"), "12:03 @bob reacted with 👍 to a message");
         let mut out = samples::record(What::Out);
         out.from = None;
         assert_eq!(
             kept(&out, "#team"),
             "12:03 #team  you are in it no longer: nothing further can be read or sent"
         );
+    }
+
+    #[test]
+    fn what_was_done_about_a_message_stands_with_it() {
+        let mut record = samples::text("yes, @alice");
+        record.about = Some(samples::about());
+        (record.edited, record.mentions_me) = (true, true);
+        let from = vec![samples::person("alice"), samples::person("carol")];
+        let reaction = |emoji: &str| Reaction {
+            emoji: emoji.to_owned(),
+            from: from.clone(),
+        };
+        record.reactions = vec![reaction("👍"), reaction("\u{202e}")];
+        assert_eq!(
+            kept(&record, "#team"),
+            "12:03 #team @bob → you  ↳ @carol: the first words\n      yes, @alice (edited)\n      👍 @alice, @carol  \u{fffd} @alice, @carol"
+        );
+        record.taken_back = true;
+        assert_eq!(kept(&record, "#team"), "12:03 #team @bob took this message back");
+    }
+
+    #[test]
+    fn an_afterthought_says_which_message_it_is_about() {
+        assert_eq!(kept(&samples::edit("new"), "@bob"), "12:03 @bob corrected \"the first words\": new");
+        assert_eq!(
+            kept(&samples::edit(""), "@bob"),
+            "12:03 @bob corrected \"the first words\", and again since"
+        );
+        let mut react = samples::message(Body::React(React {
+            target: fastchat_e2e::EntryId([9; 16]),
+            emoji: String::new(),
+        }));
+        react.about = Some(samples::about());
+        assert_eq!(kept(&react, "@bob"), "12:03 @bob took the reaction to \"the first words\" back");
+        react.about.as_mut().unwrap().excerpt = None;
+        assert_eq!(kept(&react, "@bob"), "12:03 @bob took the reaction to message 15 back");
+    }
+
+    #[test]
+    fn numbers_stand_behind_the_time_where_one_wants_them() {
+        let mut lines = lines().numbered(true);
+        let mut line = |record: &Record| strip_str(&lines.record(&Shown::kept(record, "@bob"))).to_string();
+        assert_eq!(line(&samples::text("hi")), "12:03   17 @bob  hi");
+        let mut own_note = samples::record(What::Alarm);
+        own_note.entry = None;
+        assert_eq!(line(&own_note), "12:03 @bob something is wrong here");
     }
 
     #[test]

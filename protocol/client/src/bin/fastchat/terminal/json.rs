@@ -9,10 +9,10 @@
 use super::shown::{FileIs, Shown};
 use fastchat_client::{
     receipt::Receipt,
-    record::{Person, PersonsDevice, What},
+    record::{Person, PersonsDevice, Reaction, What},
 };
 use fastchat_e2e::{
-    AccountId, ConversationId, DeviceId, EntryId,
+    ConversationId, DeviceId, EntryId,
     content::{Body, File},
 };
 use serde::Serialize;
@@ -41,6 +41,11 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<FileLine<'a>>,
+    /// When it disappears.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vanishes_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'a str>,
@@ -48,10 +53,21 @@ pub(crate) struct Line<'a> {
     target: Option<EntryId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     emoji: Option<&'a str>,
+    /// The number of the message that is answered, corrected, taken back or reacted to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<EntryId>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    mentions: &'a [AccountId],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mentions: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    mentions_me: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    edited: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<ReactionLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,6 +105,13 @@ struct FileLine<'a> {
     error: Option<Failed<'a>>,
 }
 
+/// A reaction to a message.
+#[derive(Debug, Serialize)]
+struct ReactionLine<'a> {
+    emoji: &'a str,
+    from: Vec<String>,
+}
+
 /// One of somebody's devices.
 #[derive(Debug, Serialize)]
 struct DeviceLine<'a> {
@@ -117,6 +140,13 @@ pub(crate) fn record<'a>(shown: &Shown<'a>) -> Line<'a> {
         entry: record.entry,
         device: record.device,
         own: record.own,
+        about_seq: record.about.as_ref().and_then(|about| about.seq),
+        mentions: people(&record.mentions),
+        vanishes_at: record.vanishes_at_ms,
+        mentions_me: record.mentions_me,
+        edited: record.edited,
+        deleted: record.taken_back,
+        reactions: reactions(&record.reactions),
         alarms: &record.alarms,
         ..Line::default()
     };
@@ -162,6 +192,13 @@ fn people(who: &[Person]) -> Vec<String> {
     who.iter().map(person).collect()
 }
 
+fn reactions(found: &[Reaction]) -> Vec<ReactionLine<'_>> {
+    found
+        .iter()
+        .map(|Reaction { emoji, from }| ReactionLine { emoji, from: people(from) })
+        .collect()
+}
+
 fn devices<'a>(which: &'a [PersonsDevice]) -> Vec<DeviceLine<'a>> {
     let line = |one: &'a PersonsDevice| DeviceLine {
         account: person(&one.person),
@@ -181,9 +218,8 @@ impl<'a> Line<'a> {
         self.r#type = body.type_name();
         match body {
             Body::Text(text) => {
-                self.text = Some(&text.body);
+                self.text = Some(text.body.as_str()).filter(|_| !self.deleted);
                 self.reply_to = text.reply_to;
-                self.mentions = &text.mentions;
             }
             Body::Edit(edit) => {
                 self.target = Some(edit.target);
@@ -200,6 +236,7 @@ impl<'a> Line<'a> {
                     self.r#type = "renamed";
                     self.title = Some(name);
                 }
+                self.picture = group.picture.as_ref().map(|picture| FileLine::new(picture, FileIs::Away));
                 self.retention_s = group.retention_s;
                 self.archive = group.archive;
             }
@@ -301,13 +338,26 @@ mod tests {
 
     #[test]
     fn what_was_said_has_its_keys() {
-        let text = said(Body::Text(Text {
+        let mut answer = samples::message(Body::Text(Text {
             body: "yes".into(),
             reply_to: Some(TARGET),
-            mentions: vec![AccountId([2; 16])],
+            mentions: vec![],
         }));
-        assert_eq!(text["reply_to"], json!(TARGET));
-        assert_eq!(text["mentions"], json!([AccountId([2; 16])]));
+        answer.about = Some(samples::about());
+        answer.mentions = vec![samples::person("alice"), samples::stranger()];
+        (answer.mentions_me, answer.edited) = (true, true);
+        answer.reactions = vec![Reaction {
+            emoji: "👍".into(),
+            from: vec![samples::person("carol")],
+        }];
+        let text = shown(&answer, FileIs::Away);
+        assert_eq!((&text["reply_to"], &text["about_seq"]), (&json!(TARGET), &json!(15)));
+        assert_eq!(text["mentions"], json!(["alice", "abababab-abab-abab-abab-abababababab"]));
+        assert_eq!((&text["mentions_me"], &text["edited"]), (&json!(true), &json!(true)));
+        assert_eq!(text["reactions"], json!([{"emoji": "👍", "from": ["carol"]}]));
+        answer.taken_back = true;
+        let gone = shown(&answer, FileIs::Away);
+        assert_eq!((&gone["deleted"], gone.get("text")), (&json!(true), None));
         let edit = said(Body::Edit(Edit {
             target: TARGET,
             body: "new".into(),

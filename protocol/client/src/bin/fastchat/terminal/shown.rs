@@ -44,9 +44,9 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// True for what `listen` shows and counts without `--all`: what others said.
+/// True for what `listen` shows and counts without `--all`: what others said, and what they did about that.
 pub(crate) fn is_said_by_others(record: &Record) -> bool {
-    !record.own && is_said(record)
+    !record.own && (is_said(record) || is_afterthought(record))
 }
 
 /// True for what `history` shows without `--all`: what was said, where something is missing, and what is warned of.
@@ -64,6 +64,18 @@ pub(crate) fn is_file(record: &Record) -> bool {
     matches!(&record.what, What::Message(content) if matches!(content.body, Body::File(_)))
 }
 
+/// True for a correction, unless a newer one has replaced it, for what takes a message back, and for a reaction.
+fn is_afterthought(record: &Record) -> bool {
+    let What::Message(content) = &record.what else {
+        return false;
+    };
+    match &content.body {
+        Body::Edit(edit) => !edit.body.is_empty(),
+        Body::Delete(_) | Body::React(_) => true,
+        _ => false,
+    }
+}
+
 fn is_said(record: &Record) -> bool {
     matches!(&record.what, What::Message(content) if matches!(content.body, Body::Text(_) | Body::File(_)))
 }
@@ -72,10 +84,10 @@ fn is_said(record: &Record) -> bool {
 pub(crate) mod samples {
     //! Records to show.
 
-    use fastchat_client::record::{Person, PersonsDevice, Record, What};
+    use fastchat_client::record::{About, Person, PersonsDevice, Record, What};
     use fastchat_e2e::{
         AccountId, BlobId, Content, ConversationId, DeviceId, EntryId,
-        content::{Body, File, Text},
+        content::{Body, Edit, File, Text},
         secret::FileKey,
     };
 
@@ -116,6 +128,13 @@ pub(crate) mod samples {
             device: Some(DeviceId([4; 16])),
             own: false,
             what,
+            edited: false,
+            taken_back: false,
+            reactions: vec![],
+            about: None,
+            mentions: vec![],
+            mentions_me: false,
+            vanishes_at_ms: None,
             alarms: vec![],
             saved: None,
         }
@@ -135,6 +154,26 @@ pub(crate) mod samples {
             reply_to: None,
             mentions: vec![],
         }))
+    }
+
+    /// A correction of number 15, "the first words".
+    pub(crate) fn edit(text: &str) -> Record {
+        let target = EntryId([9; 16]);
+        let body = text.to_owned();
+        Record {
+            about: Some(about()),
+            ..message(Body::Edit(Edit { target, body }))
+        }
+    }
+
+    /// What carol said, number 15.
+    pub(crate) fn about() -> About {
+        About {
+            entry: EntryId([9; 16]),
+            seq: Some(15),
+            from: Some(person("carol")),
+            excerpt: Some("the first words".to_owned()),
+        }
     }
 
     pub(crate) fn file() -> File {
@@ -167,6 +206,12 @@ mod tests {
             let record = samples::record(what);
             assert!(!is_said_by_others(&record) && !is_told(&record));
         }
+    }
+
+    #[test]
+    fn listening_shows_corrections_unless_a_newer_one_came_and_history_shows_what_they_made_of_it() {
+        assert!(is_said_by_others(&samples::edit("new")) && !is_told(&samples::edit("new")));
+        assert!(!is_said_by_others(&samples::edit("")));
     }
 
     #[test]
