@@ -30,6 +30,7 @@ mod bad_profiles;
 mod bot;
 mod clients_that_die;
 mod devices;
+mod foreign;
 mod history;
 mod hostile_directory;
 mod hostile_log;
