@@ -40,9 +40,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const KIND_WELCOMED: &str = "welcomed";
 
 /// An account, with what only its owner knows.
-pub struct Account {
-    /// Its id.
-    pub id: AccountId,
+struct Account {
+    id: AccountId,
     name: String,
     identity: IdentityKey,
     auth: Secret32,
@@ -182,21 +181,6 @@ impl Device {
             connection,
             runtime,
         })
-    }
-
-    /// Its account.
-    #[must_use]
-    pub fn account(&self) -> &Account {
-        &self.account
-    }
-
-    /// This device as a leaf.
-    #[must_use]
-    pub fn me(&self) -> MemberDevice {
-        MemberDevice {
-            account: self.account.id,
-            device: self.device,
-        }
     }
 
     /// Founds a direct chat with somebody.

@@ -14,11 +14,11 @@
 //! of `fastchat-client`. It keeps the group's rules in what it does, and after each change holds the whole group
 //! against them, by the tree and the charter as its own implementation has them.
 
-pub mod device;
-pub mod mls;
+mod device;
+mod mls;
 mod open_mls;
-pub mod room;
+mod room;
 mod ts_mls;
 
-pub use device::{Account, Device, Said};
+pub use device::{Device, Said};
 pub use mls::{Change, Failure, Implementation, Made, Mls, Opened, Processed, View};

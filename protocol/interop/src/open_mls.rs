@@ -275,3 +275,62 @@ impl Mls for OpenMls {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastchat_e2e::{AccountId, DeviceId, IdentityKey};
+
+    const CHAT: ConversationId = ConversationId([7; 16]);
+
+    fn device(name: &str) -> OpenMls {
+        let (key, identity) = (DeviceKey::random(&mut rand::rng()), IdentityKey::random(&mut rand::rng()));
+        let (account, device) = (AccountId(rand::random()), DeviceId(rand::random()));
+        let credential = Credential::issue(&identity, account, name.parse().unwrap(), device, key.public(), 1);
+        OpenMls::begin(&credential, &key)
+    }
+
+    fn two() -> [OpenMls; 2] {
+        let [mut olga, mut otto] = [device("olga"), device("otto")];
+        olga.create(CHAT, &Charter::direct()).unwrap();
+        let add = vec![otto.key_package(false).unwrap()];
+        let made = olga.commit(CHAT, &Change { add, ..Change::default() }, b"").unwrap();
+        olga.apply(CHAT).unwrap();
+        otto.join(CHAT, &made.welcome.unwrap()).unwrap();
+        [olga, otto]
+    }
+
+    #[test]
+    fn as_it_is_by_itself_it_takes_no_public_commit() {
+        let [mut olga, mut otto] = two();
+        let by_itself = MlsGroupJoinConfig::default();
+        let OpenMls { provider, groups, .. } = &mut otto;
+        let live = groups.get_mut(&CHAT).unwrap();
+        live.set_configuration(provider.storage(), &by_itself).unwrap();
+        let made = olga.commit(CHAT, &Change::default(), b"").unwrap();
+        let refused = otto.process(CHAT, &made.commit).unwrap_err().to_string();
+        assert!(refused.contains("wire format"), "{refused}");
+        let OpenMls { provider, groups, .. } = &mut otto;
+        let live = groups.get_mut(&CHAT).unwrap();
+        live.set_configuration(provider.storage(), &configuration()).unwrap();
+        assert!(!otto.process(CHAT, &made.commit).unwrap().out);
+    }
+
+    #[test]
+    fn it_does_not_open_what_it_sealed_itself() {
+        let [mut olga, mut otto] = two();
+        let sealed = olga.seal(CHAT, b"hello", b"").unwrap();
+        assert!(olga.open(CHAT, &sealed).is_err());
+        assert_eq!(otto.open(CHAT, &sealed).unwrap().plaintext, b"hello");
+    }
+
+    #[test]
+    fn nothing_is_applied_or_withdrawn_where_nothing_was_made() {
+        let [mut olga, _] = two();
+        assert!(olga.apply(CHAT).is_err());
+        olga.commit(CHAT, &Change::default(), b"").unwrap();
+        olga.withdraw(CHAT).unwrap();
+        assert!(olga.apply(CHAT).is_err());
+        assert!(olga.apply(ConversationId([8; 16])).is_err());
+    }
+}

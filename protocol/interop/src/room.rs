@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// Whose word a joiner takes for its first head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Believes {
+pub(crate) enum Believes {
     /// The device that added it.
     Adder(MemberDevice),
     /// Any other one's: it came in by itself.
@@ -16,12 +16,12 @@ pub enum Believes {
 
 /// Where a device stands in one conversation.
 #[derive(Debug, Clone)]
-pub struct Room {
+pub(crate) struct Room {
     conversation: ConversationId,
     /// The last entry that was taken.
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// The server's epoch: commits in the log.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     head: Option<LogHead>,
     heads: BTreeMap<u64, [u8; 32]>,
     believes: Believes,
@@ -33,8 +33,7 @@ pub struct Room {
 
 impl Room {
     /// Before the first entry of an own conversation.
-    #[must_use]
-    pub fn founded(conversation: ConversationId) -> Self {
+    pub(crate) fn founded(conversation: ConversationId) -> Self {
         let start = LogHead::start(conversation);
         Self {
             head: Some(start),
@@ -44,8 +43,7 @@ impl Room {
     }
 
     /// Right behind the commit that this device is in by; `epoch` is the server's after it.
-    #[must_use]
-    pub fn joined(conversation: ConversationId, commit: u64, epoch: u64, believes: Believes) -> Self {
+    pub(crate) fn joined(conversation: ConversationId, commit: u64, epoch: u64, believes: Believes) -> Self {
         Self {
             conversation,
             seq: commit,
@@ -59,14 +57,12 @@ impl Room {
     }
 
     /// What an own message says of the log: nothing before there is a head.
-    #[must_use]
-    pub fn authenticated(&self) -> Vec<u8> {
+    pub(crate) fn authenticated(&self) -> Vec<u8> {
         self.head.map(|head| head.to_authenticated_data()).unwrap_or_default()
     }
 
     /// Whether own messages say how the log stands.
-    #[must_use]
-    pub fn has_head(&self) -> bool {
+    pub(crate) fn has_head(&self) -> bool {
         self.head.is_some()
     }
 
@@ -74,7 +70,7 @@ impl Room {
     ///
     /// # Errors
     /// The sender was shown another log.
-    pub fn compare(&mut self, sender: MemberDevice, authenticated: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn compare(&mut self, sender: MemberDevice, authenticated: &[u8]) -> Result<(), Failure> {
         if authenticated.is_empty() {
             return Ok(());
         }
@@ -113,7 +109,7 @@ impl Room {
     ///
     /// # Errors
     /// It is not the next one.
-    pub fn advance(&mut self, entry: &Entry) -> Result<(), Failure> {
+    pub(crate) fn advance(&mut self, entry: &Entry) -> Result<(), Failure> {
         if entry.seq() != self.seq + 1 || entry.log().0 != self.conversation.0 {
             return Err(format!("entry {} of {} is not behind {}", entry.seq(), entry.log(), self.seq).into());
         }
@@ -130,5 +126,84 @@ impl Room {
             None => _ = self.unchained.insert(self.seq, (id, kind.to_owned(), hash)),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastchat_e2e::{AccountId, DeviceId};
+    use fastchat_wire::{LogId, chat::entry::EntryEvent, encoding::Bytes64};
+
+    const CHAT: ConversationId = ConversationId([1; 16]);
+
+    fn entry(seq: u64, block: &[u8]) -> Entry {
+        Entry {
+            head: EntryEvent {
+                log: LogId(CHAT.0),
+                seq,
+                at: 1,
+                kind: "app".to_owned(),
+                entry: fastchat_wire::EntryId([u8::try_from(seq).unwrap(); 16]),
+                from: None,
+                device: None,
+                epoch: None,
+                block_sha256: None,
+            },
+            block: block.to_vec().into(),
+        }
+    }
+
+    fn device(n: u8) -> MemberDevice {
+        MemberDevice {
+            account: AccountId([n; 16]),
+            device: DeviceId([n; 16]),
+        }
+    }
+
+    /// Somebody who was there from the beginning, after so many entries.
+    fn witness(entries: u64) -> Room {
+        let mut room = Room::founded(CHAT);
+        for seq in 1..=entries {
+            room.advance(&entry(seq, b"block")).unwrap();
+        }
+        room
+    }
+
+    #[test]
+    fn a_joiner_takes_the_head_from_its_adder_and_from_nobody_else() {
+        let mut room = Room::joined(CHAT, 2, 1, Believes::Adder(device(1)));
+        for seq in 3..=5 {
+            room.advance(&entry(seq, b"block")).unwrap();
+        }
+        room.compare(device(2), &witness(3).authenticated()).unwrap();
+        assert!(!room.has_head() && room.authenticated().is_empty());
+        room.compare(device(1), &witness(1).authenticated()).unwrap();
+        assert!(!room.has_head(), "from before it came");
+        room.compare(device(1), &witness(3).authenticated()).unwrap();
+        assert_eq!(room.authenticated(), witness(5).authenticated());
+    }
+
+    #[test]
+    fn another_log_is_noticed() {
+        let mut other = witness(2);
+        other.advance(&entry(3, b"another block")).unwrap();
+        let mut room = witness(4);
+        assert!(room.compare(device(1), &other.authenticated()).is_err());
+        assert!(
+            room.compare(device(1), &witness(5).authenticated()).is_err(),
+            "beyond what there is"
+        );
+        room.compare(device(1), &witness(3).authenticated()).unwrap();
+    }
+
+    #[test]
+    fn what_the_server_keeps_back_counts_by_its_hash_and_nothing_is_left_out() {
+        let mut withheld = entry(1, b"");
+        withheld.head.block_sha256 = Some(Bytes64(Block::Bytes(b"block").sha256().to_vec()));
+        let mut room = Room::founded(CHAT);
+        room.advance(&withheld).unwrap();
+        assert_eq!(room.authenticated(), witness(1).authenticated());
+        assert!(room.advance(&entry(3, b"block")).is_err());
     }
 }

@@ -15,7 +15,7 @@ use fastchat_e2e::{
     mls::{Charter, GroupError, Intent, Invite, Kind, MemberDevice},
 };
 use fastchat_interop::{Change, Implementation, Made, Mls};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use world::*;
 
 const MENDED: [Implementation; 2] = [Implementation::OpenMls, Implementation::TsMls];
@@ -69,7 +69,7 @@ impl Stranger {
         };
         self.mls.create(chat, &charter).unwrap();
         let mut log = Log::default();
-        let add = vec![now_key_package(device)];
+        let add = vec![package_of(device)];
         let made = self.mls.commit(chat, &Change { add, ..Change::default() }, b"").unwrap();
         self.put(&mut log, made, &[device.me().device]);
         self.mls.apply(chat).unwrap();
@@ -108,17 +108,56 @@ impl Stranger {
         said
     }
 
+    /// Joins by the Welcome of this number.
+    fn joins(&mut self, chat: ConversationId, log: &Log, welcome: u64) {
+        self.seq = welcome;
+        let entry = &log.entries[usize::try_from(welcome - 1).unwrap()];
+        self.mls.join(chat, &entry.block).unwrap();
+        self.mls.view(chat).unwrap().check().unwrap();
+    }
+
     fn leaf(&mut self, chat: ConversationId, device: DeviceId) -> u32 {
         let leaves = self.mls.view(chat).unwrap().leaves;
         *leaves.iter().find(|(_, leaf)| leaf.subject().device == device).unwrap().0
     }
 }
 
-/// One that is good by the real clock, which other implementations look at.
-fn now_key_package(device: &mut Device) -> Vec<u8> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+/// The real clock: other implementations look at it.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+fn package_of(device: &mut Device) -> Vec<u8> {
     let Device { store, groups, .. } = device;
-    store.write(|tx| groups.make_key_packages(tx, 1, false, now)).unwrap().remove(0)
+    store.write(|tx| groups.make_key_packages(tx, 1, false, now())).unwrap().remove(0)
+}
+
+/// One of ours commits.
+fn commits(device: &mut Device, chat: ConversationId, log: &mut Log, intent: &Intent<'_>) {
+    device.sync(chat, log);
+    let Device { store, groups, .. } = device;
+    store.write(|tx| groups.commit(tx, chat, intent, ids(), now())).unwrap();
+    device.send(log);
+    device.sync(chat, log);
+}
+
+/// One of ours founds a group with a stranger.
+fn founds(device: &mut Device, stranger: &mut Stranger) -> (ConversationId, Log) {
+    let chat = ConversationId(rand::random());
+    let package = stranger.mls.key_package(false).unwrap();
+    let invites = vec![Invite {
+        account: stranger.me.account,
+        key_package: &package,
+    }];
+    let Device { store, groups, .. } = &mut *device;
+    let made = store.write(|tx| groups.create(tx, chat, Kind::Group, invites, ids(), now()));
+    made.unwrap();
+    let mut log = Log::default();
+    device.send(&mut log);
+    device.sync(chat, &log);
+    let welcomed = log.welcomed[&stranger.me.device];
+    stranger.joins(chat, &log, welcomed);
+    (chat, log)
 }
 
 #[test]
@@ -129,8 +168,7 @@ fn keys_are_renewed_on_both_sides_and_both_read_on() {
             let mut olga = Stranger::of(&Person::new("olga"), implementation);
             let (chat, mut log) = olga.founds(kind, &mut alice);
             for round in 0..3 {
-                alice.commit(chat, &Intent::Renew).unwrap();
-                alice.send(&mut log);
+                commits(&mut alice, chat, &mut log, &Intent::Renew);
                 let (ours, theirs) = (format!("ours, round {round}"), format!("theirs, round {round}"));
                 alice.say(chat, &ours);
                 alice.send(&mut log);
@@ -151,13 +189,11 @@ fn openmls_sends_its_own_device_away_and_ts_mls_can_not() {
         let (chat, mut log) = olga.founds(Kind::Group, &mut alice);
         let mut second = Stranger::of(&person, implementation);
         let package = second.mls.key_package(false).unwrap();
-        alice.sync(chat, &log);
         let invite = Invite {
             account: person.account,
             key_package: &package,
         };
-        alice.commit(chat, &Intent::Add(vec![invite])).unwrap();
-        alice.send(&mut log);
+        commits(&mut alice, chat, &mut log, &Intent::Add(vec![invite]));
         olga.follow(chat, &log);
 
         let mut charter = olga.mls.view(chat).unwrap().charter;
@@ -238,6 +274,40 @@ fn our_device_comes_in_by_their_group_info_but_not_by_that_of_ts_mls_as_it_is() 
         olga.says(chat, &mut log, "welcome");
         assert_eq!(texts(&phone.sync(chat, &log)), ["welcome"]);
         assert_eq!(texts(&alice.sync(chat, &log)), ["here I am", "welcome"]);
+    }
+}
+
+#[test]
+fn a_stranger_that_lost_its_group_takes_its_own_leafs_place() {
+    for implementation in MENDED {
+        let mut alice = Device::new("alice");
+        let mut olga = Stranger::of(&Person::new("olga"), implementation);
+        let (chat, mut log) = founds(&mut alice, &mut olga);
+        let leaf = olga.leaf(chat, olga.me.device);
+        let made = olga.mls.enter(chat, &log.group_info, true).unwrap();
+        olga.put(&mut log, made, &[]);
+        olga.mls.apply(chat).unwrap();
+        olga.seq = log.entries.len() as u64;
+        assert_eq!(olga.leaf(chat, olga.me.device), leaf);
+        olga.says(chat, &mut log, "back again");
+        assert_eq!(texts(&alice.sync(chat, &log)), ["back again"]);
+        alice.say(chat, "so I see");
+        alice.send(&mut log);
+        assert_eq!(olga.follow(chat, &log), ["so I see"]);
+    }
+}
+
+#[test]
+fn a_stranger_that_ours_remove_is_out() {
+    for implementation in MENDED {
+        let mut alice = Device::new("alice");
+        let mut olga = Stranger::of(&Person::new("olga"), implementation);
+        let (chat, mut log) = founds(&mut alice, &mut olga);
+        olga.follow(chat, &log);
+        commits(&mut alice, chat, &mut log, &Intent::Remove(vec![olga.me.account]));
+        let removal = log.entries.iter().rfind(|entry| entry.kind == KIND_COMMIT).unwrap();
+        assert!(olga.mls.process(chat, &removal.block).unwrap().out);
+        assert!(olga.mls.seal(chat, b"still here?", b"").is_err());
     }
 }
 
