@@ -36,6 +36,7 @@ mod conversation;
 mod crowd;
 mod devices;
 mod faults;
+mod foreign;
 mod history;
 mod hostile_directory;
 mod hostile_log;

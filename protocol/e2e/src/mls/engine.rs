@@ -15,7 +15,7 @@ use super::{
 use crate::{credential::Credential, device::DeviceKey, id::ConversationId};
 use mls_rs::{
     Group, MlsMessage, MlsMessageDescription,
-    extension::built_in::RatchetTreeExt,
+    extension::built_in::{ExternalPubExt, RatchetTreeExt},
     group::{ExportedTree, GroupInfo},
 };
 use mls_rs_core::{crypto::SignatureSecretKey, key_package::KeyPackageData};
@@ -154,12 +154,16 @@ impl Engine {
     /// device has in the group already, and whose state it lost, is taken out by the same commit.
     ///
     /// # Errors
-    /// [`GroupError`]: no GroupInfo, another conversation's; a group or a joiner that breaks the rules.
+    /// [`GroupError`]: no GroupInfo, another conversation's, one without a way in; a group or a joiner that breaks the
+    /// rules.
     pub fn join_from_outside(&self, conversation: ConversationId, group_info: &[u8]) -> Result<(LiveGroup, External), GroupError> {
         let message = MlsMessage::from_bytes(group_info).map_err(|_| no_information())?;
         let info = message.as_group_info().ok_or_else(no_information)?;
         if info.group_context().group_id() != conversation.0 {
             return Err(GroupError::WrongConversation);
+        }
+        if !matches!(info.extensions().get_as::<ExternalPubExt>(), Ok(Some(_))) {
+            return Err(GroupError::NoWayIn);
         }
         let own = self.own_leaf(info)?;
         // No time is given: a member whose key package has run out since it joined is a member all the same.

@@ -44,6 +44,9 @@ pub enum GroupError {
     /// The Welcome is for none of this device's key packages.
     #[error("this invitation is not for a key of this device; ask to be added again")]
     NotInvited,
+    /// A GroupInfo without an external key, or with one that is not in MLS' form. The last committer's fault.
+    #[error("the member who changed this conversation last left no way in: that member's client is faulty")]
+    NoWayIn,
     /// The Welcome leads into another conversation.
     #[error("this invitation leads into another conversation than the one it lies in; don't trust the server")]
     WrongConversation,

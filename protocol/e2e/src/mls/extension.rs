@@ -10,6 +10,9 @@
 //! charter has one encoding. A direct chat has no admins; a group has at least one.
 //! A gone device is named with its account: an account can only send its own
 //! devices away, never one that another account uses.
+//!
+//! In front of it stands `required_capabilities`, which names it and nothing else: no leaf comes in that does not
+//! know charters, whatever implementation added it.
 
 use crate::id::{AccountId, DeviceId};
 use mls_rs::{Extension, ExtensionList, extension::ExtensionType};
@@ -22,6 +25,8 @@ pub const ADMINS_MAX: usize = 1024;
 pub const GONE_MAX: usize = 8192;
 
 const VERSION: u8 = 1;
+/// `required_capabilities` (RFC 9420 §11.1): the charter's type, no proposals, no credentials.
+const REQUIRED: [u8; 5] = [2, 0xF0, 0xFC, 0, 0];
 
 /// What sort of conversation a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,8 +75,8 @@ pub enum CharterError {
     /// A direct chat with admins, or a group without.
     #[error("the group's charter has the wrong number of admins; leave this conversation and start another")]
     Admins,
-    /// The group has no charter, or has another extension beside it.
-    #[error("the group's extensions are not exactly one charter; leave this conversation and start another")]
+    /// The group has no charter, does not require it, or has another extension beside it.
+    #[error("the group's extensions are not exactly one charter and that it is required; leave this conversation and start another")]
     Extensions,
 }
 
@@ -167,21 +172,28 @@ impl Charter {
         Ok(charter)
     }
 
-    /// As the group context's extensions: this one and no other.
+    /// As the group context's extensions: that it is required, and this one.
     ///
     /// # Errors
     /// As [`Charter::encode`].
     pub fn to_extensions(&self) -> Result<ExtensionList, CharterError> {
-        Ok(vec![Extension::new(CHARTER_TYPE, self.encode()?)].into())
+        let required = Extension::new(ExtensionType::REQUIRED_CAPABILITIES, REQUIRED.to_vec());
+        Ok(vec![required, Extension::new(CHARTER_TYPE, self.encode()?)].into())
     }
 
-    /// From the group context's extensions, which must be this one and no other.
+    /// From the group context's extensions, which must be those of [`Charter::to_extensions`] and no others.
     ///
     /// # Errors
     /// [`CharterError`].
     pub fn from_extensions(extensions: &ExtensionList) -> Result<Self, CharterError> {
         match extensions.as_slice() {
-            [only] if only.extension_type == CHARTER_TYPE => Self::decode(&only.extension_data),
+            [required, charter]
+                if required.extension_type == ExtensionType::REQUIRED_CAPABILITIES
+                    && required.extension_data == REQUIRED
+                    && charter.extension_type == CHARTER_TYPE =>
+            {
+                Self::decode(&charter.extension_data)
+            }
             _ => Err(CharterError::Extensions),
         }
     }
@@ -212,6 +224,10 @@ fn list<T>(bytes: &mut &[u8], item: impl Fn(&mut &[u8]) -> Result<T, CharterErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mls_rs::{
+        extension::{MlsExtension, built_in::RequiredCapabilitiesExt},
+        group::proposal::ProposalType,
+    };
 
     fn sample() -> Charter {
         let mut charter = Charter::group(AccountId([2; 16]));
@@ -257,10 +273,23 @@ mod tests {
     }
 
     #[test]
-    fn another_extension_beside_the_charter_is_refused() {
-        let mut extensions = sample().to_extensions().unwrap();
-        extensions.set(Extension::new(ExtensionType::new(0xF0FD), vec![]));
-        assert_eq!(Charter::from_extensions(&extensions), Err(CharterError::Extensions));
-        assert_eq!(Charter::from_extensions(&ExtensionList::new()), Err(CharterError::Extensions));
+    fn the_charter_is_required_and_nothing_else() {
+        let required = RequiredCapabilitiesExt::new(vec![CHARTER_TYPE], vec![], vec![]);
+        let extensions = sample().to_extensions().unwrap();
+        assert_eq!(extensions.get_as().unwrap(), Some(required));
+        let [first, charter] = extensions.as_slice() else {
+            panic!("two extensions: {extensions:?}");
+        };
+        let more = RequiredCapabilitiesExt::new(vec![CHARTER_TYPE], vec![ProposalType::ADD], vec![]);
+        let others: [Vec<Extension>; 5] = [
+            vec![],
+            vec![charter.clone()],
+            vec![charter.clone(), first.clone()],
+            vec![first.clone(), charter.clone(), Extension::new(ExtensionType::new(0xF0FD), vec![])],
+            vec![more.into_extension().unwrap(), charter.clone()],
+        ];
+        for other in others {
+            assert_eq!(Charter::from_extensions(&other.into()), Err(CharterError::Extensions));
+        }
     }
 }
