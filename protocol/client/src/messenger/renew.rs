@@ -56,11 +56,10 @@ pub(super) async fn mend(shared: &Arc<Shared>, conversation: ConversationId) -> 
 /// The store.
 pub(super) async fn due(shared: &Arc<Shared>) -> Result<(), Problem> {
     let owed = shared.profile.run(|profile| profile.read(rooms::commits_owed)).await?;
-    shared.ask(|errands| {
-        for conversation in owed {
-            errands.mend.entry(conversation).or_insert_with(soon);
-        }
-    });
+    for conversation in owed {
+        let at = soon(shared, conversation).await?;
+        shared.ask(|errands| _ = errands.mend.entry(conversation).or_insert(at));
+    }
     let due = shared
         .profile
         .run(|profile| profile.read(|tx| rooms::to_renew(tx, clock::now_ms())));
