@@ -117,13 +117,16 @@ pub(crate) struct BalancingView {
     pub(crate) balancers: Vec<AppliedBalancing>,
 }
 
-/// The generation of the balancing document that a balancer has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What a balancer makes of the balancing document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct AppliedBalancing {
     /// The balancer.
     pub(crate) name: String,
     /// 0 where it never said.
     pub(crate) applied_generation: u64,
+    /// How uneven its servers are under the strategy in force, and would be under each of the others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) imbalance: BTreeMap<String, f64>,
 }
 
 /// Shows the balancing document.
@@ -139,12 +142,20 @@ pub(crate) fn balancing(fleet: &Fleet, seen: &Sightings) -> BalancingView {
         .map(|instance| AppliedBalancing {
             name: instance.name.clone(),
             applied_generation: balancer(fleet, seen, instance).balancing_generation,
+            imbalance: imbalance(seen, instance),
         });
     BalancingView {
         strategy,
         parameters,
         generation,
         balancers: balancers.collect(),
+    }
+}
+
+fn imbalance(seen: &Sightings, instance: &Instance) -> BTreeMap<String, f64> {
+    match look(seen, instance).own.map(|own| &own.status.part) {
+        Some(StatusPart::Balancer(status)) => status.imbalance.clone(),
+        Some(StatusPart::Server(_) | StatusPart::Agent(_)) | None => BTreeMap::new(),
     }
 }
 

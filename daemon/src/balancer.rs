@@ -20,8 +20,11 @@ mod failure;
 mod limits;
 mod link;
 mod metrics;
+mod simulate;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use simulate::Simulation;
 
 use crate::{
     net::door::Door,
@@ -194,7 +197,8 @@ async fn report(
     loop {
         changes.mark_unchanged();
         let view = dispatcher.view();
-        metrics.show_servers(&shown, &view.servers);
+        metrics.show_servers(&shown, &view.servers, &view.ejected);
+        metrics.show_imbalance(&view.imbalance);
         shown.clone_from(&view.servers);
         let report = Report {
             applied_generation: view.applied.generation,
@@ -208,6 +212,7 @@ async fn report(
                 address: address.to_owned(),
                 balancing_generation: view.balancing_generation,
                 servers: view.servers,
+                imbalance: view.imbalance,
             }),
         };
         reports.send_if_modified(|last| {

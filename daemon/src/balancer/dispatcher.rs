@@ -21,6 +21,7 @@ use crate::{
 };
 use fastchat_balancing::{
     registry::{LinkId, Policy, Registry, Replaced, Reported},
+    shadow::Shadows,
     strategy::{self, Parameters, SLOW_START_S, Scene, Strategy},
 };
 use fastchat_wire::{
@@ -32,6 +33,7 @@ use fastchat_wire::{
 };
 use rand::{Rng, rngs::StdRng};
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -54,6 +56,7 @@ pub(super) struct Dispatcher {
 struct Inner {
     registry: Registry,
     strategy: Box<dyn Strategy>,
+    shadows: Shadows,
     balancing: Balancing,
     key: FleetKey,
     ticket_ms: u64,
@@ -76,18 +79,24 @@ pub(super) struct View {
     pub(super) applied: Applied,
     pub(super) balancing_generation: u64,
     pub(super) servers: Vec<BalancerServer>,
+    /// Those of them that get no clients, as nobody arrives there.
+    pub(super) ejected: Vec<String>,
+    /// How uneven the servers are under the strategy in force, and would be under each of the others.
+    pub(super) imbalance: BTreeMap<String, f64>,
 }
 
 impl Dispatcher {
     /// Starts by the first spec. Where its strategy can't be built, the initial
     /// one stays in force and the status says so. At most `tickets_max` tickets
     /// are out at a time.
-    pub(super) fn new(generation: u64, spec: &BalancerSpec, tickets_max: usize, metrics: Metrics, rng: StdRng) -> Self {
+    pub(super) fn new(generation: u64, spec: &BalancerSpec, tickets_max: usize, metrics: Metrics, mut rng: StdRng) -> Self {
         let (balancing, strategy) = strategy::initial();
+        let shadows = Shadows::new(&balancing.strategy, rng.next_u64());
         let dispatcher = Self {
             inner: Mutex::new(Inner {
                 registry: Registry::default(),
                 strategy,
+                shadows,
                 balancing,
                 key: FleetKey::new(spec.fleet_key.clone()),
                 ticket_ms: spec.ticket_ms,
@@ -117,6 +126,7 @@ impl Dispatcher {
                 inner.balancing = wanted.clone();
                 if let Some(rebuilt) = rebuilt {
                     inner.strategy = rebuilt;
+                    inner.shadows.follow(&wanted.strategy);
                 }
             }
             Err(faults) => {
@@ -155,6 +165,7 @@ impl Dispatcher {
         let Inner {
             registry,
             strategy,
+            shadows,
             rng,
             ticket_ms,
             ..
@@ -174,6 +185,7 @@ impl Dispatcher {
             hint: request.hint.as_deref(),
         };
         let picked = strategy.pick(&scene, rng).ok_or_else(no_server)?;
+        shadows.assign(&registry.standings(), &scene, picked);
         let ticket_ms = *ticket_ms;
         let number = rng.next_u64();
         let reserved_until = now.saturating_add(ticket_ms).saturating_add(REPORT_GRACE_MS);
@@ -268,11 +280,27 @@ impl Dispatcher {
 
     /// What the status shows.
     pub(super) fn view(&self) -> View {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        let Inner {
+            registry,
+            shadows,
+            balancing,
+            ..
+        } = &mut *inner;
+        shadows.see(&registry.standings());
+        let others = shadows.imbalances().into_iter();
+        let mut imbalance: BTreeMap<_, _> = others.map(|(name, imbalance)| (name.to_owned(), imbalance)).collect();
+        imbalance.insert(balancing.strategy.clone(), registry.imbalance());
+        for value in imbalance.values_mut() {
+            // In thousandths: a status that hardly changes isn't sent again.
+            *value = (*value * 1e3).round() / 1e3;
+        }
         View {
             applied: inner.applied.clone(),
             balancing_generation: inner.balancing.generation,
             servers: inner.registry.attached(),
+            ejected: inner.registry.ejected(),
+            imbalance,
         }
     }
 

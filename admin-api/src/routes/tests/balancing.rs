@@ -1,7 +1,7 @@
 use super::harness::{Answer, Plane};
 use crate::testing::balancer_status;
 use axum::http::{Method, header};
-use fastchat_wire::control::Role;
+use fastchat_wire::control::{Role, StatusPart};
 use serde_json::{Value, json};
 
 async fn put(plane: &Plane, query: &str, body: Value, if_match: Option<&str>) -> Answer {
@@ -80,6 +80,19 @@ async fn a_put_can_wait_until_the_balancers_have_it() {
     };
     let (answer, ()) = tokio::join!(waiting, applied);
     assert_eq!(answer.body["balancers"], json!([{"name": "b1", "applied_generation": 3}]));
+}
+
+#[tokio::test]
+async fn it_shows_how_uneven_each_strategy_would_leave_the_servers() {
+    let plane = Plane::new().await;
+    plane.post("/v1/balancers", json!({})).await;
+    let mut status = balancer_status("b1", 9, 1);
+    if let StatusPart::Balancer(part) = &mut status.part {
+        part.imbalance = [("least-load".to_owned(), 0.0), ("random".to_owned(), 0.25)].into();
+    }
+    plane.report(Role::Balancer, status).await;
+    let shown = plane.get("/v1/balancing").await.body;
+    assert_eq!(shown["balancers"][0]["imbalance"], json!({"least-load": 0.0, "random": 0.25}));
 }
 
 #[tokio::test]
