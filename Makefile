@@ -30,9 +30,10 @@ lint: ## formatting, clippy (a warning fails), syntax of scripts
 	find . -name '*.py' -not -path './target/*' -not -path './fastchat-data/*' -print0 | xargs -0 python3 -m py_compile
 	for script in .ci/install .ci/run daemon/systemd/check.sh; do bash -n $$script || exit 1; done
 
-bench: ## what framing costs, what people feel, how fast a fleet is; writes daemon/BENCHMARKS.md (ARGS="--runs 1 --quick" passes flags on)
+bench: ## what framing and picks cost, what people feel, how fast a fleet is; writes daemon/BENCHMARKS.md (ARGS="--runs 1 --quick" passes flags on)
 	$(CARGO) build --release --locked --workspace --bins
 	$(CARGO) bench --locked --package fastchat-wire --bench deframe
+	$(CARGO) bench --locked --package fastchat-balancing --bench assigns
 	$(CARGO) bench --locked --package fastchat-client --bench people -- $(ARGS)
 	$(CARGO) bench --locked --package fastchat-admin --bench fleet -- $(ARGS)
 

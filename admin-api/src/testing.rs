@@ -115,8 +115,7 @@ pub(crate) fn balancer_status(name: &str, pid: u32, balancing_generation: u64) -
     let part = StatusPart::Balancer(BalancerStatus {
         address: "127.0.0.1:7101".into(),
         balancing_generation,
-        reverted: None,
-        servers: Vec::new(),
+        ..BalancerStatus::default()
     });
     status(name, pid, part)
 }

@@ -124,8 +124,8 @@ pub(crate) struct BalancingView {
     pub(crate) balancers: Vec<AppliedBalancing>,
 }
 
-/// The generation of the balancing document that a balancer has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What a balancer makes of the balancing document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct AppliedBalancing {
     /// The balancer.
     pub(crate) name: String,
@@ -134,6 +134,9 @@ pub(crate) struct AppliedBalancing {
     /// Set: it went back to the former strategy by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reverted: Option<Reverted>,
+    /// How uneven its servers are under the strategy in force, and would be under each of the others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) imbalance: BTreeMap<String, f64>,
 }
 
 /// Shows the balancing document.
@@ -150,6 +153,7 @@ pub(crate) fn balancing(fleet: &Fleet, seen: &Sightings) -> BalancingView {
             name: instance.name.clone(),
             applied_generation: balancer(fleet, seen, instance).balancing_generation,
             reverted: trial::reverted_by(seen, &instance.name).cloned(),
+            imbalance: imbalance(seen, instance),
         });
     BalancingView {
         strategy,
@@ -158,6 +162,13 @@ pub(crate) fn balancing(fleet: &Fleet, seen: &Sightings) -> BalancingView {
         trial: fleet.trial.as_ref().map(trial::shown),
         dry_run: false,
         balancers: balancers.collect(),
+    }
+}
+
+fn imbalance(seen: &Sightings, instance: &Instance) -> BTreeMap<String, f64> {
+    match look(seen, instance).own.map(|own| &own.status.part) {
+        Some(StatusPart::Balancer(status)) => status.imbalance.clone(),
+        Some(StatusPart::Server(_) | StatusPart::Agent(_)) | None => BTreeMap::new(),
     }
 }
 

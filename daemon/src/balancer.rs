@@ -22,9 +22,12 @@ mod failure;
 mod limits;
 mod link;
 mod metrics;
+mod simulate;
 #[cfg(test)]
 mod tests;
 mod trial;
+
+pub(crate) use simulate::Simulation;
 
 use crate::{
     net::door::Door,
@@ -197,7 +200,8 @@ async fn report(
     loop {
         changes.mark_unchanged();
         let view = dispatcher.view();
-        metrics.show_servers(&shown, &view.servers);
+        metrics.show_servers(&shown, &view.servers, &view.ejected);
+        metrics.show_imbalance(&view.imbalance);
         shown.clone_from(&view.servers);
         let report = Report {
             applied_generation: view.applied.generation,
@@ -212,6 +216,7 @@ async fn report(
                 balancing_generation: view.balancing_generation,
                 reverted: view.reverted,
                 servers: view.servers,
+                imbalance: view.imbalance,
             }),
         };
         reports.send_if_modified(|last| {

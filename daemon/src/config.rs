@@ -8,7 +8,7 @@ mod cli;
 mod layer;
 mod protection;
 
-pub(crate) use cli::{Cli, Command};
+pub(crate) use cli::{BalancerArgs, BalancerJob, Cli, Command, SimulateArgs};
 pub(crate) use layer::Layer;
 pub(crate) use protection::{Protection, Tls};
 

@@ -28,8 +28,9 @@ mod shell;
 mod store;
 mod ticket;
 
+use balancer::Simulation;
 use clap::Parser;
-use config::{Cli, Config, Layer};
+use config::{BalancerArgs, BalancerJob, Cli, Command, Config, Layer};
 use std::{process::ExitCode, time::Duration};
 
 /// The options are wrong.
@@ -40,6 +41,19 @@ const THREADS_END: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     fastchat_tls::install_provider();
     let cli = Cli::parse();
+    if let Command::Balancer(BalancerArgs {
+        job: Some(BalancerJob::Simulate(args)),
+        ..
+    }) = &cli.command
+    {
+        return match Simulation::new(args) {
+            Err(error) => complain(&format!("{error:#}"), USAGE),
+            Ok(simulation) => match simulation.run() {
+                Err(error) => complain(&format!("{error:#}"), 1),
+                Ok(()) => ExitCode::SUCCESS,
+            },
+        };
+    }
     let environment = Layer::from_environment(std::env::var_os);
     match environment.and_then(|environment| Config::load(cli.command, environment)) {
         Err(error) => complain(&error, USAGE),

@@ -134,7 +134,9 @@ class Fleet:
             *(("fastchat_balancer_assigns_total", {"server": s}, count) for s in ("s1", "s2")),
             *(("fastchat_balancer_server_connections", {"server": s}, 3) for s in ("s1", "s2")),
             *(("fastchat_balancer_server_reserved", {"server": s}, 0) for s in ("s1", "s2")),
+            *(("fastchat_balancer_server_ejected", {"server": s}, 0) for s in ("s1", "s2")),
             *((f"fastchat_balancer_{name}_total", {}, count) for name in plain),
+            *(("fastchat_balancer_shadow_imbalance", {"strategy": s}, 0) for s in STRATEGIES),
             *strategies,
         ) + _histogram("fastchat_balancer_assign_latency_seconds", count)
 

@@ -3,6 +3,7 @@
 use super::{
     client::{Client, assign},
     harness::{Fleet, until},
+    rest::Rest,
 };
 use fastchat_wire::chat::{assign::Assign, ping::Ping};
 use reqwest::{Method, StatusCode};
@@ -75,6 +76,51 @@ async fn the_strategy_changes_live_and_no_client_notices() {
     staying.ask(&Ping {}).await.expect("nobody was disconnected");
     let back = rest.put("/v1/balancing?wait=applied", &etag, &json!({"strategy": "random"})).await;
     assert_eq!(back.status(), StatusCode::OK, "the ETag of the last change is current");
+}
+
+/// Connections that the balancer knows of, on each server.
+async fn known(rest: &Rest) -> Vec<u64> {
+    let balancer = rest.get("/v1/balancers/b1").await;
+    let servers = balancer["servers"].as_array().expect("its servers");
+    servers.iter().map(|server| server["connections"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn least_load_keeps_any_two_servers_within_one_client_under_churn() {
+    let fleet = Fleet::start();
+    let rest = fleet.rest();
+    let even = json!({"strategy": "least-load", "parameters": {"slow_start_s": 0}});
+    let changed = rest.put("/v1/balancing?wait=applied", "*", &even).await;
+    assert_eq!(changed.status(), StatusCode::OK);
+    until("the balancer knows all servers", 5, async || {
+        (known(&rest).await.len() == 3).then_some(())
+    })
+    .await;
+    let all_known = async |clients: usize| {
+        let known = async || (known(&rest).await.iter().sum::<u64>() == clients as u64).then_some(());
+        until("the balancer knows all clients", 5, known).await;
+    };
+
+    let mut here: Vec<(String, Client)> = Vec::new();
+    for step in 0..40 {
+        // At least one arrives between any two that depart.
+        if step % 4 == 3 {
+            all_known(here.len()).await;
+            drop(here.swap_remove(step * 7 % here.len()));
+            all_known(here.len()).await;
+        }
+        let assigned = assign(fleet.balancer(), &Assign::default()).await.expect("a server");
+        let client = Client::greeted(&assigned.address.unwrap(), Some(assigned.ticket)).await;
+        here.push((assigned.server, client.expect("it greets")));
+        let counts = NAMES.map(|name| here.iter().filter(|(server, _)| server == name).count());
+        assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
+    }
+    let balancing = until("imbalances are shown", 5, async || {
+        let shown = rest.get("/v1/balancing").await;
+        shown["balancers"][0]["imbalance"]["random"].is_number().then_some(shown)
+    })
+    .await;
+    assert_eq!(balancing["balancers"][0]["imbalance"]["least-load"], 0.0, "{balancing}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  registry ── candidates ──> strategy ── ServerIndex ──> registry: a place under a ticket
-//!     └── counts ──> imbalance
+//!     ├── counts ──> imbalance
+//!     └── standings ──> shadows: imbalance under each of the other strategies
 //! ```
 //!
 //! A crate of its own, so that the balancer, which decides with it, and the
@@ -12,6 +13,8 @@
 mod hash;
 pub mod imbalance;
 pub mod registry;
+pub mod shadow;
+pub mod simulate;
 pub mod strategy;
 
 use std::ops::RangeInclusive;

@@ -41,6 +41,7 @@ mod tests;
 use crate::HolderKey;
 use crate::{
     imbalance::imbalance,
+    shadow::Standing,
     strategy::{Candidate, ServerIndex},
 };
 use expiring::Expiring;
@@ -298,6 +299,12 @@ impl Registry {
     #[must_use]
     pub fn imbalance(&self) -> f64 {
         imbalance(self.sharing().map(|(_, server)| (server.clients(), server.weight)))
+    }
+
+    /// The same servers, in order of their index.
+    #[must_use]
+    pub fn standings(&self) -> Vec<Standing> {
+        self.sharing().map(|(index, server)| server.standing(index)).collect()
     }
 
     fn sharing(&self) -> impl Iterator<Item = (ServerIndex, &Server)> + Clone {

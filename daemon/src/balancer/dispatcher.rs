@@ -22,8 +22,8 @@ use crate::{
     ticket::{self, Ticket},
 };
 use fastchat_balancing::{
-    imbalance::imbalance,
     registry::{LinkId, Policy, Registry, Replaced, Reported},
+    shadow::Shadows,
     strategy::{self, Parameters, SLOW_START_S, Scene, Strategy},
 };
 use fastchat_wire::{
@@ -35,6 +35,7 @@ use fastchat_wire::{
 };
 use rand::{Rng, rngs::StdRng};
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -57,6 +58,7 @@ pub(super) struct Dispatcher {
 struct Inner {
     registry: Registry,
     strategy: Box<dyn Strategy>,
+    shadows: Shadows,
     balancing: Balancing,
     /// Set where that stands only once it is confirmed.
     trial: Option<Trial>,
@@ -85,18 +87,24 @@ pub(super) struct View {
     pub(super) balancing_generation: u64,
     pub(super) reverted: Option<Reverted>,
     pub(super) servers: Vec<BalancerServer>,
+    /// Those of them that get no clients, as nobody arrives there.
+    pub(super) ejected: Vec<String>,
+    /// How uneven the servers are under the strategy in force, and would be under each of the others.
+    pub(super) imbalance: BTreeMap<String, f64>,
 }
 
 impl Dispatcher {
     /// Starts by the first spec. Where its strategy can't be built, the initial
     /// one stays in force and the status says so. At most `tickets_max` tickets
     /// are out at a time.
-    pub(super) fn new(generation: u64, spec: &BalancerSpec, tickets_max: usize, metrics: Metrics, rng: StdRng) -> Self {
+    pub(super) fn new(generation: u64, spec: &BalancerSpec, tickets_max: usize, metrics: Metrics, mut rng: StdRng) -> Self {
         let (balancing, strategy) = strategy::initial();
+        let shadows = Shadows::new(&balancing.strategy, rng.next_u64());
         let dispatcher = Self {
             inner: Mutex::new(Inner {
                 registry: Registry::default(),
                 strategy,
+                shadows,
                 balancing,
                 trial: None,
                 reverted: None,
@@ -183,6 +191,7 @@ impl Dispatcher {
         let Inner {
             registry,
             strategy,
+            shadows,
             rng,
             ticket_ms,
             budgets,
@@ -205,6 +214,7 @@ impl Dispatcher {
         let picked = strategy.pick(&scene, rng).ok_or_else(no_server)?;
         let class = if request.resume { Class::Resume } else { Class::SignIn };
         let wait_ms = budgets.book(picked, class, now).map_err(used_up)?;
+        shadows.assign(&registry.standings(), &scene, picked);
         // Its life starts when the wait is over.
         let ticket_ms = *ticket_ms;
         let lives_ms = ticket_ms.saturating_add(wait_ms);
@@ -309,12 +319,28 @@ impl Dispatcher {
 
     /// What the status shows.
     pub(super) fn view(&self) -> View {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        let Inner {
+            registry,
+            shadows,
+            balancing,
+            ..
+        } = &mut *inner;
+        shadows.see(&registry.standings());
+        let others = shadows.imbalances().into_iter();
+        let mut imbalance: BTreeMap<_, _> = others.map(|(name, imbalance)| (name.to_owned(), imbalance)).collect();
+        imbalance.insert(balancing.strategy.clone(), registry.imbalance());
+        for value in imbalance.values_mut() {
+            // In thousandths: a status that hardly changes isn't sent again.
+            *value = (*value * 1e3).round() / 1e3;
+        }
         View {
             applied: inner.applied.clone(),
             balancing_generation: inner.balancing.generation,
             reverted: inner.reverted.clone(),
             servers: inner.registry.attached(),
+            ejected: inner.registry.ejected(),
+            imbalance,
         }
     }
 
@@ -371,6 +397,7 @@ impl Inner {
                 let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
                 format!("{} stays in force: {}", self.balancing.strategy, faults.join("; "))
             })?;
+            self.shadows.follow(&wanted.strategy);
         }
         self.balancing = wanted.clone();
         Ok(())
@@ -379,9 +406,7 @@ impl Inner {
     /// Why the strategy on trial may not go on, if one is and it may not.
     fn breach(&mut self, now: u64) -> Option<Breach> {
         let trial = self.trial.as_mut()?;
-        let candidates = self.registry.candidates(now, None);
-        let imbalance = imbalance(candidates.iter().map(|candidate| (candidate.clients, candidate.weight)));
-        trial.breach(now, imbalance)
+        trial.breach(now, self.registry.imbalance())
     }
 
     /// Back to what stood before the trial.

@@ -5,7 +5,8 @@ use crate::limits::Limit;
 use crate::net::door::DoorMetrics;
 use fastchat_balancing::strategy::STRATEGIES;
 use fastchat_wire::{Code, control::BalancerServer};
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use std::collections::BTreeMap;
 
 /// Codes that a client may get from a balancer.
 const FAILURES: &[Code] = &[
@@ -53,6 +54,8 @@ pub(super) struct Metrics {
     servers: IntGauge,
     server_connections: IntGaugeVec,
     server_reserved: IntGaugeVec,
+    server_ejected: IntGaugeVec,
+    shadow_imbalance: GaugeVec,
 }
 
 impl Metrics {
@@ -90,6 +93,12 @@ impl Metrics {
         );
         let waits = Histogram::with_opts(options.buckets(WAIT_BUCKETS_S.to_vec()))?;
         registry.register(Box::new(waits.clone()))?;
+        let options = Opts::new(
+            "fastchat_balancer_shadow_imbalance",
+            "What the fullest server has over its part (0.25: a quarter too much): as it is under the strategy in force, as it would be under the others",
+        );
+        let shadow_imbalance = GaugeVec::new(options, &["strategy"])?;
+        registry.register(Box::new(shadow_imbalance.clone()))?;
         let metrics = Self {
             connections: gauge("fastchat_balancer_connections", "Clients connected to the balancer")?,
             frames_in: counter("fastchat_balancer_frames_in_total", "Frames read from clients")?,
@@ -123,6 +132,12 @@ impl Metrics {
                 "server",
             )?,
             server_reserved: gauges("fastchat_balancer_server_reserved", "Tickets out for each server", "server")?,
+            server_ejected: gauges(
+                "fastchat_balancer_server_ejected",
+                "1 where a server gets no clients as nobody arrives there",
+                "server",
+            )?,
+            shadow_imbalance,
             tickets_redeemed: counter("fastchat_balancer_tickets_redeemed_total", "Tickets that became connections")?,
             tickets_expired: counter("fastchat_balancer_tickets_expired_total", "Tickets that nobody used")?,
             generation: gauge("fastchat_balancer_generation", "Generation of the spec in force")?,
@@ -150,18 +165,32 @@ impl Metrics {
     }
 
     /// Shows the attached servers, and no more those that were `shown` and are gone.
-    pub(super) fn show_servers(&self, shown: &[BalancerServer], servers: &[BalancerServer]) {
+    pub(super) fn show_servers(&self, shown: &[BalancerServer], servers: &[BalancerServer], ejected: &[String]) {
         self.servers.set(as_gauge(servers.len() as u64));
         for gone in shown.iter().filter(|known| servers.iter().all(|server| server.name != known.name)) {
-            // Both fail only where there is nothing to remove.
+            // They fail only where there is nothing to remove.
             let _ = self.server_connections.remove_label_values(&[&gone.name]);
             let _ = self.server_reserved.remove_label_values(&[&gone.name]);
+            let _ = self.server_ejected.remove_label_values(&[&gone.name]);
         }
         for server in servers {
             let labels = [server.name.as_str()];
             self.assigns.with_label_values(&labels);
             self.server_connections.with_label_values(&labels).set(as_gauge(server.connections));
             self.server_reserved.with_label_values(&labels).set(as_gauge(server.reserved));
+            let is_ejected = ejected.contains(&server.name);
+            let before = self.server_ejected.with_label_values(&labels);
+            if is_ejected && before.get() == 0 {
+                tracing::warn!(server = server.name, "clients don't arrive at a server: it gets none for a while");
+            }
+            before.set(is_ejected.into());
+        }
+    }
+
+    /// Shows how uneven the servers are, and would be.
+    pub(super) fn show_imbalance(&self, imbalance: &BTreeMap<String, f64>) {
+        for (strategy, imbalance) in imbalance {
+            self.shadow_imbalance.with_label_values(&[strategy]).set(*imbalance);
         }
     }
 }

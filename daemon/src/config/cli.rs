@@ -59,8 +59,8 @@ pub(crate) enum Command {
     #[command(after_help = SEE_ALSO)]
     Server(InstanceArgs),
     /// Run a balancer: it tells each client which server to dial.
-    #[command(after_help = SEE_ALSO)]
-    Balancer(InstanceArgs),
+    #[command(after_help = SEE_ALSO, args_conflicts_with_subcommands = true)]
+    Balancer(BalancerArgs),
     /// Run the host agent: starts, watches and ends this host's servers and balancers
     ///
     /// Its instances are processes of their own: they outlive the agent, and the next agent
@@ -160,6 +160,82 @@ pub(crate) struct InstanceArgs {
     state: Option<PathBuf>,
 }
 
+/// Options of `balancer`.
+#[derive(Debug, Args)]
+pub(crate) struct BalancerArgs {
+    #[command(flatten)]
+    instance: InstanceArgs,
+    #[command(subcommand)]
+    pub(crate) job: Option<BalancerJob>,
+}
+
+/// What a balancer's code does without a fleet.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BalancerJob {
+    /// Show what each strategy would make of the servers, on a trace or on synthetic churn
+    ///
+    /// A trace has one JSON object a line, in order of time:
+    ///
+    ///   {"at_ms":0,"event":"up","server":"s1","weight":2,"clients":40}
+    ///   {"at_ms":15,"event":"arrive","client":1,"hint":"room-7"}
+    ///   {"at_ms":900,"event":"depart","client":1}
+    ///   {"at_ms":950,"event":"down","server":"s1","back_within_ms":2000}
+    ///
+    /// weight, clients, client, hint and back_within_ms may be missing. Without client anybody
+    /// departs; without back_within_ms the clients of a server that goes down come back by lines
+    /// of their own, or not at all.
+    #[command(verbatim_doc_comment)]
+    Simulate(SimulateArgs),
+}
+
+/// Options of `balancer simulate`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("source").required(true))]
+pub(crate) struct SimulateArgs {
+    /// Play this trace
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Play clients who come by chance (Poisson) and stay for lognormal times
+    #[arg(long, group = "source")]
+    synthetic: bool,
+    /// Servers of synthetic churn
+    #[arg(long, value_name = "N", default_value_t = 3, conflicts_with = "trace")]
+    pub(crate) servers: usize,
+    /// Their weights, such as 1,1,2, instead of --servers
+    #[arg(long, value_name = "W,W…", value_delimiter = ',', conflicts_with_all = ["trace", "servers"])]
+    pub(crate) weights: Option<Vec<f64>>,
+    /// Clients that come in a second, on average
+    #[arg(long, value_name = "N", default_value_t = 10.0, conflicts_with = "trace")]
+    pub(crate) clients_per_s: f64,
+    /// Seconds that one stays, on average
+    #[arg(long, value_name = "S", default_value_t = 120.0, conflicts_with = "trace")]
+    pub(crate) stay_s: f64,
+    /// Seconds that all of it takes
+    #[arg(long, value_name = "S", default_value_t = 600.0, conflicts_with = "trace")]
+    pub(crate) for_s: f64,
+    /// Server s1 dies so many seconds from the beginning; its clients are back within 2 s, it is after 10 s
+    #[arg(long, value_name = "S", conflicts_with = "trace")]
+    pub(crate) dies_at_s: Option<f64>,
+    /// Part of the clients that have a hint, 0 to 1
+    #[arg(long, value_name = "PART", default_value_t = 0.0, conflicts_with = "trace")]
+    pub(crate) hinted: f64,
+    /// Only this strategy; may be given several times
+    #[arg(long = "strategy", value_name = "NAME")]
+    pub(crate) strategies: Vec<String>,
+    /// A parameter, for each strategy that has it; may be given several times
+    #[arg(long = "param", value_name = "KEY=NUMBER")]
+    pub(crate) parameters: Vec<String>,
+    /// One seed gives one result
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object, with the imbalance over time
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write a picture of the imbalance over time
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
 /// Options of `agent`.
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {
@@ -212,7 +288,7 @@ impl Command {
     pub(super) fn into_layer(self) -> (Kind, Layer) {
         match self {
             Self::Server(args) => (Kind::Run(Role::Server), args.into()),
-            Self::Balancer(args) => (Kind::Run(Role::Balancer), args.into()),
+            Self::Balancer(args) => (Kind::Run(Role::Balancer), args.instance.into()),
             Self::Agent(args) => (Kind::Run(Role::Agent), args.into()),
             Self::Migrate(args) => (Kind::Migrate, args.into()),
             Self::PauseSweep(args) => (Kind::PauseSweep(args.minutes), args.database.into()),

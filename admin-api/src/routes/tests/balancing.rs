@@ -78,6 +78,19 @@ async fn a_put_can_wait_until_the_balancers_have_it() {
 }
 
 #[tokio::test]
+async fn it_shows_how_uneven_each_strategy_would_leave_the_servers() {
+    let plane = Plane::new().await;
+    plane.post("/v1/balancers", json!({})).await;
+    let mut status = balancer_status("b1", 9, 1);
+    if let StatusPart::Balancer(part) = &mut status.part {
+        part.imbalance = [("least-load".to_owned(), 0.0), ("random".to_owned(), 0.25)].into();
+    }
+    plane.report(Role::Balancer, status).await;
+    let shown = plane.get("/v1/balancing").await.body;
+    assert_eq!(shown["balancers"][0]["imbalance"], json!({"least-load": 0.0, "random": 0.25}));
+}
+
+#[tokio::test]
 async fn the_audit_log_says_what_it_was_before_and_why() {
     let plane = Plane::new().await;
     let headers = [("if-match", "*"), ("x-change-reason", "one server is slow")];

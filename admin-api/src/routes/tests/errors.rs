@@ -79,7 +79,9 @@ async fn bodies_and_queries_that_cannot_be_read_are_problems() {
     let plane = Plane::new().await;
     plane.post("/v1/servers", json!({"host": 7})).await.problem(422);
     plane.post("/v1/servers", json!({"colour": "red"})).await.problem(422);
-    plane.post("/v1/servers", json!({"weight": 0.0})).await.problem(422);
+    for weight in [json!(0), json!(-1), json!(0.0009), json!(1000.1), json!("NaN"), json!("infinity")] {
+        plane.post("/v1/servers", json!({"weight": weight})).await.problem(422);
+    }
     plane.post("/v1/servers", json!({"connections_max": u64::MAX})).await.problem(422);
     plane.post("/v1/servers", json!("x".repeat(70 << 10))).await.problem(413);
     plane.get("/v1/servers?limit=0").await.problem(400);

@@ -3,6 +3,7 @@
 use super::{Policy, ejection::Doubts};
 use crate::{
     hash,
+    shadow::Standing,
     strategy::{Candidate, ServerIndex},
 };
 use std::collections::VecDeque;
@@ -116,6 +117,15 @@ impl Server {
             clients: self.clients(),
             weight: self.weight,
             assigned_at: self.assigned_at,
+            bytes: self.bytes,
+        }
+    }
+
+    pub(super) fn standing(&self, index: ServerIndex) -> Standing {
+        Standing {
+            index,
+            clients: self.clients(),
+            weight: self.weight,
             bytes: self.bytes,
         }
     }

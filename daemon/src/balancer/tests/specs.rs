@@ -1,6 +1,7 @@
 //! What the control plane changes while clients come and go.
 
 use super::*;
+use fastchat_balancing::strategy;
 use fastchat_wire::{Code, chat::assign::Assign};
 
 fn rebalanced(generation: u64, strategy: &str) -> BalancerSpec {
@@ -103,4 +104,31 @@ async fn servers_at_their_limit_get_no_clients() {
     let mut client = balancer.client().await;
     assert_eq!(client.assign().await.server, "s1");
     assert_eq!(client.ask(&Assign::default()).await.failure().unwrap().code, Code::NoServer);
+}
+
+#[tokio::test]
+async fn it_says_how_uneven_the_servers_are_and_would_be_under_the_other_strategies() {
+    let mut balancer = Balancer::start("rendezvous").await;
+    let _servers = (balancer.server("s1", 0).await, balancer.server("s2", 0).await);
+    let mut client = balancer.client().await;
+    let sticky = Assign {
+        hint: Some("one and the same".into()),
+        ..Assign::default()
+    };
+    for _ in 0..10 {
+        assert!(client.ask(&sticky).await.failure().is_none());
+    }
+    // All ten are on one of two servers: twice its part.
+    let report = balancer
+        .reported(|_, status| status.imbalance.get("rendezvous") == Some(&1.0))
+        .await;
+    let StatusPart::Balancer(status) = report.part else {
+        unreachable!()
+    };
+    assert_eq!(status.imbalance.len(), strategy::STRATEGIES.len());
+    for even in ["least-load", "round-robin"] {
+        assert_eq!(status.imbalance[even], 0.0, "{even}");
+        assert_eq!(balancer.metric("fastchat_balancer_shadow_imbalance", even), 0.0);
+    }
+    assert_eq!(balancer.metric("fastchat_balancer_shadow_imbalance", "rendezvous"), 1.0);
 }

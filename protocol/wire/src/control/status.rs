@@ -2,6 +2,7 @@
 
 use super::{Reverted, Role};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a process is, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +89,10 @@ pub struct BalancerStatus {
     pub reverted: Option<Reverted>,
     /// The servers that are attached to it.
     pub servers: Vec<BalancerServer>,
+    /// How uneven they are under the strategy in force, and would be under each of the others; 0 is even,
+    /// 0.25 is a quarter too much on the fullest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub imbalance: BTreeMap<String, f64>,
 }
 
 /// One server as a balancer sees it.
