@@ -34,6 +34,7 @@ mod fleet {
     mod restarts;
     mod secrets;
     mod start;
+    mod steering;
     mod storms;
     mod strategy;
     mod tls;

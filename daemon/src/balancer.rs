@@ -1,7 +1,7 @@
 //! The balancer's role: tells each client which server to dial.
 //!
 //! ```text
-//!  clients ──> accept ──> clients ── assign ──┐
+//!  clients ──> accept ──> clients ── assign ──┐  (who can't be redirected is piped)
 //!  servers ──> accept ──> link ── attach, load ──> dispatcher ──> registry, strategy
 //!  spec ────> follow ──── apply ──────────────┘        └──> report ──> status, gauges
 //! ```
@@ -22,6 +22,7 @@ mod failure;
 mod limits;
 mod link;
 mod metrics;
+mod pipe;
 mod simulate;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ use fastchat_wire::control::{BalancerSpec, BalancerStatus, Part, ProcessState, S
 use limits::Limits;
 use link::Links;
 use metrics::Metrics;
+use pipe::Pipes;
 use std::sync::Arc;
 use tokio::{
     net::TcpListener,
@@ -101,6 +103,8 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
         admission: Arc::clone(&admission),
         metrics: metrics.clone(),
         door: Door::new(transport.acceptor(), &metrics.doors, metrics::CLIENTS),
+        pipes: Pipes::new(limits.pipes_max),
+        transport: transport.clone(),
         limits,
         shutdown: shutdown.clone(),
     };

@@ -61,6 +61,8 @@ pub(crate) enum Limit {
     BalancerConnections,
     /// Tickets out, of all clients.
     BalancerTickets,
+    /// Clients that a balancer pipes.
+    BalancerPipes,
 }
 
 impl Limit {
@@ -82,7 +84,7 @@ impl Limit {
         Self::ServerBlocks,
     ];
     /// Those of a balancer.
-    pub(crate) const BALANCER: [Self; 7] = [
+    pub(crate) const BALANCER: [Self; 8] = [
         Self::ConnectionRefusals,
         Self::AddressSigningIn,
         Self::AddressSignIns,
@@ -90,6 +92,7 @@ impl Limit {
         Self::AddressTickets,
         Self::BalancerConnections,
         Self::BalancerTickets,
+        Self::BalancerPipes,
     ];
 
     /// The label's value.
@@ -113,6 +116,7 @@ impl Limit {
             Self::ServerBlocks => "server-blocks",
             Self::BalancerConnections => "balancer-connections",
             Self::BalancerTickets => "balancer-tickets",
+            Self::BalancerPipes => "balancer-pipes",
         }
     }
 }
@@ -156,6 +160,7 @@ impl Limited {
             Limit::ServerSigningIn => (Code::Overloaded, "too many connections here have not signed in"),
             Limit::BalancerConnections => (Code::Overloaded, "the balancer has too many connections"),
             Limit::BalancerTickets => (Code::Overloaded, "too many tickets are out"),
+            Limit::BalancerPipes => (Code::Overloaded, "too many clients are piped"),
             Limit::AddressConnections => (Code::RateLimited, "too many connections from your address"),
             Limit::AddressSigningIn => (Code::RateLimited, "too many connections from your address have not signed in"),
             Limit::AddressTickets => (Code::RateLimited, "too many tickets are out for your address"),

@@ -310,7 +310,7 @@ fn report(server: &Server, part: &ServerSpec, generation: u64, state: ProcessSta
 async fn follow_drain(server: &Arc<Server>, part: &ServerSpec, running: &mut JoinSet<()>) {
     running.shutdown().await;
     server.load.set_draining(part.drain.is_some());
-    if let Some(drain) = part.drain.clone() {
+    if let Some(drain) = part.drain {
         let server = Arc::clone(server);
         running.spawn(async move {
             let within = Duration::from_millis(drain.within_ms);

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn times_are_whole_seconds() {
         assert_eq!(seconds("60s"), Ok(60));
-        assert_eq!(seconds("1500ms").is_err(), true);
-        assert_eq!(seconds("soon").is_err(), true);
+        assert!(seconds("1500ms").is_err());
+        assert!(seconds("soon").is_err());
     }
 }

@@ -2,7 +2,13 @@
 //!
 //! A balancer has this one verb, and no `hello` before it.
 
-use super::{admission::Visit, dispatcher::Dispatcher, failure, metrics::Metrics};
+use super::{
+    admission::Visit,
+    dispatcher::Dispatcher,
+    failure,
+    metrics::Metrics,
+    pipe::{Piped, Pipes},
+};
 use crate::limits::{Limit, Limited};
 use bytes::Bytes;
 use fastchat_wire::{
@@ -12,9 +18,11 @@ use fastchat_wire::{
     frame::Block,
     limits::HINT_BYTES_MAX,
 };
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What a frame is answered.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Answer {
     /// Nothing: events and responses have no answer.
     None,
@@ -22,19 +30,29 @@ pub(super) enum Answer {
     Reply(Bytes),
     /// The stream means nothing any more.
     Refusal(Bytes),
+    /// The connection is the server's from then on.
+    Pipe(Piped),
 }
 
 /// Answers one frame.
 ///
 /// # Errors
 /// The answer doesn't fit into a header: a fault of ours.
-pub(super) fn answer(dispatcher: &Dispatcher, metrics: &Metrics, visit: &Visit, frame: &Frame) -> Result<Answer, EncodeError> {
+pub(super) fn answer(
+    dispatcher: &Dispatcher,
+    metrics: &Metrics,
+    pipes: &Pipes,
+    visit: &Visit,
+    frame: &Frame,
+) -> Result<Answer, EncodeError> {
     let Kind::Request { op, id } = frame.head.kind else {
         return Ok(Answer::None);
     };
     let timer = metrics.assign_latency.start_timer();
     let outcome = match op {
-        Some(Op::Assign) => frame.parse().and_then(|request| assign(dispatcher, metrics, visit, &request)),
+        Some(Op::Assign) => frame
+            .parse()
+            .and_then(|request| assign(dispatcher, metrics, pipes, visit, &request)),
         Some(Op::Hello) => Err(ErrorBody::new(
             Code::BadRequest,
             "this is a balancer: send assign, then hello to the server that it names",
@@ -47,7 +65,16 @@ pub(super) fn answer(dispatcher: &Dispatcher, metrics: &Metrics, visit: &Visit, 
         timer.stop_and_discard();
     }
     match outcome {
-        Ok(assigned) => encode_response(id, &assigned, &Block::none()).map(Answer::Reply),
+        Ok((assigned, None)) => encode_response(id, &assigned, &Block::none()).map(Answer::Reply),
+        Ok((mut assigned, Some(place))) => {
+            let address = assigned.address.take().unwrap_or_default();
+            Ok(Answer::Pipe(Piped {
+                answer: encode_response(id, &assigned, &Block::none())?,
+                address,
+                wait: Duration::from_millis(assigned.wait_ms),
+                place,
+            }))
+        }
         Err(error) => {
             let closes = match error.code {
                 Code::BadFrame | Code::TooLarge => true,
@@ -77,7 +104,14 @@ pub(super) fn no_place(metrics: &Metrics) -> Result<Bytes, EncodeError> {
     failure(metrics, None, error)
 }
 
-fn assign(dispatcher: &Dispatcher, metrics: &Metrics, visit: &Visit, request: &Assign) -> Result<Assigned, ErrorBody> {
+/// A server, and the place of a client that is piped to it.
+fn assign(
+    dispatcher: &Dispatcher,
+    metrics: &Metrics,
+    pipes: &Pipes,
+    visit: &Visit,
+    request: &Assign,
+) -> Result<(Assigned, Option<OwnedSemaphorePermit>), ErrorBody> {
     let holder = visit.assign(request.resume, metrics)?;
     if let Some(hint) = request.hint.as_ref().filter(|hint| hint.len() > HINT_BYTES_MAX) {
         return Err(ErrorBody::new(
@@ -85,13 +119,9 @@ fn assign(dispatcher: &Dispatcher, metrics: &Metrics, visit: &Visit, request: &A
             format!("a hint of {} bytes: the limit is {HINT_BYTES_MAX}", hint.len()),
         ));
     }
-    if request.proxy {
-        return Err(ErrorBody::new(
-            Code::BadRequest,
-            "this balancer does not pipe connections: send assign without proxy and dial the server",
-        ));
-    }
-    dispatcher.assign(request, holder)
+    let full = |_| Limited::place(Limit::BalancerPipes).error(&metrics.limited);
+    let place = request.proxy.then(|| pipes.take().map_err(full)).transpose()?;
+    Ok((dispatcher.assign(request, holder)?, place))
 }
 
 /// A failed response, counted.

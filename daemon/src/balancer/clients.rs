@@ -11,14 +11,15 @@ use super::{
     dispatcher::Dispatcher,
     limits::Limits,
     metrics::Metrics,
+    pipe::{self, Piped, Pipes},
 };
-use crate::net::door::Door;
+use crate::net::{door::Door, transport::Transport};
 use bytes::BytesMut;
 use fastchat_wire::{EncodeError, FrameLimits};
 use std::{io, sync::Arc};
 use tokio::{
     net::TcpStream,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,8 @@ enum Next {
     Read(bool),
     /// It is refused with these last bytes.
     Refuse(bytes::Bytes),
+    /// It is answered, and piped to a server from then on.
+    Pipe(Piped),
 }
 
 /// What every client's connection needs.
@@ -40,6 +43,8 @@ pub(super) struct Clients {
     pub(super) admission: Arc<Admission>,
     pub(super) metrics: Metrics,
     pub(super) door: Door,
+    pub(super) pipes: Pipes,
+    pub(super) transport: Transport,
     pub(super) limits: Limits,
     pub(super) shutdown: CancellationToken,
 }
@@ -98,6 +103,7 @@ impl Clients {
                     connection.refuse(&bytes, self.limits.discard).await;
                     return Ok(());
                 }
+                Next::Pipe(piped) => return self.pipe(connection, piped).await,
                 Next::Read(any) => {
                     if any {
                         quiet_since = Instant::now();
@@ -109,6 +115,23 @@ impl Clients {
                 }
             }
         }
+    }
+
+    /// Pipes a client that was answered, until an end goes or the balancer stops.
+    async fn pipe(&self, connection: Connection, piped: Piped) -> io::Result<()> {
+        let (stream, early) = connection.into_parts();
+        // Its place is given back when it ends.
+        let Piped {
+            address,
+            wait,
+            place: _place,
+            ..
+        } = piped;
+        let piping = async {
+            sleep(wait).await;
+            pipe::run(stream, &early, &address, &self.transport, &self.metrics, self.limits).await
+        };
+        self.shutdown.run_until_cancelled(piping).await.unwrap_or(Ok(()))
     }
 
     /// Answers every complete frame that was read.
@@ -124,13 +147,19 @@ impl Clients {
                 Ok(Some(frame)) => {
                     any = true;
                     self.metrics.frames_in.inc();
-                    match assign::answer(&self.dispatcher, &self.metrics, visit, &frame).map_err(ours)? {
+                    match assign::answer(&self.dispatcher, &self.metrics, &self.pipes, visit, &frame).map_err(ours)? {
                         Answer::None => {}
                         Answer::Reply(bytes) => {
                             self.metrics.frames_out.inc();
                             out.extend_from_slice(&bytes);
                         }
                         Answer::Refusal(bytes) => break Some(bytes),
+                        Answer::Pipe(piped) => {
+                            self.metrics.frames_out.inc();
+                            out.extend_from_slice(&piped.answer);
+                            self.write(connection, &mut out).await?;
+                            return Ok(Next::Pipe(piped));
+                        }
                     }
                 }
                 Err(error) => break Some(assign::refusal(&self.metrics, error).map_err(ours)?),

@@ -1,7 +1,7 @@
 //! One connection: frames in, bytes out, and the end after a fault of framing.
 
 use crate::net::scratch::read_into;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use fastchat_tls::Stream;
 use fastchat_wire::{Deframer, Frame, FrameError, FrameLimits};
 use std::{io, time::Duration};
@@ -58,6 +58,12 @@ impl Connection {
             self.stream.flush().await
         })
         .await?
+    }
+
+    /// The stream, and what was read of it beyond the last frame.
+    pub(super) fn into_parts(mut self) -> (Stream, Bytes) {
+        let early = self.deframer.buffer_mut().split().freeze();
+        (self.stream, early)
     }
 
     /// Says why, shuts the sending half down, discards input for at most

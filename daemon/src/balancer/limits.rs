@@ -1,6 +1,6 @@
 //! What the balancer grants its peers; the protocol's figures by default.
 
-use fastchat_wire::limits::{DISCARD_MS_MAX, FRAME_MS_MAX, LINK_SILENCE_MS_MAX, LOAD_DELAY_MS_MAX, SIGN_IN_MS_MAX};
+use fastchat_wire::limits::{DISCARD_MS_MAX, FRAME_MS_MAX, LINK_SILENCE_MS_MAX, LOAD_DELAY_MS_MAX, PING_INTERVAL_MS, SIGN_IN_MS_MAX};
 use std::time::Duration;
 
 /// Times and numbers; tests shorten them.
@@ -12,6 +12,14 @@ pub(super) struct Limits {
     pub(super) links_max: usize,
     /// Tickets out at a time.
     pub(super) tickets_max: usize,
+    /// Clients piped at a time.
+    pub(super) pipes_max: usize,
+    /// A piped client's server answers within this time.
+    pub(super) pipe_dial: Duration,
+    /// A pipe in which nothing moves for this long is closed: on a living one the server pings more often.
+    pub(super) pipe_quiet: Duration,
+    /// After one half of a pipe has ended the other one has this long.
+    pub(super) pipe_end: Duration,
     /// A client without a frame for this long is closed; one that doesn't read its answers too.
     pub(super) quiet: Duration,
     /// A frame completes within this time of its first byte.
@@ -36,6 +44,10 @@ impl Default for Limits {
             clients_max: 10_000,
             links_max: 1_000,
             tickets_max: 100_000,
+            pipes_max: 5_000,
+            pipe_dial: Duration::from_secs(5),
+            pipe_quiet: Duration::from_millis(3 * PING_INTERVAL_MS),
+            pipe_end: Duration::from_secs(10),
             quiet: Duration::from_millis(SIGN_IN_MS_MAX),
             frame: Duration::from_millis(FRAME_MS_MAX),
             discard: Duration::from_millis(DISCARD_MS_MAX),

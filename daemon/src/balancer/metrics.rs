@@ -1,6 +1,6 @@
 //! What the balancer counts.
 
-use super::trial;
+use super::{pipe, trial};
 use crate::limits::Limit;
 use crate::net::door::DoorMetrics;
 use fastchat_balancing::strategy::STRATEGIES;
@@ -44,6 +44,8 @@ pub(super) struct Metrics {
     pub(super) assign_latency: Histogram,
     pub(super) waits: Histogram,
     pub(super) trial: IntGauge,
+    pub(super) pipes: IntGauge,
+    pub(super) piped_bytes: IntCounterVec,
     pub(super) reverts: IntCounterVec,
     pub(super) tickets_redeemed: IntCounter,
     pub(super) tickets_expired: IntCounter,
@@ -110,6 +112,8 @@ impl Metrics {
             limited: counters("fastchat_balancer_limited_total", "What clients were not given, by limit", "limit")?,
             assign_latency,
             waits,
+            pipes: gauge("fastchat_balancer_pipes", "Clients piped to their servers")?,
+            piped_bytes: counters("fastchat_balancer_piped_bytes_total", "Bytes piped, by direction", "direction")?,
             trial: gauge("fastchat_balancer_trial", "1 while the strategy in force is on trial")?,
             reverts: counters(
                 "fastchat_balancer_reverts_total",
@@ -145,6 +149,9 @@ impl Metrics {
         };
         for code in FAILURES {
             metrics.assign_failures.with_label_values(&[code.as_str()]);
+        }
+        for direction in [pipe::UP, pipe::DOWN] {
+            metrics.piped_bytes.with_label_values(&[direction]);
         }
         for cause in trial::CAUSES {
             metrics.reverts.with_label_values(&[cause]);

@@ -5,6 +5,7 @@ mod clients;
 mod limits;
 mod links;
 mod peer;
+mod pipes;
 mod specs;
 mod tls;
 mod trials;

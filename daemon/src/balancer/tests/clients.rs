@@ -117,19 +117,6 @@ async fn a_hint_one_byte_over_is_refused_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn a_client_that_wants_to_be_piped_is_told_that_it_cannot_be() {
-    let balancer = Balancer::start("random").await;
-    let _s1 = balancer.server("s1", 0).await;
-    let proxied = Assign {
-        proxy: true,
-        ..Assign::default()
-    };
-    let failure = balancer.client().await.ask(&proxied).await.failure().unwrap();
-    assert_eq!(failure.code, Code::BadRequest);
-    assert!(failure.message.contains("does not pipe"), "{}", failure.message);
-}
-
-#[tokio::test]
 async fn only_assign_is_served() {
     let balancer = Balancer::start("random").await;
     let mut client = balancer.client().await;

@@ -1,0 +1,243 @@
+//! Strategies on trial, restarts in the middle of it, rebalancing, pipes, two balancers.
+
+use super::{
+    client::{Client, assign},
+    generator::{Running, load},
+    harness::{Fleet, signal, until},
+    rest::{Rest, probe},
+};
+use fastchat_wire::{
+    Block,
+    chat::{assign::Assign, create::ConversationKind, ping::Ping},
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The process of that role, which is the only one of it at the start.
+fn pid(fleet: &Fleet, role: &str) -> u32 {
+    let process = fleet.line.processes.iter().find(|process| process.role == role);
+    process.unwrap_or_else(|| panic!("no {role} in {:?}", fleet.line.processes)).pid
+}
+
+fn balancer_probes(fleet: &Fleet) -> &str {
+    let process = fleet.line.processes.iter().find(|process| process.role == "balancer");
+    &process.expect("a balancer").http
+}
+
+async fn strategy_in_force(fleet: &Fleet, name: &str) -> bool {
+    let Ok(page) = reqwest::get(format!("{}/metrics", balancer_probes(fleet))).await else {
+        return false;
+    };
+    let page = page.text().await.unwrap_or_default();
+    let line = page
+        .lines()
+        .find(|line| line.starts_with("fastchat_balancer_strategy_info") && line.contains(&format!("strategy=\"{name}\"")));
+    line.is_some_and(|line| line.ends_with(" 1"))
+}
+
+async fn operation(rest: &Rest, answer: reqwest::Response) -> Value {
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let path = answer.headers()["location"].to_str().expect("a path").to_owned();
+    rest.get(&format!("{path}?wait=60s")).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strategy_on_trial_is_given_up_with_the_control_plane_gone_even_by_a_balancer_that_was_killed() {
+    let fleet = Fleet::start();
+    let rest = fleet.rest();
+    let body = json!({"strategy": "random", "confirm_within_s": 6});
+    let put = rest.put("/v1/balancing?wait=applied", "*", &body).await;
+    assert_eq!(put.status(), StatusCode::OK);
+    let document: Value = put.json().await.expect("JSON");
+    assert_eq!(document["trial"]["former"]["strategy"], "least-load");
+    assert!(strategy_in_force(&fleet, "random").await);
+    // Frozen, not killed: nobody starts it again.
+    signal(pid(&fleet, "control"), "STOP");
+    signal(pid(&fleet, "balancer"), "KILL");
+    until("the balancer goes back by itself", 20, async || {
+        strategy_in_force(&fleet, "least-load").await.then_some(())
+    })
+    .await;
+    signal(pid(&fleet, "control"), "CONT");
+    let document = until("the control plane learns of it", 10, async || {
+        let document = rest.get("/v1/balancing").await;
+        (document["strategy"] == "least-load").then_some(document)
+    })
+    .await;
+    assert_eq!(document.get("trial"), None);
+    let audit = rest.get("/v1/audit").await;
+    let last = &audit["items"].as_array().expect("records").last().expect("one")["record"];
+    assert_eq!(
+        (&last["who"], &last["reason"]),
+        (&json!("balancer/b1"), &json!("nobody confirmed it in time"))
+    );
+
+    // Confirmed, it stands.
+    rest.put("/v1/balancing?wait=applied", "*", &body).await;
+    assert_eq!(rest.post("/v1/balancing/confirm", &json!({})).await.status(), StatusCode::OK);
+    assert_eq!(rest.post("/v1/balancing/confirm", &json!({})).await.status(), StatusCode::CONFLICT);
+    assert_eq!(rest.get("/v1/balancing").await["strategy"], "random");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_balancer_knows_drains_and_strategy_before_its_first_answer() {
+    let fleet = Fleet::start();
+    let rest = fleet.rest();
+    let (mut staying, _) = Client::registered(fleet.server("s3"), "staying").await;
+    rest.put("/v1/balancing?wait=applied", "*", &json!({"strategy": "round-robin"}))
+        .await;
+    let removed = rest.delete("/v1/servers/s3?clients_per_s=1&within_s=600").await;
+    let path = removed.headers()["location"].to_str().expect("a path").to_owned();
+    until("the balancer excludes s3", 5, async || {
+        let view = rest.get("/v1/balancers/b1").await;
+        (view["wanted_generation"] == view["applied_generation"]).then_some(())
+    })
+    .await;
+    signal(pid(&fleet, "control"), "STOP");
+    signal(pid(&fleet, "balancer"), "KILL");
+    // From its very first answer on: in turn, and never the one that drains.
+    let mut turns = Vec::new();
+    until("it answers again, a hundred times", 20, async || {
+        let mut asking = Client::connect(fleet.balancer()).await.ok()?;
+        while turns.len() < 100 {
+            turns.push(asking.ask(&Assign::default()).await.ok()?.server);
+        }
+        Some(())
+    })
+    .await;
+    assert!(turns.iter().all(|server| server != "s3"), "{turns:?}");
+    let both = turns.windows(2).skip(20);
+    assert!(both.clone().all(|pair| pair[0] != pair[1]), "round-robin: {turns:?}");
+    signal(pid(&fleet, "control"), "CONT");
+
+    // The drain is taken back: s3 serves on.
+    until("the abort is heard", 10, async || {
+        (rest.post(&format!("{path}/abort"), &json!({})).await.status() == StatusCode::OK).then_some(())
+    })
+    .await;
+    assert_eq!(rest.get(&path).await["state"], "failed");
+    until("s3 is ready again", 10, async || {
+        let server = rest.server("s3").await?;
+        (server["state"] == "ready").then_some(())
+    })
+    .await;
+    staying.ask(&Ping {}).await.expect("nobody was closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_server_is_filled_by_moves_and_nothing_is_lost_or_late() {
+    let fleet = Fleet::start_with(&["--servers", "2"]);
+    let rest = fleet.rest();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let check = load(&fleet, folder.path(), "check --for 9 --conversations 6 --members 4 --rate 60");
+    let mut running = Running::start(check, |_| ());
+    running.wait_until_it_measures();
+    let added = operation(&rest, rest.post("/v1/servers", &json!({})).await).await;
+    assert_eq!(added["state"], "succeeded", "{added}");
+    let plan: Value = rest
+        .post("/v1/balancing/rebalance", &json!({"dry_run": true}))
+        .await
+        .json()
+        .await
+        .expect("JSON");
+    let moving = plan["clients"].as_u64().expect("a number");
+    assert!(moving >= 6, "{plan}");
+    let body = json!({"clients_per_s": 20, "cool_down_s": 0});
+    let answer = rest.post("/v1/balancing/rebalance", &body).await;
+    let done = operation(&rest, answer).await;
+    assert_eq!(
+        (&done["state"], &done["kind"]),
+        (&json!("succeeded"), &json!("rebalance")),
+        "{done}"
+    );
+    let s3 = rest.server("s3").await.expect("s3");
+    assert!(s3["connections"].as_u64() >= Some(moving / 2), "it has clients: {s3}, {plan}");
+    let (figures, code) = running.wait();
+    assert_eq!((&figures["findings"], code), (&json!([]), Some(0)), "{figures}");
+    for key in ["missing", "duplicates", "out_of_order"] {
+        assert_eq!(figures[key], 0, "{key}: {figures}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_cannot_be_redirected_chats_through_the_balancer() {
+    let fleet = Fleet::start();
+    let mut piped = Client::connect(fleet.balancer()).await.expect("the balancer listens");
+    let proxy = Assign {
+        proxy: true,
+        ..Assign::default()
+    };
+    let (assigned, _) = piped.call(&proxy, &Block::none()).await.expect("a server");
+    assert_eq!(assigned.address, None);
+    piped.hello(Some(assigned.ticket)).await.expect("the server greets");
+    let me = piped.register("piped").await.expect("registered");
+    let group = piped.create(ConversationKind::Group, &[]).await.expect("a group");
+    piped.append(group, "through the balancer").await.expect("appended");
+    let server = fleet.rest().server(&assigned.server).await.expect("the server");
+    until("it counts on its server", 5, async || {
+        let server = fleet.rest().server(&assigned.server).await?;
+        (server["connections"] == 1).then_some(())
+    })
+    .await;
+    assert_eq!(server["state"], "ready");
+    let (status, page) = probe(balancer_probes(&fleet), "/metrics").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.lines().any(|line| line == "fastchat_balancer_pipes 1"), "one pipe");
+    // The server goes, and so does the pipe: the session goes on elsewhere.
+    let pid = fleet
+        .line
+        .servers
+        .iter()
+        .find(|server| server.name == assigned.server)
+        .expect("its pid")
+        .pid;
+    signal(pid, "KILL");
+    assert!(piped.is_closed_within(Duration::from_secs(5)).await);
+    let elsewhere = assign(
+        fleet.balancer(),
+        &Assign {
+            resume: true,
+            ..Assign::default()
+        },
+    )
+    .await
+    .expect("another one");
+    let mut again = Client::greeted(&elsewhere.address.expect("an address"), Some(elsewhere.ticket))
+        .await
+        .expect("it greets");
+    again.resume(&me.token).await.expect("the session lives");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_balancers_see_nearly_the_same_load() {
+    let fleet = Fleet::start();
+    let rest = fleet.rest();
+    let added = operation(&rest, rest.post("/v1/balancers", &json!({})).await).await;
+    assert_eq!(added["state"], "succeeded", "{added}");
+    let second = rest.get("/v1/balancers/b2").await["address"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
+    until("b2 knows all servers", 10, async || {
+        let view = rest.get("/v1/balancers/b2").await;
+        (view["servers"].as_array()?.len() == 3).then_some(())
+    })
+    .await;
+    let mut clients = Vec::new();
+    for n in 0..60 {
+        let balancer = if n % 2 == 0 { fleet.balancer() } else { second.as_str() };
+        let assigned = assign(balancer, &Assign::default()).await.expect("a server");
+        let address = assigned.address.expect("an address");
+        clients.push(Client::greeted(&address, Some(assigned.ticket)).await.expect("it greets"));
+    }
+    let counts = until("all are counted", 5, async || {
+        let servers = rest.servers().await?;
+        let counts: Vec<_> = servers.iter().filter_map(|server| server["connections"].as_u64()).collect();
+        (counts.iter().sum::<u64>() == 60).then_some(counts)
+    })
+    .await;
+    // Each knows the other's arrivals within 100 ms; alone they would be one apart.
+    let (most, least) = (counts.iter().max().expect("three"), counts.iter().min().expect("three"));
+    assert!(most - least <= 6, "{counts:?}");
+}
