@@ -101,7 +101,8 @@ pub(super) fn follow_up(shared: &Shared, next: Vec<Next>) {
                 Next::CatchUp(conversation) => errands.behind.extend([conversation]),
                 Next::Tidy(conversation) => errands.compare.extend([(conversation, soon())]),
                 Next::Mend(conversation) => errands.mend.extend([(conversation, soon())]),
-                Next::ComeBack(conversation) => errands.enter.extend([(conversation, Attempt::first())]),
+                // What was tried before counts on: a flood of commits puts nothing off.
+                Next::ComeBack(conversation) => errands.enter.entry(conversation).or_insert_with(Attempt::first).at_once(),
             }
         }
     });
