@@ -34,14 +34,15 @@ fn clients_that_die_at_all_fault_points_go_on_at_their_next_starts() {
     let file = people.file("file.txt", b"content");
     let with_file = ["send", "@bob", "--file", text_of(&file)];
     deaths.at(Fault::Sealed, &alice, &["send", "@bob", "one"]);
+    // What one run leaves to be archived is the next one's first work.
+    deaths.at(Fault::Archiving, &alice, &LISTEN);
+    deaths.at(Fault::Archived, &alice, &LISTEN);
     deaths.at(Fault::Uploaded, &alice, &with_file);
-    deaths.at(Fault::Archived, &alice, &["send", "@bob", "two"]);
-    deaths.at(Fault::Archiving, &alice, &["send", "@bob", "three"]);
     alice.ok(&with_file);
     deaths.at(Fault::Committed, &alice, &["group", "remove", "#team", "@carol"]);
-    alice.says("@bob", "four");
-    let heard = bob.hears(6);
-    assert_eq!(texts(&heard), ["before", "one", "two", "three", "four"]);
+    alice.says("@bob", "two");
+    let heard = bob.hears(4);
+    assert_eq!(texts(&heard), ["before", "one", "two"]);
     assert!(heard.iter().any(|line| line["file"]["name"] == "file.txt"), "{heard:?}");
     eventually("carol is out", || {
         (alice.members("#team") == ["alice", "bob", "mallory"]).then_some(())
@@ -57,9 +58,9 @@ fn clients_that_die_at_all_fault_points_go_on_at_their_next_starts() {
     deaths.at(Fault::Entered, &tablet, &LISTEN);
     assert_eq!(tablets(), 1, "the same one");
     assert_eq!(tablet.ok(&["restore"])[0]["complete"], true);
-    tablet.says("@bob", "five");
-    assert_eq!(texts(&tablet.history("@bob")), ["one", "two", "three", "four", "five"]);
-    listens(&bob).wait_for_text("five");
+    tablet.says("@bob", "three");
+    assert_eq!(texts(&tablet.history("@bob")), ["one", "two", "three"]);
+    listens(&bob).wait_for_text("three");
     deaths.at(Fault::SendingAway, &alice, &["devices", "remove", "tablet"]);
     deaths.at(Fault::SentAway, &alice, &LISTEN);
     eventually("the device is gone", || (tablets() == 0).then_some(()));
