@@ -1,6 +1,7 @@
 //! Commits that are no good: for anybody, or for all but their author. Nobody is stopped, and people are told in a line.
 
-use super::{People, eventually, person::Person, texts, unruly::Unruly};
+use super::{People, eventually, liar::lie, person::Person, running::Running, texts, unruly::Unruly};
+use bytes::Bytes;
 use fastchat_client::Fault;
 use serde_json::Value;
 
@@ -9,6 +10,10 @@ fn causes(person: &Person, conversation: &str) -> Vec<String> {
     let lines = person.ok(&["history", conversation, "--limit", "10000", "--all"]);
     let causes = lines.iter().filter_map(|line| line["cause"].as_str());
     causes.map(str::to_owned).collect()
+}
+
+fn listens(person: &Person) -> Running {
+    person.start(&["listen"])
 }
 
 fn conversation(line: &Value) -> String {
@@ -69,6 +74,9 @@ fn a_commit_that_opens_for_nobody_else_is_left_behind_and_what_waited_is_said() 
     // One dies as it learns of it, one as it comes in again; all are back at their next start.
     bob.dies_at(Fault::Stranded, &["listen", "--for", "30"]);
     carol.dies_at(Fault::Entered, &["listen", "--for", "30"]);
+    for person in [&bob, &carol] {
+        person.ok(&["groups"]);
+    }
     for person in [&alice, &bob, &carol] {
         person.says("#team", &format!("here is {}", person.name));
     }
@@ -80,7 +88,7 @@ fn a_commit_that_opens_for_nobody_else_is_left_behind_and_what_waited_is_said() 
         "here is carol",
     ];
     for person in [&alice, &bob, &carol] {
-        eventually("all of it", || (texts(&person.history("#team")) == expected).then_some(()));
+        assert_eq!(texts(&person.history("#team")), expected, "as {} has it", person.name);
         let told = causes(person, "#team");
         assert!(
             matches!(&told[..], [one] if one.contains("comes in again by itself")),
@@ -91,5 +99,35 @@ fn a_commit_that_opens_for_nobody_else_is_left_behind_and_what_waited_is_said() 
     assert_eq!(alice.members("#team"), ["alice", "bob", "carol", "mallory"]);
     alice.ok(&["group", "remove", "#team", &mallory.at()]);
     bob.says("#team", "without her");
-    assert_eq!(texts(&carol.hears(4)).last(), Some(&"without her"));
+    listens(&carol).wait_for_text("without her");
+}
+
+#[test]
+fn who_is_given_an_invitation_that_does_not_open_comes_in_by_itself_and_says_so() {
+    let people = People::meet();
+    let [alice] = people.registered(["alice"]);
+    let liar = people.lied_to(lie(|mut told| {
+        if told.is_entry() && told.header["kind"] == "welcome" {
+            let mut block = told.pieces.concat();
+            if let Some(last) = block.last_mut() {
+                *last ^= 1;
+            }
+            told.pieces = vec![Bytes::from(block)];
+        }
+        vec![told]
+    }));
+    let bob = people.newcomer("bob").with_balancer(liar.balancer());
+    bob.ok(&["register", "bob"]);
+    alice.ok(&["group", "create", "team", "@bob"]);
+    let log = conversation(&alice.says("#team", "not for bob, as it came to be"));
+    let terminal = bob.start(&["listen", "--all"]);
+    terminal.wait_for_line("that it is in", |line| line["type"] == "joined");
+    alice.says("#team", "for bob");
+    terminal.wait_for_text("for bob");
+    let told = causes(&bob, &format!("#{}", &log[log.len() - 12..]));
+    let told: Vec<&String> = told.iter().filter(|cause| cause.contains("invitation")).collect();
+    assert!(
+        matches!(&told[..], [one] if one.contains("come in by itself")),
+        "one line: {told:?}"
+    );
 }

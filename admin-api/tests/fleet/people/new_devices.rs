@@ -1,7 +1,8 @@
 //! Devices that come by themselves, with nobody else online, and devices that are sent away.
 
-use super::{People, eventually, of, person::Person, texts};
+use super::{People, eventually, of, person::Person, raw_device::signs_in_on_new_devices, texts};
 use fastchat_client::Fault;
+use fastchat_wire::limits::DEVICES_PER_ACCOUNT_MAX;
 use serde_json::Value;
 
 /// How a group is called by somebody who knows only its id.
@@ -159,4 +160,20 @@ fn a_login_whose_answer_is_lost_makes_one_device_and_not_two() {
     assert_eq!(keys(), [true, false], "it is there, and can't read anything");
     tablet.ok(&["login", "bob", "--device-name", "tablet"]);
     assert_eq!(keys(), [true, true], "the same one");
+}
+
+#[test]
+fn a_seventeenth_device_is_told_to_make_room_and_comes_in_once_one_is_sent_away() {
+    let people = People::meet();
+    let [alice, bob] = people.registered(["alice", "bob"]);
+    alice.says("@bob", "hello");
+    signs_in_on_new_devices(&people, &bob, DEVICES_PER_ACCOUNT_MAX - 1);
+    let late = people.another_device_of(&bob, "bobs-seventeenth");
+    let refused = late.run(&["login", "bob"]).refused_with("quota-exceeded");
+    let (_, message) = refused.error();
+    assert!(message.contains("16 devices") && message.contains("devices remove"), "{message}");
+    bob.ok(&["devices", "remove", "device 3"]);
+    late.ok(&["login", "bob"]);
+    late.says("@alice", "there was room");
+    assert_eq!(texts(&alice.hears(1)), ["there was room"]);
 }

@@ -27,17 +27,9 @@ impl<'a> RawDevice<'a> {
     pub(super) fn of(people: &'a People, person: &Person, device: &str) -> Self {
         let client = people.runtime.block_on(async {
             let mut client = greeted(people).await;
-            let username = person.name.parse().expect("a username");
-            let parameters = client.ask(&AuthParams { username }).await.expect("parameters");
-            let salt = parameters.salt.0.try_into().expect("16 bytes");
-            let stretched = password::stretch(&Password::new(person.password.clone()), &salt, Kdf::REGISTRATION).expect("memory");
             let login = Login {
-                username: person.name.parse().expect("a username"),
-                auth: Secret32::new(*stretched.auth().expose()),
-                method: Default::default(),
                 device: Some(device.parse().expect("a device's id")),
-                new_device: None,
-                device_name: None,
+                ..login(&mut client, person).await
             };
             client.ask(&login).await.expect("the password is right");
             client
@@ -80,6 +72,37 @@ impl<'a> RawDevice<'a> {
     /// The whole log as the server has it.
     pub(super) fn log(&mut self, log: &str) -> Vec<(EntryEvent, Bytes)> {
         self.people.runtime.block_on(self.client.whole(log_of(log))).expect("members read")
+    }
+}
+
+/// Signs in as so many new devices of the person's, by the password; none of them has keys.
+pub(super) fn signs_in_on_new_devices(people: &People, person: &Person, count: usize) {
+    people.runtime.block_on(async {
+        let login = login(&mut greeted(people).await, person).await;
+        for n in 0..count {
+            let device_name = Some(format!("device {n}"));
+            let login = Login {
+                device_name,
+                ..login.clone()
+            };
+            greeted(people).await.ask(&login).await.expect("the password is right");
+        }
+    });
+}
+
+/// How somebody signs in on a new device, by the password.
+async fn login(client: &mut Client, person: &Person) -> Login {
+    let username = person.name.parse().expect("a username");
+    let parameters = client.ask(&AuthParams { username }).await.expect("parameters");
+    let salt = parameters.salt.0.try_into().expect("16 bytes");
+    let stretched = password::stretch(&Password::new(person.password.clone()), &salt, Kdf::REGISTRATION).expect("memory");
+    Login {
+        username: person.name.parse().expect("a username"),
+        auth: Secret32::new(*stretched.auth().expose()),
+        method: Default::default(),
+        device: None,
+        new_device: None,
+        device_name: None,
     }
 }
 

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A device that is in and can't follow its group comes in again the same way, by the GroupInfo of that very group
-//! only: another one is waited for, longer each time, and in the end that is told.
+//! only: another one is waited for, longer each time, and in the end it makes one of its own.
 
 use super::{race, shared::Shared};
 use crate::{
@@ -21,8 +21,9 @@ use crate::{
 };
 use fastchat_e2e::{
     ConversationId,
-    groups::{Entering, Error as GroupsError},
+    groups::{Entering, Error as GroupsError, Groups},
     mls::GroupError,
+    store::Writer,
 };
 use fastchat_wire::{
     Code,
@@ -106,6 +107,11 @@ impl Attempt {
         }
     }
 
+    /// The same try, now: there may be another GroupInfo.
+    pub(super) fn at_once(&mut self) {
+        self.at = Instant::now();
+    }
+
     /// The same try, a little later.
     fn soon(self) -> Self {
         Self {
@@ -118,14 +124,18 @@ impl Attempt {
         self.after(race::pause(self.tries, &mut rand::rng()))
     }
 
-    /// After a GroupInfo that is no good; none where patience has ended.
-    fn bad_information(self) -> Option<Self> {
+    /// After a GroupInfo that is no good.
+    fn bad_information(self) -> Self {
         let longest = BAD_INFORMATION_PAUSE_MS << self.tries.min(BAD_INFORMATION_TRIES);
-        let pause = rand::random_range(longest / 2..longest);
-        (self.tries < BAD_INFORMATION_TRIES).then(|| Self {
+        Self {
             slow: longest > SLOW_MS,
-            ..self.after(Duration::from_millis(pause))
-        })
+            ..self.after(Duration::from_millis(rand::random_range(longest / 2..longest)))
+        }
+    }
+
+    /// Another GroupInfo may still come.
+    fn has_patience(&self) -> bool {
+        self.tries < BAD_INFORMATION_TRIES
     }
 }
 
@@ -261,24 +271,21 @@ async fn begin(
     let made = shared.profile.run(move |profile| {
         profile.change(|groups, tx| {
             let stranded = groups.stranding(tx, conversation)?;
-            if waits && stranded.is_none() && groups.has_a_place(&group_info)? {
-                return Ok(None);
-            }
-            if stranded.is_some_and(|stranded| stranded.unnoticed > UNNOTICED_TRIES) {
-                return Err(Problem::declined("not-member", UNNOTICED));
-            }
-            let known = restore::room(tx, conversation)?.map_or(0, |room| room.mls_epoch);
-            if groups.epoch_of(&group_info)? < known {
-                return Err(Problem::declined("old-group", OLD_GROUP));
-            }
-            let entry = new_entry();
-            match groups.enter(tx, conversation, entry, &group_info, epoch) {
+            let came_in = match stranded {
+                None if waits && groups.has_a_place(&group_info)? => return Ok(None),
+                None => come_in(groups, tx, conversation, &group_info, epoch),
+                Some(stranded) if stranded.unnoticed > UNNOTICED_TRIES => return Err(Problem::declined("not-member", UNNOTICED)),
+                Some(_) => groups
+                    .enter(tx, conversation, new_entry(), &group_info, epoch)
+                    .map_err(Problem::from),
+            };
+            match came_in {
                 // Nobody who is in has brought a better one: this device makes one, and all come in again after it.
-                Err(error) if stranded.is_some() && is_bad_information(&error) && attempt.tries >= BAD_INFORMATION_TRIES => {
+                Err(Problem::Groups(error)) if stranded.is_some() && is_bad_information(&error) && !attempt.has_patience() => {
                     tracing::warn!(%conversation, %error, "this device begins a conversation's keys anew");
-                    Ok(Some(groups.enter_anew(tx, conversation, entry, epoch)?))
+                    Ok(Some(groups.enter_anew(tx, conversation, new_entry(), epoch)?))
                 }
-                entering => Ok(Some(entering?)),
+                came_in => came_in.map(Some),
             }
         })
     });
@@ -287,9 +294,9 @@ async fn begin(
         Ok(None) => Ok(Err(Some(attempt.after(INVITATION_PAUSE)))),
         // An invitation was faster, or another process of this profile.
         Err(Problem::Groups(GroupsError::Exists(_))) => Ok(Err(None)),
-        Err(Problem::Groups(error)) if is_bad_information(&error) && attempt.tries < BAD_INFORMATION_TRIES => {
+        Err(Problem::Groups(error)) if is_bad_information(&error) && attempt.has_patience() => {
             tracing::info!(%conversation, %error, "this device waits for a way into a conversation");
-            Ok(Err(attempt.bad_information()))
+            Ok(Err(Some(attempt.bad_information())))
         }
         Err(problem) if matches!(problem, Problem::Groups(_) | Problem::Declined { .. }) => {
             tracing::warn!(%conversation, %problem, "this device can't come in by itself");
@@ -298,6 +305,15 @@ async fn begin(
         }
         Err(problem) => Err(problem),
     }
+}
+
+/// A device that this group does not know: what the account's archive knows of the conversation counts.
+fn come_in(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId, group_info: &[u8], epoch: u64) -> Result<Entering, Problem> {
+    let known = restore::room(tx, conversation)?.map_or(0, |room| room.mls_epoch);
+    if groups.epoch_of(group_info)? < known {
+        return Err(Problem::declined("old-group", OLD_GROUP));
+    }
+    Ok(groups.enter(tx, conversation, new_entry(), group_info, epoch)?)
 }
 
 /// What the next one, which a member's commit brings, may do better: whoever committed last has made this one.
@@ -331,6 +347,19 @@ async fn give_up(shared: &Shared, conversation: ConversationId, cause: Option<St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_given_nothing_good_waits_longer_each_time_for_half_a_minute_at_most_and_keeps_nobody_waiting() {
+        let (mut attempt, mut waited) = (Attempt::first(), Duration::ZERO);
+        while attempt.has_patience() {
+            let before = Instant::now();
+            attempt = attempt.bad_information();
+            waited += attempt.at - before;
+        }
+        assert_eq!(attempt.tries, BAD_INFORMATION_TRIES);
+        assert!((15..35).contains(&waited.as_secs()), "{waited:?}");
+        assert!(attempt.slow && !Attempt::first().bad_information().slow);
+    }
 
     #[test]
     fn lost_races_are_counted_and_do_not_put_off_for_long() {

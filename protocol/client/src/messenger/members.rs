@@ -77,6 +77,14 @@ pub(super) fn find_view(groups: &mut Groups, tx: &Reader<'_>, conversation: Conv
     }
 }
 
+/// Whether this device can't follow a group at the moment.
+async fn is_stranded(shared: &Shared, conversation: ConversationId) -> Result<bool, Problem> {
+    let stranding = shared
+        .profile
+        .run(move |profile| profile.look(|groups, tx| Ok(groups.stranding(tx, conversation)?)));
+    Ok(stranding.await?.is_some())
+}
+
 /// Whether a conversation is the direct chat with an account: by the group's own state, whatever the server calls it.
 pub(super) fn is_direct_with(view: &View, peer: AccountId) -> bool {
     view.charter.kind == Kind::Direct && take::accounts(view).contains(&peer)
@@ -115,8 +123,8 @@ pub(super) async fn compare(shared: &Arc<Shared>, connection: &Connection, conve
     let Some(view) = view(shared, conversation).await? else {
         return Ok(());
     };
-    // A group whose first commit is still on its way, or that others founded.
-    if view.mls_epoch == 0 {
+    // A group whose first commit is still on its way, or that others founded; or one that it can't follow.
+    if view.mls_epoch == 0 || is_stranded(shared, conversation).await? {
         return Ok(());
     }
     let listed = match list(connection, conversation).await {

@@ -108,7 +108,8 @@ pub(super) async fn follow_up(shared: &Arc<Shared>, next: Vec<Next>) -> Result<(
                 Next::CatchUp(conversation) => errands.behind.extend([conversation]),
                 Next::Tidy(conversation) => to_tidy.push(conversation),
                 Next::Mend(conversation) => to_mend.push(conversation),
-                Next::ComeBack(conversation) => errands.enter.extend([(conversation, Attempt::first())]),
+                // What was tried before counts on: a flood of commits puts nothing off.
+                Next::ComeBack(conversation) => errands.enter.entry(conversation).or_insert_with(Attempt::first).at_once(),
             }
         }
     });

@@ -23,7 +23,7 @@ use fastchat_e2e::{
     content::{Body, Group},
     groups::{Groups, Received, Stranding, What},
     log::Alarm,
-    mls::{Kind, MemberDevice},
+    mls::{GroupError, Kind, MemberDevice},
     store::{Reader, Writer},
 };
 use fastchat_wire::chat::entry::EntryEvent;
@@ -119,7 +119,8 @@ pub(super) fn note(
             (
                 named,
                 unreadable(format!(
-                    "somebody's change of this conversation is not valid and was ignored, by everybody: {cause}"
+                    "somebody's change of this conversation is not valid and was ignored, by everybody: {}",
+                    bare(&cause)
                 )),
             )
         }
@@ -222,12 +223,21 @@ pub(crate) fn is_noted_lost(tx: &Reader<'_>, conversation: ConversationId, seq: 
     Ok(noted.iter().any(|record| matches!(record.what, record::What::Lost { .. })))
 }
 
+/// For people: what is wrong with a change. There is nothing that its author could send again.
+fn bare(cause: &GroupError) -> String {
+    match cause {
+        GroupError::Broken(cause) => cause.to_string(),
+        cause => cause.to_string(),
+    }
+}
+
 /// For people: why this device has to come in again.
 fn stranded(cause: &Stranding) -> String {
     match cause {
         Stranding::Secrets(cause) => format!(
-            "a change of this conversation does not open on this device, though it may for others ({cause}): whoever made it has a broken \
-             or hostile program. This device comes in again by itself; ask for what was said until then to be sent again"
+            "a change of this conversation does not open on this device, though it may for others ({}): whoever made it, or \
+             the server, is broken or hostile. This device comes in again by itself; ask for what was said until then to be sent again",
+            bare(cause)
         ),
         Stranding::Unnoticed => {
             "the others did not take this device in as it came by itself, and went on without it. It comes in again by \
