@@ -19,6 +19,7 @@ mod enter;
 mod errands;
 mod files;
 mod join;
+mod marks;
 mod members;
 mod people;
 mod race;
@@ -31,12 +32,14 @@ mod steward;
 mod sweeper;
 #[cfg(test)]
 mod tests;
+mod typing;
 pub(crate) mod upkeep;
 mod wishes;
 
 pub use devices::OwnDevice;
 pub use files::{SendFile, SentFile, Step};
 pub use restorer::Restoring;
+pub use typing::Typing;
 
 use crate::{
     config::Config,

@@ -28,6 +28,7 @@ mod outbox;
 mod receive;
 mod rows;
 mod send;
+mod signal;
 
 pub use error::Error;
 pub use external::Entering;

@@ -9,4 +9,5 @@ mod external;
 mod heads;
 mod hostile;
 mod large;
+mod signals;
 mod world;
