@@ -20,6 +20,7 @@ mod errands;
 mod files;
 mod join;
 mod lookups;
+mod marks;
 mod members;
 mod people;
 pub(crate) mod race;
@@ -32,12 +33,14 @@ mod steward;
 mod sweeper;
 #[cfg(test)]
 mod tests;
+mod typing;
 pub(crate) mod upkeep;
 mod wishes;
 
 pub use devices::OwnDevice;
 pub use files::{SendFile, SentFile, Step};
 pub use restorer::Restoring;
+pub use typing::Typing;
 
 use crate::{
     config::Config,

@@ -32,6 +32,7 @@ mod folder;
 pub(crate) mod history;
 pub(crate) mod identity;
 mod journal;
+pub(crate) mod marks;
 pub(crate) mod outbox;
 pub(crate) mod restore;
 pub(crate) mod rooms;

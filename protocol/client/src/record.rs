@@ -106,6 +106,15 @@ pub struct About {
     pub excerpt: Option<String>,
 }
 
+/// How far an account has a conversation, by the server's word: numbers in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// On one of its devices.
+    pub delivered: u64,
+    /// Shown to its person, where their client tells that.
+    pub read: u64,
+}
+
 /// What happened.
 #[expect(clippy::large_enum_variant, reason = "nearly all records are messages")]
 #[derive(Debug, Clone)]

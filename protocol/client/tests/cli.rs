@@ -50,6 +50,7 @@ fn every_command_explains_itself_on_stdout_without_colours_in_a_pipe() {
         "edit",
         "delete",
         "react",
+        "typing",
         "group",
         "groups",
         "verify",

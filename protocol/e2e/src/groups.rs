@@ -30,6 +30,7 @@ mod outbox;
 mod receive;
 mod rows;
 mod send;
+mod signal;
 mod stranded;
 
 pub use error::Error;

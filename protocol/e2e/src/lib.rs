@@ -36,6 +36,7 @@
 //! - [`content`]: a message names the entry that carried it; unknown types are kept; `Debug` and errors quote nothing.
 //! - [`mls`]: all honest members accept the same commits, from the group's own state alone.
 //! - [`groups`]: state, outbox, cursor and head are one change; what is sealed goes out once; a lie of the server about the log raises an alarm.
+//! - [`signal`]: each is opened once, in the epoch that it was sealed in.
 //! - [`store`]: what was written is durable, whole and sealed; what was deleted is overwritten; another version is refused.
 
 pub mod archive;
@@ -56,6 +57,7 @@ pub mod recovery;
 pub mod safety;
 mod seal;
 pub mod secret;
+pub mod signal;
 pub mod store;
 pub mod username;
 

@@ -22,6 +22,8 @@ mod password;
 mod recovery;
 #[path = "vectors/safety.rs"]
 mod safety;
+#[path = "vectors/signal.rs"]
+mod signal;
 #[path = "vectors/store.rs"]
 mod store;
 

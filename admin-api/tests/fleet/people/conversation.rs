@@ -1,7 +1,8 @@
 //! A conversation as people have it: answers, names, corrections, second thoughts, reactions.
 
-use super::{People, eventually, person::Person, texts};
+use super::{People, eventually, person::Person, picture, text_of, texts};
 use serde_json::{Value, json};
+use std::fs;
 
 /// The line of one message as somebody's history has it now.
 fn line(person: &Person, of: &str, seq: &Value) -> Value {
@@ -73,4 +74,85 @@ fn three_answer_name_correct_take_back_and_react_and_a_new_device_sees_the_same(
     let phone = people.another_device_of(&carol, "carols-phone");
     phone.ok(&["login", "carol"]);
     assert_eq!(phone.history("#team"), before, "the same picture");
+}
+
+#[test]
+fn one_sees_what_arrived_and_what_was_read_where_the_other_tells_it_and_who_is_typing() {
+    let people = People::meet();
+    let [alice, bob] = people.registered(["alice", "bob"]);
+    let sent = alice.says("@bob", "are you there?");
+    let of_bob = bob.start(&["listen", "--typing"]);
+    of_bob.wait_for_text("are you there?");
+    let marks = || {
+        let history = alice.ok(&["history", "@bob", "--marks"]);
+        let found = history.into_iter().find(|line| line["seq"] == sent["seq"]);
+        found.expect("the message")
+    };
+    let line = eventually("it is delivered", || {
+        Some(marks()).filter(|line| line["delivered_to"] == json!(["bob"]))
+    });
+    assert_eq!(line["read_by"], json!([]), "nobody is told what was read");
+
+    eventually("bob sees that alice is typing", || {
+        alice.ok(&["typing", "@bob"]);
+        of_bob.lines().into_iter().find(|line| line["type"] == "typing")
+    });
+    let typing = of_bob.wait_for_line("typing", |line| line["type"] == "typing");
+    assert_eq!((&typing["from"], &typing["name"]), (&json!("alice"), &json!("@alice")));
+
+    bob.ok(&["history", "@alice", "--read-marks"]);
+    assert_eq!(marks()["read_by"], json!(["bob"]));
+}
+
+#[test]
+fn what_disappears_is_gone_from_every_device_and_a_groups_name_and_picture_are_its_admins() {
+    let people = People::meet();
+    let [alice, bob] = people.registered(["alice", "bob"]);
+    alice.ok(&["group", "create", "team", "@bob"]);
+    alice.says("#team", "this stays");
+    bob.run(&["group", "retention", "#team", "2s"]).refused_with("forbidden");
+    bob.run(&["group", "name", "#team", "mine"]).refused_with("forbidden");
+    let cat = people.file("cat.png", &picture::png(7));
+    bob.run(&["group", "picture", "#team", text_of(&cat)]).refused_with("forbidden");
+
+    alice.ok(&["group", "name", "#team", "A team"]);
+    alice.ok(&["group", "picture", "#A team", text_of(&cat)]);
+    // Bob is told when he comes.
+    eventually("bob has the new name", || {
+        let groups = bob.ok(&["groups"]);
+        groups
+            .into_iter()
+            .find(|group| group["name"] == "#A team" && group["picture"] == true)
+    });
+    let copy = people.folder.path().join("copy.png");
+    bob.ok(&["group", "picture", "#A team", "--save", text_of(&copy)]);
+    assert_eq!(fs::read(&copy).expect("the picture"), fs::read(&cat).expect("the picture"));
+
+    alice.ok(&["group", "retention", "#A team", "3s"]);
+    let passing = alice.says("#A team", "this goes");
+    assert!(passing["vanishes_at"].as_u64() > passing["at"].as_u64());
+    bob.run(&["listen", "--for", "0.5"]);
+    let words = |person: &Person| {
+        let history = person.history("#A team");
+        texts(&history).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for person in [&alice, &bob] {
+        eventually("it disappears", || (words(person) == ["this stays"]).then_some(()));
+    }
+    // Either side of a direct chat.
+    alice.says("@bob", "hello");
+    bob.hears(1);
+    bob.ok(&["group", "retention", "@alice", "1h"]);
+    let chats = eventually("alice knows", || {
+        let chats = alice.ok(&["groups", "--direct"]);
+        chats
+            .iter()
+            .any(|chat| chat["name"] == "@bob" && chat["retention_s"] == 3_600)
+            .then_some(chats)
+    });
+    assert_eq!(chats.len(), 2);
+
+    let phone = people.another_device_of(&bob, "bobs-phone");
+    phone.ok(&["login", "bob"]);
+    assert_eq!(words(&phone), ["this stays"], "what disappears was never archived");
 }

@@ -2,8 +2,10 @@
 
 use super::{
     enter::Attempt,
+    marks,
     shared::Shared,
     steward::{compare_soon, soon},
+    typing,
 };
 use crate::{
     entry::Entry,
@@ -173,13 +175,23 @@ async fn other(shared: &Arc<Shared>, event: SessionEvent) -> Result<(), Ended> {
             .send_modify(|known| _ = known.insert(told.account.sealed(), told.online)),
         // Settled in the outbox already; whoever waits for it looks there.
         SessionEvent::Sent { .. } | SessionEvent::Refused { .. } => shared.ask(|errands| errands.wishes = true),
-        SessionEvent::Entry { .. }
-        | SessionEvent::StoreChanged
-        | SessionEvent::Mark(_)
-        | SessionEvent::Signal(..)
-        | SessionEvent::Device(_) => {}
+        SessionEvent::Mark(told) => hint(marks::heard(shared, told).await)?,
+        SessionEvent::Signal(told, block) => hint(typing::heard(shared, told, block).await)?,
+        SessionEvent::Entry { .. } | SessionEvent::StoreChanged | SessionEvent::Device(_) => {}
     }
     Ok(())
+}
+
+/// A hint is no reason to end: where it is about nothing that this device knows, it is dropped.
+fn hint(taken: Result<(), Problem>) -> Result<(), Ended> {
+    match taken {
+        Err(Problem::Store(error)) => Err(Ended::Unkept(crate::Unkept(error.to_string()))),
+        Err(problem) => {
+            tracing::debug!(%problem, "a hint that leads nowhere");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Conversations that this device is in and the server's list is without: it was removed meanwhile.

@@ -1,6 +1,10 @@
 //! What a messenger's tasks share.
 
-use super::{Status, errands::Errands};
+use super::{
+    Status,
+    errands::Errands,
+    typing::{SIGNALS_MAX, Typing},
+};
 use crate::{Connection, chat::Listing, ids::Seal, problem::Problem, profile::Profile, session::Handle};
 use fastchat_e2e::{AccountId, ConversationId};
 use fastchat_wire::LogId;
@@ -10,7 +14,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, broadcast, watch},
     time::Instant,
 };
 
@@ -27,6 +31,8 @@ pub(super) struct Shared {
     pub(super) status: watch::Sender<Status>,
     /// Who is there, as the server told; nothing without a server.
     pub(super) presence: watch::Sender<HashMap<AccountId, bool>>,
+    /// Who is typing, for those who want to know.
+    pub(super) typing: broadcast::Sender<Typing>,
     /// By the last list: from where this account may read a log, where that is not its beginning.
     readable_from: Mutex<HashMap<LogId, u64>>,
     /// By the last list: the conversations that were founded.
@@ -94,6 +100,7 @@ impl Shared {
             handle,
             status: watch::Sender::new(Status::default()),
             presence: watch::Sender::new(HashMap::new()),
+            typing: broadcast::Sender::new(SIGNALS_MAX),
             readable_from: Mutex::default(),
             founded: Mutex::default(),
             errands: Mutex::default(),

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use crate::{
-    id::{ConversationId, EntryId},
+    id::{ConversationId, DeviceId, EntryId},
     log::Position,
     mls::state::{self, Parts},
     secret::SecretBytes,
@@ -28,6 +28,9 @@ const STRANDED: Table = Table::new("group-stranded");
 pub(super) const HEADS: Table = Table::new("log-head");
 /// conversation ‖ u64 number → entry ‖ SHA-256 of its block ‖ kind: read by a joiner without a head.
 pub(super) const UNCHAINED: Table = Table::new("log-unchained");
+
+/// conversation ‖ device → u64 MLS epoch ‖ u64 counter: the last signal.
+const SIGNALS: Table = Table::new("signal");
 
 /// An own commit that does not stand in the log yet.
 pub(super) struct PendingCommit {
@@ -182,9 +185,28 @@ fn delete_all(tx: &Writer<'_>, table: Table, conversation: ConversationId) -> Re
 
 pub(super) fn forget(tx: &Writer<'_>, conversation: ConversationId) -> Result<(), Error> {
     delete_group(tx, conversation)?;
-    for table in [HEADS, UNCHAINED] {
+    for table in [HEADS, UNCHAINED, SIGNALS] {
         delete_all(tx, table, conversation)?;
     }
     tx.delete(POSITION, conversation.as_bytes())?;
     Ok(())
+}
+
+/// The last signal of a device: its MLS epoch, and its counter.
+pub(super) fn signal(tx: &Reader<'_>, conversation: ConversationId, device: DeviceId) -> Result<Option<(u64, u64)>, Error> {
+    let Some(row) = tx.get(SIGNALS, &[&conversation.as_bytes()[..], device.as_bytes()].concat())? else {
+        return Ok(None);
+    };
+    let halves = row
+        .expose()
+        .split_first_chunk()
+        .and_then(|(epoch, rest)| Some((*epoch, <[u8; 8]>::try_from(rest).ok()?)));
+    let (epoch, counter) = halves.ok_or(Error::Damaged(conversation))?;
+    Ok(Some((u64::from_be_bytes(epoch), u64::from_be_bytes(counter))))
+}
+
+/// Keeps it.
+pub(super) fn put_signal(tx: &Writer<'_>, conversation: ConversationId, device: DeviceId, epoch: u64, counter: u64) -> Result<(), Error> {
+    let key = [&conversation.as_bytes()[..], device.as_bytes()].concat();
+    Ok(tx.put(SIGNALS, &key, &[epoch.to_be_bytes(), counter.to_be_bytes()].concat())?)
 }

@@ -316,6 +316,16 @@ impl LiveGroup {
         self.mls.export_tree().to_bytes().map_err(GroupError::making)
     }
 
+    /// A secret of this epoch that all members can derive, for something else than messages.
+    pub(crate) fn export(&self, label: &[u8], context: &[u8]) -> Result<Zeroizing<[u8; 32]>, GroupError> {
+        let secret = self.mls.export_secret(label, context, 32).map_err(GroupError::making)?;
+        let secret: [u8; 32] = secret
+            .as_bytes()
+            .try_into()
+            .map_err(|_| GroupError::Unexpected("exported secret"))?;
+        Ok(Zeroizing::new(secret))
+    }
+
     fn applied_or_out(&self, before: &BTreeMap<u32, Leaf>, done: CommitMessageDescription) -> Result<Applied, GroupError> {
         let CommitEffect::Removed { .. } = &done.effect else {
             return self.applied(before, done.committer, done.authenticated_data);

@@ -9,6 +9,7 @@ mod external;
 mod heads;
 mod hostile;
 mod large;
+mod signals;
 mod size;
 mod spoiler;
 mod stranded;

@@ -6,6 +6,7 @@ use fastchat_e2e::{
     groups::{CommitIds, Entering, Error, Groups, Outgoing, Payload, Received, What},
     log::{Block, KIND_COMMIT, KIND_MEMBER, KIND_MESSAGE, KIND_WELCOME, LogEntry},
     mls::{Intent, Invite, Kind, MemberDevice},
+    signal::Signal,
     store::Store,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -220,6 +221,17 @@ impl Device {
 
     pub(crate) fn say(&mut self, conversation: ConversationId, body: &str) -> Outgoing {
         self.store.write(|tx| self.groups.seal(tx, conversation, &text(body))).unwrap()
+    }
+
+    /// Signals that somebody is typing: the server's epoch, and the block.
+    pub(crate) fn signal(&mut self, conversation: ConversationId) -> (u64, Vec<u8>) {
+        let sealed = self.store.write(|tx| self.groups.seal_signal(tx, conversation, Signal::Typing));
+        sealed.unwrap()
+    }
+
+    /// What somebody's signal says.
+    pub(crate) fn hear(&mut self, conversation: ConversationId, block: &[u8]) -> Option<(MemberDevice, Signal)> {
+        self.store.write(|tx| self.groups.open_signal(tx, conversation, block)).unwrap()
     }
 
     /// Makes the commit by which it comes in by itself.

@@ -177,6 +177,14 @@ def store():
     same(v["sealed"], sealed, "store")
 
 
-for check in (password, recovery, keyring, credential, file, head, safety, archive, store):
+def signal():
+    v = load("signal.json")
+    device, counter = uuid.UUID(v["device"]).bytes, struct.pack(">Q", v["counter"])
+    additional = uuid.UUID(v["conversation"]).bytes + struct.pack(">Q", v["epoch"])
+    sealed = AESGCM(unhex(v["exported-key"])).encrypt(bytes(4) + counter, v["plain"].encode(), additional)
+    same(v["block"], device + counter + sealed, "signal")
+
+
+for check in (password, recovery, keyring, credential, file, head, safety, archive, store, signal):
     check()
     print(f"{check.__name__}.json agrees")

@@ -2,7 +2,7 @@
 
 use crate::command::{
     completions, delete, devices, edit, group, groups, history, listen, login, logout, password, presence, react, register, restore, save,
-    send, verify, whoami,
+    send, typing, verify, whoami,
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fastchat_client::Address;
@@ -118,6 +118,7 @@ pub(crate) enum Command {
     Edit(edit::Args),
     Delete(delete::Args),
     React(react::Args),
+    Typing(typing::Args),
     Listen(listen::Args),
     History(history::Args),
     Save(save::Args),

@@ -19,6 +19,7 @@ pub(crate) mod register;
 pub(crate) mod restore;
 pub(crate) mod save;
 pub(crate) mod send;
+pub(crate) mod typing;
 pub(crate) mod verify;
 pub(crate) mod whoami;
 
@@ -56,6 +57,7 @@ async fn carry_out(context: &Context<'_>, command: Command) -> Result<(), Stop> 
         Command::Delete(args) => delete::run(context, args).await,
         Command::React(args) => react::run(context, args).await,
         Command::Listen(args) => listen::run(context, &args).await,
+        Command::Typing(args) => typing::run(context, &args).await,
         Command::History(args) => history::run(context, &args).await,
         Command::Save(args) => save::run(context, &args).await,
         Command::Group(verb) => group::run(context, verb).await,

@@ -11,7 +11,7 @@ use crate::{
     rooms,
     stop::Stop,
     terminal::{
-        human::Lines,
+        human::{self, Lines},
         json,
         progress::Way,
         screen::Screen,
@@ -20,14 +20,21 @@ use crate::{
 };
 use fastchat_client::{
     Ended,
+    messenger::Typing,
     problem::Problem,
     record::{Record, What},
 };
-use fastchat_e2e::content::Body;
+use fastchat_e2e::{ConversationId, content::Body};
 use jiff::Zoned;
-use std::{path::PathBuf, time::Duration};
-use tokio::time::{Instant, sleep, sleep_until};
+use serde_json::json;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use tokio::{
+    sync::broadcast,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
+/// How long it may take to tell what was read.
+const TELL: Duration = Duration::from_secs(2);
 /// Nothing came for so long: the mark is moved over what was skipped.
 const IDLE: Duration = Duration::from_millis(200);
 
@@ -61,6 +68,14 @@ pub(crate) struct Args {
     /// Show the number of each message, by which `edit`, `delete`, `react` and `save` name it
     #[arg(short, long)]
     numbers: bool,
+    /// Tell the others that you have read what is shown; otherwise nobody is told
+    #[arg(long)]
+    read_marks: bool,
+    /// Show also who is typing
+    ///
+    /// Any member can pretend that another one does.
+    #[arg(long)]
+    typing: bool,
     /// Don't fetch files
     #[arg(long)]
     no_files: bool,
@@ -78,6 +93,7 @@ pub(crate) async fn run(context: &Context<'_>, args: &Args) -> Result<(), Stop> 
         () = until(over) => listener.over(),
     };
     let settled = listener.settle();
+    listener.tell_read().await;
     listener.online.close().await;
     outcome.and(settled.map_err(Stop::from))
 }
@@ -94,11 +110,16 @@ struct Listener<'a> {
     marked: u64,
     /// Records shown.
     count: u64,
+    /// Up to where the others are to be told that it was read.
+    read: BTreeMap<ConversationId, u64>,
+    /// Who is typing, where that is to be shown.
+    typing: Option<broadcast::Receiver<Typing>>,
 }
 
 /// What comes next.
 enum Next {
     Record(Box<Record>),
+    Typing(Typing),
     Idle,
     Ended(Ended),
 }
@@ -107,6 +128,7 @@ impl<'a> Listener<'a> {
     fn new(context: &'a Context<'a>, args: &'a Args) -> Result<Self, Stop> {
         let online = context.online()?;
         let after = online.profile().shown()?;
+        let typing = args.typing.then(|| online.messenger.typing_by_others());
         Ok(Self {
             args,
             screen: context.screen,
@@ -116,6 +138,8 @@ impl<'a> Listener<'a> {
             after,
             marked: after,
             count: 0,
+            read: BTreeMap::new(),
+            typing,
         })
     }
 
@@ -124,7 +148,11 @@ impl<'a> Listener<'a> {
         while self.args.count != Some(self.count) {
             match self.next().await? {
                 Next::Record(record) => self.take(&record).await?,
-                Next::Idle => self.settle()?,
+                Next::Typing(typing) => self.show_typing(&typing)?,
+                Next::Idle => {
+                    self.settle()?;
+                    self.tell_read().await;
+                }
                 Next::Ended(ended) => return Err(Problem::Ended(ended).into()),
             }
         }
@@ -133,6 +161,7 @@ impl<'a> Listener<'a> {
 
     async fn next(&mut self) -> Result<Next, Stop> {
         let Online { messenger, watch } = &mut self.online;
+        let is_waiting = self.marked < self.after || !self.read.is_empty();
         let mut ended = watch.look();
         loop {
             if let Some(ended) = ended
@@ -144,7 +173,8 @@ impl<'a> Listener<'a> {
                 biased;
                 record = messenger.next(self.after) => return Ok(Next::Record(Box::new(record?))),
                 change = watch.changed() => ended = change,
-                () = sleep(IDLE), if self.marked < self.after => return Ok(Next::Idle),
+                typing = next_of(&mut self.typing) => return Ok(Next::Typing(typing)),
+                () = sleep(IDLE), if is_waiting => return Ok(Next::Idle),
             }
         }
     }
@@ -181,7 +211,38 @@ impl<'a> Listener<'a> {
         }
         self.count += 1;
         self.after = record.arrival;
+        if self.args.read_marks && !record.own {
+            let through = self.read.entry(record.conversation).or_default();
+            *through = record.seq.max(*through);
+        }
         Ok(self.settle()?)
+    }
+
+    /// Tells the others what was shown. Where that fails it is told with what comes next, or never: it is a courtesy.
+    async fn tell_read(&mut self) {
+        if self.read.is_empty() {
+            return;
+        }
+        let work = self.online.messenger.mark_read(&self.read);
+        match timeout(TELL, work).await {
+            Ok(Ok(())) => self.read.clear(),
+            Ok(Err(problem)) => {
+                tracing::debug!(%problem, "what was read is not told");
+                self.read.clear();
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn show_typing(&self, typing: &Typing) -> Result<(), Stop> {
+        let title = rooms::title(self.online.profile(), typing.conversation)?;
+        if self.screen.is_json() {
+            let line = json!({"conversation": typing.conversation, "name": title, "type": "typing", "from": json::person(&typing.person)});
+            return self.screen.object(&line);
+        }
+        let who = human::person(&typing.person);
+        self.screen
+            .print(&human::passing(&format!("{who} is typing in {}", human::brief(&title))))
     }
 
     /// What the user must see even of what is not shown.
@@ -223,6 +284,20 @@ impl<'a> Listener<'a> {
         match self.args.count {
             Some(count) => Err(Stop::TimeOver(format!("{} of {count} messages came in time", self.count))),
             None => Ok(()),
+        }
+    }
+}
+
+/// The next signal; never one where none is wanted.
+async fn next_of(typing: &mut Option<broadcast::Receiver<Typing>>) -> Typing {
+    let Some(receiver) = typing else {
+        return std::future::pending().await;
+    };
+    loop {
+        match receiver.recv().await {
+            Ok(typing) => return typing,
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
         }
     }
 }

@@ -15,7 +15,7 @@
 
 use super::{safe, said::said, shown::Shown};
 use anstyle::{AnsiColor, Style};
-use fastchat_client::record::{Person, PersonsDevice, What};
+use fastchat_client::record::{Mark, Person, PersonsDevice, Record, What};
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 use std::path::Path;
 
@@ -93,12 +93,34 @@ pub(crate) fn brief(text: &str) -> String {
     words
 }
 
+/// What passes: it is not kept, and not counted.
+pub(crate) fn passing(text: &str) -> String {
+    format!("{EVENT}{text}{EVENT:#}")
+}
+
 /// `@bob`, or `@0198a1b2…` where the name is not known.
 pub(crate) fn person(person: &Person) -> String {
     match &person.username {
         Some(name) => format!("@{name}"),
         None => format!("@{}…", fastchat_client::record::short(&person.account.to_string())),
     }
+}
+
+/// Behind an own message: ✓ it was delivered to everybody, ✓✓ everybody has read it; else how many.
+pub(crate) fn ticks(record: &Record, marks: &[(Person, Mark)]) -> String {
+    if !record.own || record.taken_back || !matches!(record.what, What::Message(_)) {
+        return String::new();
+    }
+    let count = |has: fn(&Mark) -> u64| marks.iter().filter(|(_, mark)| has(mark) >= record.seq).count();
+    let (read, delivered, all) = (count(|mark| mark.read), count(|mark| mark.delivered), marks.len());
+    let ticks = match (read, delivered) {
+        (_, 0) => return String::new(),
+        (read, _) if read == all => "✓✓".to_owned(),
+        (0, delivered) if delivered == all => "✓".to_owned(),
+        (0, delivered) => format!("✓ {delivered} of {all}"),
+        (read, _) => format!("✓✓ {read} of {all}"),
+    };
+    format!("  {EVENT}{ticks}{EVENT:#}")
 }
 
 /// `1.2 MB`: powers of 1000.
@@ -190,7 +212,7 @@ mod tests {
     use super::super::shown::samples;
     use super::*;
     use anstream::adapter::strip_str;
-    use fastchat_client::record::{Reaction, Record};
+    use fastchat_client::record::Reaction;
     use fastchat_e2e::content::{Body, React};
 
     /// Two hours east of Greenwich, on the samples' day.
@@ -340,6 +362,30 @@ mod tests {
         assert_eq!(kept(&react, "@bob"), "12:03 @bob took the reaction to \"the first words\" back");
         react.about.as_mut().unwrap().excerpt = None;
         assert_eq!(kept(&react, "@bob"), "12:03 @bob took the reaction to message 15 back");
+    }
+
+    #[test]
+    fn ticks_say_who_has_an_own_message() {
+        let mut record = samples::text("hi");
+        let told = |marks: &[(u64, u64)], record: &Record| {
+            let mark = |(delivered, read): &(u64, u64)| {
+                let (delivered, read) = (*delivered, *read);
+                (samples::person("bob"), Mark { delivered, read })
+            };
+            let marks: Vec<_> = marks.iter().map(mark).collect();
+            strip_str(&ticks(record, &marks)).to_string()
+        };
+        assert_eq!(told(&[(17, 17)], &record), "", "of somebody else");
+        record.own = true;
+        for (marks, expected) in [
+            (&[(16, 16), (0, 0)][..], ""),
+            (&[(17, 0), (16, 0)], "  ✓ 1 of 2"),
+            (&[(17, 16), (20, 0)], "  ✓"),
+            (&[(17, 17), (20, 0)], "  ✓✓ 1 of 2"),
+            (&[(17, 17), (20, 18)], "  ✓✓"),
+        ] {
+            assert_eq!(told(marks, &record), expected);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use super::shown::{FileIs, Shown};
 use fastchat_client::{
     receipt::Receipt,
-    record::{Person, PersonsDevice, Reaction, What},
+    record::{Mark, Person, PersonsDevice, Reaction, What},
 };
 use fastchat_e2e::{
     ConversationId, DeviceId, EntryId,
@@ -68,6 +68,11 @@ pub(crate) struct Line<'a> {
     deleted: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reactions: Vec<ReactionLine<'a>>,
+    /// Of an own message, by the fleet's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered_to: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_by: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accounts: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,6 +214,20 @@ fn devices<'a>(which: &'a [PersonsDevice]) -> Vec<DeviceLine<'a>> {
 }
 
 impl<'a> Line<'a> {
+    /// With who has it, where it is an own message.
+    pub(crate) fn marked(mut self, marks: Option<&[(Person, Mark)]>) -> Self {
+        if let (true, Some(marks)) = (self.own && !self.deleted, marks) {
+            let seq = self.seq;
+            let who = |has: fn(&Mark) -> u64| {
+                let having = marks.iter().filter(|(_, mark)| has(mark) >= seq);
+                having.map(|(who, _)| person(who)).collect()
+            };
+            self.delivered_to = Some(who(|mark| mark.delivered));
+            self.read_by = Some(who(|mark| mark.read));
+        }
+        self
+    }
+
     fn happen(&mut self, r#type: &'a str) -> &mut Self {
         self.r#type = r#type;
         self
