@@ -1,23 +1,24 @@
 //! A device that runs another MLS implementation, on the network: blocking, as a test drives it.
 
+mod follow;
+mod send;
+
 use crate::{
-    mls::{Change, Failure, Implementation, Made, Mls, View},
+    mls::{Change, Failure, Implementation, Mls},
     room::{Believes, Room},
 };
 use bytes::Bytes;
-use fastchat_client::{Config, Connection, Entry, Errand, chat, chat::CommitPieces, enter};
+use fastchat_client::{Config, Connection, Errand, chat, enter};
 use fastchat_e2e::{
-    AccountId, Content, ConversationId, Credential, DeviceId, DeviceKey, EntryId, IdentityKey, IdentityPublicKey,
-    content::{Body, Group, Notice},
-    log::{KIND_COMMIT, KIND_MESSAGE, KIND_WELCOME},
-    mls::{Charter, MemberDevice, inspect_key_package},
+    AccountId, ConversationId, Credential, DeviceId, DeviceKey, EntryId, IdentityKey, IdentityPublicKey,
+    content::{Body, Group},
+    mls::{Charter, inspect_key_package},
 };
 use fastchat_wire::{
     Code, LogId, Secret32,
     chat::{
-        append::Append,
         auth_params::Kdf,
-        commit::{Commit, CommitLists, WelcomedNotice},
+        commit::CommitLists,
         create::ConversationKind,
         keys_claim::KeysClaimLists,
         login::{Login, Method},
@@ -37,7 +38,6 @@ const PACKAGES: usize = 20;
 /// For anything to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-const KIND_WELCOMED: &str = "welcomed";
 
 /// An account, with what only its owner knows.
 struct Account {
@@ -290,52 +290,6 @@ impl Device {
         self.commit(conversation, |_| Ok(Plan::default()))
     }
 
-    fn commit(&mut self, conversation: ConversationId, plan: impl Fn(&View) -> Result<Plan, Failure>) -> Result<(), Failure> {
-        loop {
-            self.follow()?;
-            let plan = plan(&self.mls.view(conversation)?)?;
-            let room = self.rooms.get(&conversation).ok_or("not in this conversation")?;
-            let made = self.mls.commit(conversation, &plan.change, &room.authenticated())?;
-            let epoch = room.epoch;
-            if self.send_commit(conversation, epoch, made, plan.lists)?.is_none() {
-                self.mls.withdraw(conversation)?;
-                continue;
-            }
-            self.follow()?;
-            if !plan.tell.is_empty() {
-                let notice = Notice {
-                    notice: "added".to_owned(),
-                    accounts: plan.tell,
-                };
-                self.send(conversation, Body::Notice(notice))?;
-            }
-            return Ok(());
-        }
-    }
-
-    /// The number that a commit got; none where another one was faster.
-    fn send_commit(&mut self, conversation: ConversationId, epoch: u64, made: Made, lists: CommitLists) -> Result<Option<u64>, Failure> {
-        let entry = EntryId(new_id());
-        let request = Commit {
-            conversation: LogId(conversation.0),
-            entry: fastchat_wire::EntryId(entry.0),
-            welcome_entry: made.welcome.is_some().then(|| fastchat_wire::EntryId(new_id())),
-            epoch,
-        };
-        let pieces = CommitPieces {
-            lists,
-            commit: made.commit.into(),
-            welcome: made.welcome.unwrap_or_default().into(),
-            group_info: made.group_info.into(),
-        };
-        self.own.insert(entry, Own::Commit);
-        match self.runtime.block_on(chat::commit(&self.connection, &request, &pieces)) {
-            Ok(appended) => Ok(Some(appended.seq)),
-            Err(failure) if failure.code() == Some(Code::EpochConflict) => Ok(None),
-            Err(failure) => Err(failure.into()),
-        }
-    }
-
     /// Comes into a conversation of its account by itself.
     ///
     /// # Errors
@@ -349,6 +303,7 @@ impl Device {
                 self.mls.withdraw(conversation)?;
                 continue;
             };
+            // The room begins behind it: it is not read.
             self.own.clear();
             self.mls.apply(conversation)?;
             self.mls.view(conversation)?.check()?;
@@ -364,31 +319,6 @@ impl Device {
     /// The network; the implementation.
     pub fn say(&mut self, conversation: ConversationId, text: &str) -> Result<(), Failure> {
         self.send(conversation, Body::text(text))
-    }
-
-    fn send(&mut self, conversation: ConversationId, body: Body) -> Result<(), Failure> {
-        let content = Content {
-            id: EntryId(new_id()),
-            at_ms: now_ms()?,
-            body,
-        };
-        loop {
-            self.follow()?;
-            let room = self.rooms.get(&conversation).ok_or("not in this conversation")?;
-            let sealed = self.mls.seal(conversation, content.encode()?.expose(), &room.authenticated())?;
-            let request = Append {
-                log: LogId(conversation.0),
-                entry: fastchat_wire::EntryId(content.id.0),
-                kind: KIND_MESSAGE.to_owned(),
-                epoch: Some(room.epoch),
-            };
-            self.own.insert(content.id, Own::Message);
-            match self.runtime.block_on(chat::append(&self.connection, &request, sealed.into())) {
-                Ok(_) => return self.follow(),
-                Err(failure) if failure.code() == Some(Code::EpochConflict) => {}
-                Err(failure) => return Err(failure.into()),
-            }
-        }
     }
 
     /// Waits for so many texts of others; gives those that were not given before, in their order.
@@ -452,117 +382,6 @@ impl Device {
         }
     }
 
-    /// Reads everything there is: invitations, then all conversations.
-    fn follow(&mut self) -> Result<(), Failure> {
-        for notice in self.fetch(LogId(self.device.0), self.inbox)? {
-            self.inbox = notice.seq();
-            if notice.head.kind == KIND_WELCOMED {
-                self.join(&serde_json::from_slice(&notice.block)?)?;
-            }
-        }
-        let rooms: Vec<_> = self.rooms.keys().copied().collect();
-        for conversation in rooms {
-            while let Some(room) = self.rooms.get(&conversation) {
-                let entries = match self.fetch(LogId(conversation.0), room.seq) {
-                    // Removed, and put out by the server before the commit could be read.
-                    Err(failure) if is_not_member(&*failure) => {
-                        self.rooms.remove(&conversation);
-                        break;
-                    }
-                    entries => entries?,
-                };
-                if entries.is_empty() {
-                    break;
-                }
-                for entry in entries {
-                    self.take(conversation, &entry)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn fetch(&self, log: LogId, after: u64) -> Result<Vec<Entry>, Failure> {
-        Ok(self.runtime.block_on(chat::fetch(&self.connection, log, after))?.entries)
-    }
-
-    fn join(&mut self, notice: &WelcomedNotice) -> Result<(), Failure> {
-        let conversation = ConversationId(notice.conversation.0);
-        if self.rooms.contains_key(&conversation) {
-            return Ok(());
-        }
-        let entries = self.fetch(notice.conversation, notice.seq.saturating_sub(2))?;
-        let [commit, welcome, ..] = &entries[..] else {
-            return Err("no commit and Welcome where the notice says".into());
-        };
-        if (commit.head.kind.as_str(), welcome.head.kind.as_str()) != (KIND_COMMIT, KIND_WELCOME) {
-            return Err("no commit and Welcome where the notice says".into());
-        }
-        self.mls.join(conversation, &welcome.block)?;
-        self.mls.view(conversation)?.check()?;
-        let epoch = commit.head.epoch.ok_or("a commit without an epoch")? + 1;
-        let adder = named(welcome).ok_or("a Welcome of nobody")?;
-        self.rooms.insert(
-            conversation,
-            Room::joined(conversation, commit.seq(), epoch, Believes::Adder(adder)),
-        );
-        Ok(())
-    }
-
-    /// Takes a log's next entry.
-    fn take(&mut self, conversation: ConversationId, entry: &Entry) -> Result<(), Failure> {
-        let own = self.own.remove(&EntryId(entry.head.entry.0));
-        match (entry.head.kind.as_str(), own) {
-            (KIND_MESSAGE, None) => self.take_message(conversation, entry)?,
-            (KIND_COMMIT, own) => self.take_commit(conversation, entry, own == Some(Own::Commit))?,
-            _ => {}
-        }
-        match self.rooms.get_mut(&conversation) {
-            Some(room) => room.advance(entry),
-            None => Ok(()),
-        }
-    }
-
-    fn take_message(&mut self, conversation: ConversationId, entry: &Entry) -> Result<(), Failure> {
-        let opened = self.mls.open(conversation, &entry.block)?;
-        let view = self.mls.view(conversation)?;
-        let sender = view.leaves.get(&opened.sender).ok_or("sealed by no leaf")?.subject();
-        let who = MemberDevice {
-            account: sender.account,
-            device: sender.device,
-        };
-        if named(entry) != Some(who) {
-            return Err(format!("the server names {:?} for what {who:?} sealed", named(entry)).into());
-        }
-        let content = Content::parse(&opened.plaintext, EntryId(entry.head.entry.0))?;
-        if let Body::Text(text) = content.body {
-            self.said.push(Said {
-                conversation,
-                from: sender.username.to_string(),
-                text: text.body,
-            });
-        }
-        let room = self.rooms.get_mut(&conversation).ok_or("not in this conversation")?;
-        room.compare(who, &opened.authenticated)
-    }
-
-    fn take_commit(&mut self, conversation: ConversationId, entry: &Entry, own: bool) -> Result<(), Failure> {
-        let room = self.rooms.get_mut(&conversation).ok_or("not in this conversation")?;
-        room.epoch = entry.head.epoch.ok_or("a commit without an epoch")? + 1;
-        if own {
-            self.mls.apply(conversation)?;
-        } else {
-            let processed = self.mls.process(conversation, &entry.block)?;
-            if processed.out {
-                self.rooms.remove(&conversation);
-                return Ok(());
-            }
-            let who = named(entry).ok_or("a commit of nobody")?;
-            room.compare(who, &processed.authenticated)?;
-        }
-        self.mls.view(conversation)?.check()
-    }
-
     fn lookup(&self, name: &str) -> Result<(AccountId, IdentityPublicKey), Failure> {
         let found = self.runtime.block_on(chat::lookup(&self.connection, name.parse()?))?;
         let identity = found.identity.ok_or("an account without an identity")?;
@@ -583,18 +402,6 @@ impl Device {
 fn runtime() -> Result<Runtime, Failure> {
     // With a thread of its own: the connection answers pings while the test does something else.
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
-}
-
-fn is_not_member(failure: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    let failure = failure.downcast_ref::<fastchat_client::Failure>();
-    failure.and_then(fastchat_client::Failure::code) == Some(Code::NotMember)
-}
-
-fn named(entry: &Entry) -> Option<MemberDevice> {
-    Some(MemberDevice {
-        account: AccountId(entry.head.from?.0),
-        device: DeviceId(entry.head.device?.0),
-    })
 }
 
 fn wire_account(account: AccountId) -> fastchat_wire::AccountId {

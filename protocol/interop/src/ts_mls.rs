@@ -6,7 +6,7 @@ use fastchat_e2e::{ConversationId, Credential, DeviceKey, mls::Charter};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -24,26 +24,8 @@ pub(crate) struct TsMls {
 impl TsMls {
     pub(crate) fn begin(credential: &Credential, key: &DeviceKey, mended: bool) -> Result<Self, Failure> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let modules = modules(here);
-        if std::fs::read_to_string(modules.join("package-lock.json")).unwrap_or_default() != LOCK || !modules.join("node_modules").is_dir()
-        {
-            return Err(MISSING.into());
-        }
-        let mut node = Command::new("node")
-            .arg(here.join("ts-mls/member.mjs"))
-            .arg(modules)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("node does not start ({error}): run .ci/install, or apt-get install nodejs npm"))?;
-        let (Some(requests), Some(answers)) = (node.stdin.take(), node.stdout.take()) else {
-            return Err("node has no pipes".into());
-        };
-        let mut begun = Self {
-            node,
-            requests,
-            answers: BufReader::new(answers),
-        };
+        // Where `.ci/install` puts them.
+        let mut begun = Self::start(&here.join("ts-mls/member.mjs"), &here.join("../../target/ts-mls"))?;
         begun.ask(&json!({
             "do": "begin",
             "credential": text(credential.as_bytes()),
@@ -52,6 +34,28 @@ impl TsMls {
             "mended": mended,
         }))?;
         Ok(begun)
+    }
+
+    fn start(program: &Path, modules: &Path) -> Result<Self, Failure> {
+        if std::fs::read_to_string(modules.join("package-lock.json")).unwrap_or_default() != LOCK || !modules.join("node_modules").is_dir()
+        {
+            return Err(MISSING.into());
+        }
+        let mut node = Command::new("node")
+            .arg(program)
+            .arg(modules)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("node does not start ({error}): run .ci/install, or apt-get install nodejs npm"))?;
+        let (Some(requests), Some(answers)) = (node.stdin.take(), node.stdout.take()) else {
+            return Err("node has no pipes".into());
+        };
+        Ok(Self {
+            node,
+            requests,
+            answers: BufReader::new(answers),
+        })
     }
 
     fn ask(&mut self, request: &Value) -> Result<Value, Failure> {
@@ -75,11 +79,6 @@ impl Drop for TsMls {
         let _ = self.node.kill();
         let _ = self.node.wait();
     }
-}
-
-/// Where `.ci/install` puts them.
-fn modules(here: &Path) -> PathBuf {
-    here.join("../../target/ts-mls")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -187,5 +186,26 @@ impl Mls for TsMls {
             charter: Charter::decode(&bytes(&answer["charter"])?)?,
             leaves: leaves.iter().map(leaf).collect::<Result<_, Failure>>()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_ts_mls_is_not_installed_the_line_that_installs_it_is_told() {
+        let empty = tempfile::tempdir().unwrap();
+        let missing = TsMls::start(Path::new("member.mjs"), empty.path()).err().unwrap().to_string();
+        assert!(missing.contains("run .ci/install"), "{missing}");
+    }
+
+    #[test]
+    fn a_program_that_ends_is_told_of() {
+        let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/ts-mls");
+        let mut node = TsMls::start(Path::new("/dev/null"), &modules).unwrap();
+        // It ends before it reads, or after.
+        let told = node.ask(&json!({"do": "view"})).unwrap_err().to_string().to_lowercase();
+        assert!(told.contains("node ended") || told.contains("broken pipe"), "{told}");
     }
 }
