@@ -71,7 +71,7 @@ async fn owners(connection: &mut SqliteConnection, devices: &BTreeSet<DeviceId>)
         .bind(id_list(devices.iter().map(DeviceId::as_bytes)))
         .fetch_all(connection)
         .await?;
-    owners.iter().map(|owner| Ok(values::id(owner, "account_id")?)).collect()
+    owners.iter().map(|owner| values::id(owner, "account_id")).collect()
 }
 
 /// The last numbers of devices' inboxes.

@@ -289,3 +289,16 @@ pub(super) async fn grant(connection: &Connection, conversation: ConversationId,
     let role = if admin { Role::Admin } else { Role::Member };
     Ok(chat::grant(connection, conversation.wire(), account.wire(), role).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_filled_to_its_bound_and_not_one_beyond() {
+        assert!(check_room(1, LEAVES_MAX - 1).is_ok());
+        let full = check_room(1, LEAVES_MAX).unwrap_err();
+        assert_eq!((full.code(), full.exit_code()), ("group-full", 1));
+        assert!(full.to_string().contains("2048 devices: remove members first"), "{full}");
+    }
+}
