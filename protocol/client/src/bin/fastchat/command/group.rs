@@ -174,7 +174,12 @@ async fn read_names(mut verb: Verb) -> Result<Task, Stop> {
         Verb::Add(people) | Verb::Remove(people) | Verb::Promote(people) | Verb::Demote(people) => {
             (std::mem::take(&mut people.members), false)
         }
-        Verb::Leave(_) | Verb::Archive { .. } | Verb::Members { .. } => return Ok((verb, Vec::new())),
+        Verb::Leave(_)
+        | Verb::Name { .. }
+        | Verb::Picture { .. }
+        | Verb::Retention { .. }
+        | Verb::Archive { .. }
+        | Verb::Members { .. } => return Ok((verb, Vec::new())),
     };
     let who = names.read().await?;
     if who.is_empty() && !may_be_none {
