@@ -49,19 +49,17 @@ pub(crate) async fn run(context: &Context<'_>, args: Args) -> Result<(), Stop> {
     context.keep_balancer(&profile);
     let Me { account, device, username } = me;
     // First: what the archive says of a conversation is known when it is joined.
-    let mut is_whole = true;
-    let restored = match restore::bring_back(context, &profile).await {
+    let (restored, is_whole) = match restore::bring_back(context, &profile).await {
         Ok(receipt) => {
-            is_whole = receipt.as_ref().is_none_or(Receipt::is_complete);
-            receipt
+            let is_whole = receipt.as_ref().is_none_or(Receipt::is_complete);
+            (receipt, is_whole)
         }
         // Signed in all the same.
         Err(problem) => {
             context
                 .screen
                 .note(&format!("the history is not whole yet: {problem} (`fastchat restore` goes on)"));
-            is_whole = false;
-            None
+            (None, false)
         }
     };
     let joined = join(context, &profile).await;
