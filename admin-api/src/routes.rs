@@ -17,6 +17,7 @@ mod hosts;
 mod if_match;
 mod limits;
 mod operations;
+mod preview;
 mod probes;
 mod removal;
 mod servers;
@@ -46,6 +47,7 @@ pub(crate) const TABLE: &[(&str, &str, u16)] = &[
     ("/v1/hosts", "GET", 200),
     ("/v1/balancing", "GET", 200),
     ("/v1/balancing", "PUT", 200),
+    ("/v1/balancing/preview", "POST", 200),
     ("/v1/limits", "GET", 200),
     ("/v1/limits", "PUT", 200),
     ("/v1/operations/{id}", "GET", 200),
@@ -65,6 +67,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(balancers::routes())
         .merge(hosts::routes())
         .merge(balancing::routes())
+        .merge(preview::routes())
         .merge(limits::routes())
         .merge(operations::routes())
         .merge(audit::routes())

@@ -20,6 +20,7 @@ use crate::{
     ticket::{self, Ticket},
 };
 use fastchat_balancing::{
+    recorder::Recorder,
     registry::{LinkId, Policy, Registry, Replaced, Reported},
     shadow::Shadows,
     strategy::{self, Parameters, SLOW_START_S, Scene, Strategy},
@@ -57,6 +58,7 @@ struct Inner {
     registry: Registry,
     strategy: Box<dyn Strategy>,
     shadows: Shadows,
+    recorder: Recorder,
     balancing: Balancing,
     key: FleetKey,
     ticket_ms: u64,
@@ -97,6 +99,7 @@ impl Dispatcher {
                 registry: Registry::default(),
                 strategy,
                 shadows,
+                recorder: Recorder::default(),
                 balancing,
                 key: FleetKey::new(spec.fleet_key.clone()),
                 ticket_ms: spec.ticket_ms,
@@ -166,6 +169,7 @@ impl Dispatcher {
             registry,
             strategy,
             shadows,
+            recorder,
             rng,
             ticket_ms,
             ..
@@ -185,7 +189,10 @@ impl Dispatcher {
             hint: request.hint.as_deref(),
         };
         let picked = strategy.pick(&scene, rng).ok_or_else(no_server)?;
-        shadows.assign(&registry.standings(), &scene, picked);
+        let standings = registry.standings();
+        shadows.assign(&standings, &scene, picked);
+        let name = |index| registry.name(index).to_owned();
+        recorder.assign(now, &standings, name, request.hint.as_deref(), picked);
         let ticket_ms = *ticket_ms;
         let number = rng.next_u64();
         let reserved_until = now.saturating_add(ticket_ms).saturating_add(REPORT_GRACE_MS);
@@ -280,14 +287,18 @@ impl Dispatcher {
 
     /// What the status shows.
     pub(super) fn view(&self) -> View {
+        let now = self.now();
         let mut inner = self.lock();
         let Inner {
             registry,
             shadows,
+            recorder,
             balancing,
             ..
         } = &mut *inner;
-        shadows.see(&registry.standings());
+        let standings = registry.standings();
+        shadows.see(&standings);
+        recorder.see(now, &standings, |index| registry.name(index).to_owned());
         let others = shadows.imbalances().into_iter();
         let mut imbalance: BTreeMap<_, _> = others.map(|(name, imbalance)| (name.to_owned(), imbalance)).collect();
         imbalance.insert(balancing.strategy.clone(), registry.imbalance());
@@ -302,6 +313,20 @@ impl Dispatcher {
             ejected: inner.registry.ejected(),
             imbalance,
         }
+    }
+
+    /// Who came and went lately, as `fastchatd balancer simulate` reads it.
+    pub(super) fn trace(&self) -> String {
+        // Written outside the lock.
+        let recorder = self.lock().recorder.clone();
+        let mut trace = String::new();
+        for line in recorder.lines() {
+            if let Ok(line) = serde_json::to_string(&line) {
+                trace.push_str(&line);
+                trace.push('\n');
+            }
+        }
+        trace
     }
 
     /// Wakes whenever something may have changed that [`Self::view`] or [`Self::reserved`] shows.
