@@ -18,6 +18,7 @@ mod hosts;
 mod if_match;
 mod limits;
 mod operations;
+mod preview;
 mod probes;
 mod rebalance;
 mod removal;
@@ -51,6 +52,7 @@ pub(crate) const TABLE: &[(&str, &str, u16)] = &[
     ("/v1/balancing/confirm", "POST", 200),
     ("/v1/balancing/revert", "POST", 200),
     ("/v1/balancing/rebalance", "POST", 202),
+    ("/v1/balancing/preview", "POST", 200),
     ("/v1/limits", "GET", 200),
     ("/v1/limits", "PUT", 200),
     ("/v1/operations/{id}", "GET", 200),
@@ -72,6 +74,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(hosts::routes())
         .merge(balancing::routes())
         .merge(rebalance::routes())
+        .merge(preview::routes())
         .merge(limits::routes())
         .merge(operations::routes())
         .merge(abort::routes())

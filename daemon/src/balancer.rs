@@ -85,6 +85,7 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
         shutdown,
         registry,
         readiness,
+        trace,
         transport,
         ..
     } = shell;
@@ -97,6 +98,8 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
         metrics.clone(),
         rand::make_rng(),
     ));
+    let recorded = Arc::clone(&dispatcher);
+    trace.set(move || recorded.trace());
     let admission = Arc::new(Admission::new(&first.limits));
     let clients = Clients {
         dispatcher: Arc::clone(&dispatcher),

@@ -1,9 +1,9 @@
-//! `/metrics`, `/healthz` and `/readyz` of every process, plain HTTP.
+//! `/metrics`, `/healthz` and `/readyz` of every process, and a balancer's `/trace`; plain HTTP.
 
 use axum::{Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 use prometheus::{Encoder, Registry, TextEncoder};
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 use tokio::net::TcpListener;
@@ -25,6 +25,18 @@ impl Readiness {
     }
 }
 
+/// What `/trace` answers: 404 until the role has one.
+#[derive(Clone, Default)]
+pub(crate) struct TracePage(Arc<OnceLock<Box<dyn Fn() -> String + Send + Sync>>>);
+
+impl TracePage {
+    /// From now on what `write` gives, at each request anew. A second one changes nothing.
+    pub(crate) fn set(&self, write: impl Fn() -> String + Send + Sync + 'static) {
+        // An error is the second one.
+        let _ = self.0.set(Box::new(write));
+    }
+}
+
 /// Serves the probes until `shutdown`.
 ///
 /// # Errors
@@ -33,13 +45,15 @@ pub(crate) async fn serve(
     listener: TcpListener,
     registry: Registry,
     readiness: Readiness,
+    page: TracePage,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let app = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .with_state(readiness)
-        .route("/metrics", get(metrics).with_state(registry));
+        .route("/metrics", get(metrics).with_state(registry))
+        .route("/trace", get(trace).with_state(page));
     axum::serve(listener, app)
         .with_graceful_shutdown(async move { shutdown.cancelled().await })
         .await
@@ -50,6 +64,13 @@ async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, &'static str
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}
+
+async fn trace(State(page): State<TracePage>) -> axum::response::Response {
+    match page.0.get() {
+        Some(write) => ([(CONTENT_TYPE, "application/x-ndjson")], write()).into_response(),
+        None => (StatusCode::NOT_FOUND, "only a balancer has a trace\n").into_response(),
     }
 }
 

@@ -29,7 +29,10 @@ mod trouble;
 pub(crate) use instance_lock::LOCK_FILE;
 pub(crate) use run::run;
 
-use crate::{net::transport::Transport, probes::Readiness};
+use crate::{
+    net::transport::Transport,
+    probes::{Readiness, TracePage},
+};
 use fastchat_wire::control::{ProcessState, Spec, StatusPart};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -62,6 +65,8 @@ pub(crate) struct Shell {
     pub(crate) registry: prometheus::Registry,
     /// What `/readyz` answers.
     pub(crate) readiness: Readiness,
+    /// What `/trace` answers.
+    pub(crate) trace: TracePage,
     /// How the role listens and dials.
     pub(crate) transport: Transport,
 }

@@ -5,6 +5,7 @@
 //!  registry ── candidates ──> strategy ── ServerIndex ──> registry: a place under a ticket
 //!     ├── counts ──> imbalance
 //!     └── standings ──> shadows: imbalance under each of the other strategies
+//!                    └─> recorder: a trace, which can be simulated
 //! ```
 //!
 //! A crate of its own, so that the balancer, which decides with it, and the
@@ -12,6 +13,7 @@
 
 mod hash;
 pub mod imbalance;
+pub mod recorder;
 pub mod registry;
 pub mod shadow;
 pub mod simulate;

@@ -307,6 +307,12 @@ impl Registry {
         self.sharing().map(|(index, server)| server.standing(index)).collect()
     }
 
+    /// A server's name; empty where there is none.
+    #[must_use]
+    pub fn name(&self, index: ServerIndex) -> &str {
+        self.servers.get(&index).map_or("", |server| &server.name)
+    }
+
     fn sharing(&self) -> impl Iterator<Item = (ServerIndex, &Server)> + Clone {
         let sharing = self.servers.iter().filter(|(_, server)| server.shares());
         sharing.map(|(index, server)| (*index, server))

@@ -22,6 +22,7 @@ use crate::{
     ticket::{self, Ticket},
 };
 use fastchat_balancing::{
+    recorder::Recorder,
     registry::{LinkId, Policy, Registry, Replaced, Reported},
     shadow::Shadows,
     strategy::{self, Parameters, SLOW_START_S, Scene, Strategy},
@@ -59,6 +60,7 @@ struct Inner {
     registry: Registry,
     strategy: Box<dyn Strategy>,
     shadows: Shadows,
+    recorder: Recorder,
     balancing: Balancing,
     /// Set where that stands only once it is confirmed.
     trial: Option<Trial>,
@@ -105,6 +107,7 @@ impl Dispatcher {
                 registry: Registry::default(),
                 strategy,
                 shadows,
+                recorder: Recorder::default(),
                 balancing,
                 trial: None,
                 reverted: None,
@@ -192,6 +195,7 @@ impl Dispatcher {
             registry,
             strategy,
             shadows,
+            recorder,
             rng,
             ticket_ms,
             budgets,
@@ -214,7 +218,10 @@ impl Dispatcher {
         let picked = strategy.pick(&scene, rng).ok_or_else(no_server)?;
         let class = if request.resume { Class::Resume } else { Class::SignIn };
         let wait_ms = budgets.book(picked, class, now).map_err(used_up)?;
-        shadows.assign(&registry.standings(), &scene, picked);
+        let standings = registry.standings();
+        shadows.assign(&standings, &scene, picked);
+        let name = |index| registry.name(index).to_owned();
+        recorder.assign(now, &standings, name, request.hint.as_deref(), picked);
         // Its life starts when the wait is over.
         let ticket_ms = *ticket_ms;
         let lives_ms = ticket_ms.saturating_add(wait_ms);
@@ -319,14 +326,18 @@ impl Dispatcher {
 
     /// What the status shows.
     pub(super) fn view(&self) -> View {
+        let now = self.now();
         let mut inner = self.lock();
         let Inner {
             registry,
             shadows,
+            recorder,
             balancing,
             ..
         } = &mut *inner;
-        shadows.see(&registry.standings());
+        let standings = registry.standings();
+        shadows.see(&standings);
+        recorder.see(now, &standings, |index| registry.name(index).to_owned());
         let others = shadows.imbalances().into_iter();
         let mut imbalance: BTreeMap<_, _> = others.map(|(name, imbalance)| (name.to_owned(), imbalance)).collect();
         imbalance.insert(balancing.strategy.clone(), registry.imbalance());
@@ -342,6 +353,20 @@ impl Dispatcher {
             ejected: inner.registry.ejected(),
             imbalance,
         }
+    }
+
+    /// Who came and went lately, as `fastchatd balancer simulate` reads it.
+    pub(super) fn trace(&self) -> String {
+        // Written outside the lock.
+        let recorder = self.lock().recorder.clone();
+        let mut trace = String::new();
+        for line in recorder.lines() {
+            if let Ok(line) = serde_json::to_string(&line) {
+                trace.push_str(&line);
+                trace.push('\n');
+            }
+        }
+        trace
     }
 
     /// Wakes whenever something may have changed that [`Self::view`] or [`Self::reserved`] shows.

@@ -3,7 +3,6 @@
 use crate::config::SimulateArgs;
 use anyhow::{Context, bail};
 use fastchat_balancing::{
-    WEIGHTS,
     simulate::{Churn, Outcome, Trace, simulate, svg},
     strategy::{self, STRATEGIES},
 };
@@ -12,9 +11,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 /// Largest trace that is read.
 const TRACE_BYTES_MAX: u64 = 1 << 30;
-/// Most servers and clients of synthetic churn.
-const SERVERS_MAX: usize = 1_000;
-const CLIENTS_MAX: f64 = 1e6;
+/// Most clients of synthetic churn.
+const CLIENTS_MAX: u32 = 1_000_000;
+/// What is more is refused anyway.
+const SERVERS_SHOWN_MAX: usize = 1_000_000;
 
 /// What is to be played.
 pub(crate) struct Simulation<'a> {
@@ -84,41 +84,19 @@ fn read(file: &Path) -> anyhow::Result<Trace> {
 }
 
 fn churn(args: &SimulateArgs) -> anyhow::Result<Churn> {
-    let weights = args.weights.clone().unwrap_or_else(|| vec![1.0; args.servers]);
-    if weights.is_empty() || weights.len() > SERVERS_MAX {
-        bail!("there are 1 to {SERVERS_MAX} servers, not {}", weights.len());
-    }
-    if let Some(wrong) = weights.iter().find(|weight| !WEIGHTS.contains(weight)) {
-        bail!("a weight is a number from {} to {}, not {wrong}", WEIGHTS.start(), WEIGHTS.end());
-    }
-    let positive = [
-        ("--clients-per-s", args.clients_per_s),
-        ("--stay-s", args.stay_s),
-        ("--for-s", args.for_s),
-    ];
-    for (flag, value) in positive {
-        if !(value.is_finite() && value > 0.0) {
-            bail!("{flag} is a number above 0, not {value}");
-        }
-    }
-    let clients = args.clients_per_s * (args.stay_s + args.for_s);
-    if clients > CLIENTS_MAX {
-        bail!("that are {clients:.0} clients in all: at most {CLIENTS_MAX:.0}; give a smaller --for-s, --stay-s or --clients-per-s");
-    }
-    if args.dies_at_s.is_some_and(|at| !(0.0..args.for_s).contains(&at)) {
-        bail!("--dies-at-s lies between 0 and --for-s, which is {}", args.for_s);
-    }
-    if !(0.0..=1.0).contains(&args.hinted) {
-        bail!("--hinted is a number from 0 to 1, not {}", args.hinted);
-    }
-    Ok(Churn {
-        weights,
+    let churn = Churn {
+        weights: args
+            .weights
+            .clone()
+            .unwrap_or_else(|| vec![1.0; args.servers.min(SERVERS_SHOWN_MAX)]),
         clients_per_s: args.clients_per_s,
         stay_s: args.stay_s,
         for_s: args.for_s,
         dies_at_s: args.dies_at_s,
         hinted: args.hinted,
-    })
+    };
+    churn.check(CLIENTS_MAX)?;
+    Ok(churn)
 }
 
 fn strategies(args: &SimulateArgs) -> Vec<String> {

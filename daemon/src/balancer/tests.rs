@@ -85,6 +85,7 @@ fn shell(first: Arc<Spec>) -> (Shell, watch::Sender<Arc<Spec>>, watch::Receiver<
         shutdown: CancellationToken::new(),
         registry: prometheus::Registry::new(),
         readiness: Readiness::default(),
+        trace: crate::probes::TracePage::default(),
         transport: Transport::default(),
     };
     (shell, specs, reports)

@@ -8,7 +8,7 @@ use crate::{
     config::{Process, Source},
     metrics,
     net::transport::Transport,
-    probes::{self, Readiness},
+    probes::{self, Readiness, TracePage},
 };
 use anyhow::{Context, anyhow};
 use fastchat_wire::control::{AgentStatus, BalancerStatus, Part, ProcessState, ServerStatus, Spec, StatusPart};
@@ -68,6 +68,7 @@ where
         shutdown: CancellationToken::new(),
         registry: metrics::registry(process.role)?,
         readiness: Readiness::default(),
+        trace: TracePage::default(),
         transport,
     };
     let follower = Follower {
@@ -102,6 +103,7 @@ where
         probes,
         shell.registry.clone(),
         shell.readiness.clone(),
+        shell.trace.clone(),
         ended.clone(),
     ));
     let shutdown = shell.shutdown.clone();

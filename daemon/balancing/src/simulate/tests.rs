@@ -149,6 +149,76 @@ fn synthetic_clients_come_and_stay_as_they_are_asked_to() {
 }
 
 #[test]
+fn churn_that_cannot_be_is_refused_by_its_field() {
+    let faults = [
+        (
+            Churn {
+                weights: vec![],
+                ..churn()
+            },
+            "/weights",
+        ),
+        (
+            Churn {
+                weights: vec![1.0; 1_001],
+                ..churn()
+            },
+            "/weights",
+        ),
+        (
+            Churn {
+                weights: vec![1.0, f64::NAN],
+                ..churn()
+            },
+            "/weights",
+        ),
+        (
+            Churn {
+                clients_per_s: 0.0,
+                ..churn()
+            },
+            "/clients_per_s",
+        ),
+        (Churn { stay_s: -1.0, ..churn() }, "/stay_s"),
+        (
+            Churn {
+                for_s: f64::INFINITY,
+                ..churn()
+            },
+            "/for_s",
+        ),
+        (
+            Churn {
+                for_s: 4e7,
+                clients_per_s: 1e-6,
+                ..churn()
+            },
+            "/for_s",
+        ),
+        (
+            Churn {
+                clients_per_s: 21.0,
+                ..churn()
+            },
+            "/clients_per_s",
+        ),
+        (
+            Churn {
+                dies_at_s: Some(120.0),
+                ..churn()
+            },
+            "/dies_at_s",
+        ),
+        (Churn { hinted: 1.1, ..churn() }, "/hinted"),
+    ];
+    for (wrong, pointer) in faults {
+        let fault = wrong.check(2_800).unwrap_err();
+        assert_eq!(fault.pointer, pointer, "{fault}");
+    }
+    assert_eq!(churn().check(2_800), Ok(()), "20 a second for 20 s and 120 s");
+}
+
+#[test]
 fn the_picture_has_a_line_and_a_name_for_each_strategy() {
     let trace = churn().trace(1);
     let outcomes: Vec<_> = STRATEGIES.iter().map(|entry| play(&trace, entry.info.name)).collect();

@@ -260,6 +260,7 @@ impl Server {
             shutdown: CancellationToken::new(),
             registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
+            trace: crate::probes::TracePage::default(),
             transport,
         };
         Self {
