@@ -241,3 +241,30 @@ async fn two_balancers_see_nearly_the_same_load() {
     let (most, least) = (counts.iter().max().expect("three"), counts.iter().min().expect("three"));
     assert!(most - least <= 6, "{counts:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clients_of_a_killed_server_come_back_no_faster_than_the_others_can_take_and_nobody_is_refused() {
+    let fleet = Fleet::start();
+    let rest = fleet.rest();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let herd = load(&fleet, folder.path(), "herd --clients 60 --seconds 12 --warmup 0");
+    let mut running = Running::start(herd, |_| ());
+    running.wait_until_it_measures();
+    // Two a second for each server, one of them at once.
+    let limits = json!({"server": {"resumes": {"per_s": 2, "burst": 1}}});
+    assert_eq!(rest.put("/v1/limits", "*", &limits).await.status(), StatusCode::OK);
+    until("the balancer has it", 5, async || {
+        let view = rest.get("/v1/balancers/b1").await;
+        (view["wanted_generation"] == view["applied_generation"]).then_some(())
+    })
+    .await;
+    signal(fleet.line.servers[0].pid, "KILL");
+    let (figures, code) = running.wait();
+    assert_eq!((&figures["errors"], code), (&json!({}), Some(0)), "{figures}");
+    let herd = &figures["herd"];
+    assert!(herd["lost"].as_u64() >= Some(15), "its server had clients: {herd}");
+    assert_eq!(herd["away_at_end"], 0, "{herd}");
+    // Three servers at most, three each in a second, and what was counted a moment late.
+    assert!(herd["peak_per_s"].as_u64() <= Some(12), "{herd}");
+    assert!(herd["all_back_s"].as_f64() > Some(1.0), "they were spread: {herd}");
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     interrupt::Interrupt,
-    mode::{assign, check, group, hostile, idle, pairs, reconnect, signin},
+    mode::{assign, check, group, herd, hostile, idle, pairs, reconnect, signin},
     processes::Process,
     stamp::STAMP_BYTES,
 };
@@ -30,6 +30,7 @@ use std::path::PathBuf;
   fastchat-load pairs --rate 1000 --json                 latencies at 1,000 messages a second
   fastchat-load group --members 100 --accounts ~/load    one large group; keep the accounts
   fastchat-load check --seconds 60 --kill-every 5        kill servers, and prove that nothing is lost
+  fastchat-load herd --clients 5000 --seconds 60         kill or drain a server: how its clients come back
   fastchat-load idle --connections 5000                  memory of a connection")
 )]
 pub(crate) struct Cli {
@@ -118,6 +119,7 @@ pub(crate) enum Mode {
     Pairs(pairs::Args),
     Group(group::Args),
     Idle(idle::Args),
+    Herd(herd::Args),
     Reconnect(reconnect::Args),
     Assign(assign::Args),
     Signin(signin::Args),

@@ -3,6 +3,7 @@
 pub(crate) mod assign;
 pub(crate) mod check;
 pub(crate) mod group;
+pub(crate) mod herd;
 pub(crate) mod hostile;
 pub(crate) mod idle;
 pub(crate) mod pairs;
@@ -25,6 +26,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Report, Trouble> {
     match cli.mode {
         Mode::Pairs(args) => pairs::run(common, &args).await,
         Mode::Group(args) => group::run(common, &args).await,
+        Mode::Herd(args) => herd::run(common, &args).await,
         Mode::Idle(args) => idle::run(common, &args).await,
         Mode::Reconnect(args) => reconnect::run(common, &args).await,
         Mode::Assign(args) => assign::run(common, &args).await,

@@ -22,7 +22,8 @@ pub(crate) struct Quantiles {
 }
 
 impl Quantiles {
-    fn of(latencies: &Latencies) -> Option<Self> {
+    /// Of what was recorded; `None` of nothing.
+    pub(crate) fn of(latencies: &Latencies) -> Option<Self> {
         let read = |histogram: &Histogram<u64>| Self {
             p50: histogram.value_at_quantile(0.5),
             p99: histogram.value_at_quantile(0.99),
@@ -80,9 +81,35 @@ pub(crate) struct Report {
     /// What `check` did and found.
     #[serde(flatten)]
     pub(crate) check: Option<Checked>,
+    /// The clients of `herd`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) herd: Option<Herd>,
     /// The crowd of `hostile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hostile: Option<Hostile>,
+}
+
+/// How the clients of `herd` came back and moved.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Herd {
+    /// Connections that were lost.
+    pub(crate) lost: u64,
+    /// The most that were lost at a time.
+    pub(crate) away_most: u64,
+    /// Clients that were not back at the end.
+    pub(crate) away_at_end: u64,
+    /// The longest time from the first loss until nobody was away.
+    pub(crate) all_back_s: f64,
+    /// The most that came back in one second.
+    pub(crate) peak_per_s: u64,
+    /// Attempts that failed, refused or for want of a server.
+    pub(crate) tries_again: u64,
+    /// From the loss of a connection until it was signed in again.
+    pub(crate) return_us: Option<Quantiles>,
+    /// Clients that moved because they were asked to.
+    pub(crate) moved: u64,
+    /// From being asked to move until it was signed in elsewhere; it was served all the while.
+    pub(crate) handoff_us: Option<Quantiles>,
 }
 
 /// The crowd of `hostile`, and what it did to the others.
@@ -225,12 +252,14 @@ impl Report {
         self
     }
 
-    /// True where nothing is missing, doubled or out of order, and no connection was lost that `check` did not open again.
+    /// True where nothing is missing, doubled or out of order, nobody is away, and no connection was lost that `check`
+    /// did not open again.
     pub(crate) fn is_good(&self) -> bool {
         let intact = |messages: &Messages| messages.missing + messages.duplicates + messages.out_of_order == 0;
         let survived = self.check.is_some() || !self.errors.contains_key("connection-lost");
+        let all_here = self.herd.as_ref().is_none_or(|herd| herd.away_at_end == 0);
         let sound = self.check.as_ref().is_none_or(|checked| checked.findings.is_empty());
-        survived && sound && self.messages.as_ref().is_none_or(intact)
+        survived && sound && all_here && self.messages.as_ref().is_none_or(intact)
     }
 
     /// For people.
@@ -282,6 +311,26 @@ impl Report {
         }
         for (code, count) in &self.errors {
             line("errors", format!("{count} {code}"));
+        }
+        if let Some(herd) = &self.herd {
+            let all_back = format!(
+                "{} of at most {} at a time; all back after {:.1} s",
+                herd.lost, herd.away_most, herd.all_back_s
+            );
+            line("lost", all_back);
+            line(
+                "came back",
+                format!("{} in a second at most, {} tries failed", herd.peak_per_s, herd.tries_again),
+            );
+            line("moved", herd.moved.to_string());
+            for (name, quantiles) in [("loss to return", herd.return_us), ("handoff", herd.handoff_us)] {
+                if let Some(quantiles) = quantiles {
+                    line(name, quantiles.to_string());
+                }
+            }
+            if herd.away_at_end > 0 {
+                line("STILL AWAY", herd.away_at_end.to_string());
+            }
         }
         if let Some(hostile) = &self.hostile {
             let Hostile { held, closed, refused, .. } = hostile;
