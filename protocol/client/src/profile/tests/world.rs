@@ -195,8 +195,14 @@ pub(super) fn read(profile: &Profile, device: DeviceId, log: &Log) {
         let commit_epoch = log.entries[usize::try_from(*at).unwrap() - 2].head.epoch.unwrap();
         profile.change(|groups, tx| take::join(groups, tx, &welcome, commit_epoch)).unwrap();
     }
-    while let Some(entry) = cursor(profile).and_then(|cursor| log.entries.get(usize::try_from(cursor).unwrap())) {
-        profile.change(|groups, tx| take::take(groups, tx, entry)).unwrap();
+    // Many in a transaction, as the reader does.
+    while let Some(after) = cursor(profile).map(|cursor| usize::try_from(cursor).unwrap())
+        && after < log.entries.len()
+    {
+        let batch = log.entries[after..].iter().take(64);
+        profile
+            .change(|groups, tx| batch.map(|entry| take::take(groups, tx, entry)).collect::<Result<Vec<_>, _>>())
+            .unwrap();
     }
 }
 
