@@ -3,6 +3,7 @@
 mod amending;
 mod archive;
 mod founding;
+mod marks;
 mod people;
 mod sending;
 mod settings;
