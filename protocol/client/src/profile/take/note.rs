@@ -293,7 +293,7 @@ pub(super) fn hear(
         }
         tracing::warn!(%conversation, account = %from, "somebody who is no admin tried to change a group's settings: that is ignored");
         return Ok(Some(
-            "it was to change the group's settings, which only admins may: that was ignored".to_owned(),
+            "it named settings of the group that only admins may change: that was ignored".to_owned(),
         ));
     }
     let said = Group {
