@@ -249,7 +249,7 @@ impl Messenger {
                 None => trust::check_waiting(groups, tx, entry).map(|()| None),
             })
         };
-        let Some(outcome) = self.settled(look).await? else {
+        let Some(outcome) = self.settled(PATIENCE, look).await? else {
             return Err(Problem::declined(
                 "timed-out",
                 "the message could not be sent so far: it is kept, and goes out with the next command that is online",
@@ -298,14 +298,21 @@ impl Messenger {
 
     /// Waits until something is settled; none where that takes too long.
     async fn outcome(&self, id: EntryId) -> Result<Option<Outcome>, Problem> {
-        self.settled(move |profile| profile.read(|tx| tasks::outcome(tx, id))).await
+        self.outcome_within(id, PATIENCE).await
+    }
+
+    /// The same within another time.
+    async fn outcome_within(&self, id: EntryId, patience: Duration) -> Result<Option<Outcome>, Problem> {
+        self.settled(patience, move |profile| profile.read(|tx| tasks::outcome(tx, id)))
+            .await
     }
 
     async fn settled(
         &self,
+        patience: Duration,
         look: impl Fn(&Profile) -> Result<Option<Outcome>, Problem> + Clone + Send + 'static,
     ) -> Result<Option<Outcome>, Problem> {
-        match self.until(Some(PATIENCE), look).await? {
+        match self.until(Some(patience), look).await? {
             Some(Outcome::Refused { code, message }) => Err(Problem::declined(code, message)),
             outcome => Ok(outcome),
         }

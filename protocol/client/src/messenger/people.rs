@@ -14,7 +14,21 @@ use crate::{
 };
 use fastchat_e2e::{AccountId, ConversationId, Credential, Username, groups::View};
 use fastchat_wire::{LogId, chat::create::ConversationKind};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// A change waits so much longer for each account that it is about: a thousand key packages are claimed and checked.
+const PATIENCE_EACH: Duration = Duration::from_millis(100);
+
+/// Accounts that a change brings in or takes out.
+fn concerned(what: &Wanted) -> usize {
+    match what {
+        Wanted::Group(_, accounts) | Wanted::Add(accounts) | Wanted::Remove(accounts) => accounts.len(),
+        _ => 0,
+    }
+}
 
 impl Messenger {
     /// Finds the conversation; a direct chat is made where there is none.
@@ -235,13 +249,14 @@ impl Messenger {
 
     async fn wish(&self, wish: Wish) -> Result<(), Problem> {
         let conversation = wish.conversation;
+        let patience = PATIENCE + PATIENCE_EACH * u32::try_from(concerned(&wish.what)).unwrap_or(u32::MAX);
         let id = self
             .shared
             .profile
             .run(move |profile| profile.change(|_, tx| tasks::wish(tx, &wish)))
             .await?;
         self.shared.ask(|errands| errands.wishes = true);
-        if self.outcome(id).await?.is_some() {
+        if self.outcome_within(id, patience).await?.is_some() {
             // Newcomers are told what the group is called: a program that ends now would keep that to itself.
             let told = self.until(Some(PATIENCE), move |profile| {
                 profile.look(|groups, tx| {
@@ -257,11 +272,11 @@ impl Messenger {
             Withdrawn::Settled(_) => Ok(()),
             Withdrawn::Gone => Err(Problem::declined(
                 "timed-out",
-                "this could not be done within a minute, and is given up: nothing has changed, try again later",
+                "this could not be done in time, and is given up: nothing has changed, try again later",
             )),
             Withdrawn::UnderWay => Err(Problem::declined(
                 "timed-out",
-                "this is on its way and could not be done within a minute: it goes on with the next command that is online",
+                "this is on its way and could not be done in time: it goes on with the next command that is online",
             )),
         }
     }
