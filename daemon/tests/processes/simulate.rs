@@ -27,7 +27,7 @@ fn it_prints_a_row_for_each_strategy_and_draws_them() {
     let done = simulate(&asked);
     assert!(done.status.success(), "{}", text(&done.stderr));
     let strategies = ["least-bytes", "least-load", "power-of-two", "random", "rendezvous", "round-robin"];
-    let drawn = std::fs::read_to_string(picture).unwrap();
+    let drawn = std::fs::read_to_string(&picture).unwrap();
     for strategy in strategies {
         assert!(text(&done.stdout).lines().any(|row| row.starts_with(strategy)), "{strategy}");
         assert!(drawn.contains(strategy), "{strategy}");
