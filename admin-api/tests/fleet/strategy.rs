@@ -3,8 +3,9 @@
 use super::{
     client::{Client, assign},
     harness::{Fleet, until},
-    rest::Rest,
+    rest::{Rest, probe},
 };
+use fastchat_balancing::simulate::{Event, Trace};
 use fastchat_wire::chat::{assign::Assign, ping::Ping};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -121,6 +122,13 @@ async fn least_load_keeps_any_two_servers_within_one_client_under_churn() {
     })
     .await;
     assert_eq!(balancing["balancers"][0]["imbalance"]["least-load"], 0.0, "{balancing}");
+
+    // What came and went can be played again.
+    let balancer = fleet.line.processes.iter().find(|process| process.role == "balancer");
+    let (_, page) = probe(&balancer.expect("a balancer").http, "/trace").await;
+    let trace = Trace::parse(&page).expect("a trace");
+    let arrivals = trace.lines().iter().filter(|line| matches!(line.event, Event::Arrive { .. }));
+    assert!(arrivals.count() >= 40, "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -159,7 +159,10 @@ impl Recorder {
             }
             What::Down => {
                 self.before.remove(&oldest.server);
-                self.names.remove(&oldest.server);
+                // It may be up again later on.
+                if self.events.iter().all(|event| event.server != oldest.server) {
+                    self.names.remove(&oldest.server);
+                }
             }
             What::Arrive | What::ArriveHinted(_) => self.on(oldest.server, |clients| clients + 1),
             What::Depart => self.on(oldest.server, |clients| clients.saturating_sub(1)),
@@ -244,6 +247,21 @@ mod tests {
         );
         assert!(matches!(up[1], Event::Up { clients: 3, .. }), "{up:?}");
         assert!(parsed.span().0 > 0);
+    }
+
+    #[test]
+    fn a_server_has_its_name_as_long_as_anything_is_kept_of_it() {
+        let mut recorder = Recorder::default();
+        recorder.see(0, &standings(&[(1, 0), (2, 0)]), name);
+        recorder.see(1, &standings(&[(2, 0)]), name);
+        recorder.see(2, &standings(&[(1, 0), (2, 0)]), name);
+        let busy = |clients| standings(&[(1, 0), (2, clients)]);
+        recorder.see(3, &busy(EVENTS_MAX as u64 - 1), name);
+        assert!(trace(&recorder).contains(r#""server":"s1""#));
+        recorder.see(4, &standings(&[(2, EVENTS_MAX as u64 - 1)]), name);
+        recorder.see(5, &standings(&[(2, 0)]), name);
+        recorder.see(6, &standings(&[(2, 9)]), name);
+        assert_eq!(recorder.names.len(), 1, "{:?}", recorder.names);
     }
 
     #[test]

@@ -4,4 +4,5 @@
 
 mod agent;
 mod fleet;
+mod simulate;
 mod start_up;
