@@ -7,3 +7,4 @@ mod fleet;
 mod harness;
 mod limits;
 mod operations;
+mod rebalance;
