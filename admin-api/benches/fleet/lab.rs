@@ -2,12 +2,13 @@
 
 use crate::fleet::{
     generator::{figures, load},
-    harness::{Fleet, Ports},
+    harness::{Fleet, Ports, admin_binary},
 };
 use anyhow::{Context, Result, ensure};
 use fastchat_schema_testing::Server;
 use fastchatd_testing::NatsServer;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::process::Command;
 
 /// What a fleet is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,22 @@ impl Lab {
     pub(crate) fn server(&mut self, setting: Setting) -> Result<String> {
         let servers = &self.stand(setting).fleet.line.servers;
         Ok(servers.first().context("a fleet has servers")?.address.clone())
+    }
+
+    /// Sends clients on as fast as they ask, not as fast as servers can take them.
+    ///
+    /// # Errors
+    /// The control plane does not answer.
+    pub(crate) fn lift_budgets(&mut self, setting: Setting) -> Result<()> {
+        let file = self.accounts.path().join("limits.json");
+        let none = json!({"per_s": 0, "burst": 1});
+        std::fs::write(&file, json!({"server": {"resumes": none, "sign_ins": none}}).to_string())?;
+        let line = &self.stand(setting).fleet.line;
+        let mut set = Command::new(admin_binary());
+        set.args(["limits", "set"]).arg(&file).args(["--url", &line.admin]);
+        let set = set.arg("--token-file").arg(&line.token_file).output()?;
+        ensure!(set.status.success(), "limits set: {}", String::from_utf8_lossy(&set.stderr));
+        Ok(())
     }
 
     /// The same fleet with all processes new.

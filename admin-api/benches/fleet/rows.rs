@@ -168,6 +168,7 @@ pub(crate) const ROWS: &[Row] = &[
             aim: Aim::AtLeast(8_000.0),
         }],
         measure: |lab| {
+            lab.lift_budgets(ONE)?;
             let report = lab.run(ONE, "assign --concurrency 64", 10)?;
             Ok(vec![number(&report, "operations_per_s")?])
         },

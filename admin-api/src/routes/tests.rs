@@ -8,3 +8,4 @@ mod harness;
 mod limits;
 mod operations;
 mod preview;
+mod rebalance;

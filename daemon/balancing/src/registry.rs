@@ -85,8 +85,6 @@ pub struct Policy {
     pub excluded: HashSet<String>,
     /// Most clients; absent or 0 is no limit.
     pub clients_max: HashMap<String, u64>,
-    /// A server that comes to others gets its whole share after this time; 0: at once.
-    pub slow_start_ms: u64,
 }
 
 /// Counts since the start.
@@ -116,6 +114,7 @@ pub struct Registry {
     held: HashMap<HolderKey, u32>,
     moves: Expiring<MoveId, Move>,
     policy: Policy,
+    slow_start_ms: u64,
     servers_seen: u32,
     links_seen: u64,
     assignments: u64,
@@ -133,6 +132,11 @@ impl Registry {
             server.follow(&policy);
         }
         self.policy = policy;
+    }
+
+    /// A server that comes to others gets its whole share after this time; 0: at once.
+    pub fn set_slow_start(&mut self, ms: u64) {
+        self.slow_start_ms = ms;
     }
 
     /// A server joins, or joins again: what was known of its link is replaced, its tickets stay.
@@ -186,7 +190,7 @@ impl Registry {
         let mut candidates = Vec::with_capacity(self.servers.len());
         let mut newcomers = Vec::new();
         for (index, server) in open().filter(|(_, server)| all_in_doubt || !server.doubts.is_ejected(now)) {
-            if let Some(part) = server.started(now, self.policy.slow_start_ms) {
+            if let Some(part) = server.started(now, self.slow_start_ms) {
                 newcomers.push((candidates.len(), part));
             }
             candidates.push(server.candidate(*index));

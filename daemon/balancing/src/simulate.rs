@@ -22,8 +22,8 @@ pub use trace::{Event, Line, Trace, TraceError};
 
 use crate::{
     imbalance::imbalance,
-    registry::{LinkId, Policy, Registry, Reported},
-    strategy::{self, Parameters, SLOW_START_S, Scene, Strategy},
+    registry::{LinkId, Registry, Reported},
+    strategy::{self, Scene, Strategy},
 };
 use fastchat_wire::control::{Balancing, Fault};
 use people::{People, Person};
@@ -109,10 +109,7 @@ impl World {
     fn new(balancing: &Balancing, trace: &Trace, seed: u64) -> Result<Self, Vec<Fault>> {
         let strategy = strategy::build(balancing)?;
         let mut registry = Registry::default();
-        registry.set_policy(Policy {
-            slow_start_ms: (Parameters(&balancing.parameters).number(&SLOW_START_S) * 1e3) as u64,
-            ..Policy::default()
-        });
+        registry.set_slow_start(strategy::slow_start_ms(balancing));
         let (from, to) = trace.span();
         Ok(Self {
             registry,

@@ -86,6 +86,12 @@ pub const STRATEGIES: &[Entry] = &[
     round_robin::ENTRY,
 ];
 
+/// How long a new server's share grows under a balancing document, whatever its strategy.
+#[must_use]
+pub fn slow_start_ms(balancing: &Balancing) -> u64 {
+    (Parameters(&balancing.parameters).number(&SLOW_START_S) * 1e3) as u64
+}
+
 /// What is in force until a spec's strategy is: `least-load`, as generation 0.
 #[must_use]
 pub fn initial() -> (Balancing, Box<dyn Strategy>) {

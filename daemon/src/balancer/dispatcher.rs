@@ -25,7 +25,7 @@ use fastchat_balancing::{
     recorder::Recorder,
     registry::{LinkId, Policy, Registry, Replaced, Reported},
     shadow::Shadows,
-    strategy::{self, Parameters, SLOW_START_S, Scene, Strategy},
+    strategy::{self, Scene, Strategy},
 };
 use fastchat_wire::{
     Code, ErrorBody, Secret,
@@ -102,9 +102,11 @@ impl Dispatcher {
     pub(super) fn new(generation: u64, spec: &BalancerSpec, tickets_max: usize, metrics: Metrics, mut rng: StdRng) -> Self {
         let (balancing, strategy) = strategy::initial();
         let shadows = Shadows::new(&balancing.strategy, rng.next_u64());
+        let mut registry = Registry::default();
+        registry.set_slow_start(strategy::slow_start_ms(&balancing));
         let dispatcher = Self {
             inner: Mutex::new(Inner {
-                registry: Registry::default(),
+                registry,
                 strategy,
                 shadows,
                 recorder: Recorder::default(),
@@ -154,11 +156,9 @@ impl Dispatcher {
         inner.budgets.apply(&spec.limits.server, spec.balancers);
         inner.key = FleetKey::new(spec.fleet_key.clone());
         inner.ticket_ms = spec.ticket_ms;
-        let slow_start_s = Parameters(&inner.balancing.parameters).number(&SLOW_START_S);
         inner.registry.set_policy(Policy {
             excluded: spec.excluded.iter().cloned().collect(),
             clients_max: spec.connections_max.iter().map(|(name, max)| (name.clone(), *max)).collect(),
-            slow_start_ms: (slow_start_s * 1e3) as u64,
         });
         if problems.is_empty() {
             inner.applied = Applied { generation, problem: None };
@@ -424,6 +424,7 @@ impl Inner {
             })?;
             self.shadows.follow(&wanted.strategy);
         }
+        self.registry.set_slow_start(strategy::slow_start_ms(wanted));
         self.balancing = wanted.clone();
         Ok(())
     }

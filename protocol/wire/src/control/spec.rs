@@ -159,7 +159,7 @@ pub struct BalancerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
     /// How many balancers divide what a server takes in arrivals; at least 1.
-    #[serde(default = "one")]
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub balancers: u32,
     /// Life of a ticket in ms.
     pub ticket_ms: u64,
@@ -177,6 +177,11 @@ pub struct BalancerSpec {
 /// A balancer of a spec that doesn't say how many there are.
 fn one() -> u32 {
     1
+}
+
+/// One of them divides nothing.
+fn is_one(balancers: &u32) -> bool {
+    *balancers == 1
 }
 
 /// What a host agent should be.

@@ -4,10 +4,7 @@ use super::*;
 
 fn with_slow_start(slow_start_ms: u64) -> Registry {
     let mut registry = Registry::default();
-    registry.set_policy(Policy {
-        slow_start_ms,
-        ..Policy::default()
-    });
+    registry.set_slow_start(slow_start_ms);
     registry
 }
 
