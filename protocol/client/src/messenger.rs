@@ -275,6 +275,25 @@ impl Messenger {
         self.sent(entry).await
     }
 
+    /// What the history has of a message that stands in its log; waits until this device has read so far. None where
+    /// it has disappeared since.
+    ///
+    /// # Errors
+    /// `timed-out`: it was not read within some time with a server; [`Problem::Ended`], [`Problem::Store`].
+    pub async fn kept(&self, sent: Sent) -> Result<Option<Record>, Problem> {
+        let Sent { conversation, seq, .. } = sent;
+        let look = move |profile: &Profile| {
+            let is_read = profile.look(|groups, tx| Ok(!matches!(groups.cursor(tx, conversation), Ok(cursor) if cursor < seq)))?;
+            Ok(if is_read {
+                Some(profile.record_at(conversation, seq)?)
+            } else {
+                None
+            })
+        };
+        let kept = self.until(Some(PATIENCE), look).await?;
+        kept.ok_or_else(|| Problem::declined("timed-out", "the message was sent; what stands before it could not be read so far"))
+    }
+
     /// The next record after this arrival, from any conversation; waits for it. Cancel-safe.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ mod world;
 use fastchat_e2e::{
     Content, ConversationId, Credential, DeviceId, DeviceKey,
     content::Body,
-    groups::{Error, What},
+    groups::{Error, Stranding, What},
     log::{KIND_COMMIT, KIND_MESSAGE, KIND_WELCOME},
     mls::{Charter, GroupError, Intent, Invite, Kind, MemberDevice},
 };
@@ -212,8 +212,8 @@ fn openmls_sends_its_own_device_away_and_ts_mls_can_not() {
             _ => assert!(
                 matches!(
                     &what,
-                    What::BadCommit {
-                        cause: GroupError::Broken(_),
+                    What::Stranded {
+                        cause: Stranding::Secrets(GroupError::Broken(_)),
                         ..
                     }
                 ),
@@ -242,8 +242,8 @@ fn openmls_appoints_an_admin_and_ts_mls_does_not_as_it_leaves_the_path_out() {
             _ => assert!(
                 matches!(
                     &what,
-                    What::BadCommit {
-                        cause: GroupError::Broken(_),
+                    What::Stranded {
+                        cause: Stranding::Secrets(GroupError::Broken(_)),
                         ..
                     }
                 ),

@@ -102,7 +102,7 @@ async fn confirm(
         let shown = match messenger.sent(entry).await {
             Ok(sent) => {
                 count += 1;
-                if is_read { receipts.message(sent) } else { Ok(()) }
+                if is_read { receipts.message(messenger, sent).await } else { Ok(()) }
             }
             Err(problem) => Err(problem.into()),
         };

@@ -9,7 +9,7 @@ use crate::{
     terminal::{human, json, progress::Way, screen::Screen, shown::Shown},
 };
 use fastchat_client::{
-    messenger::{SendFile, Sent, SentFile},
+    messenger::{Messenger, SendFile, Sent, SentFile},
     problem::Problem,
     profile::Profile,
     record::{self, Named, Recipient},
@@ -167,7 +167,7 @@ impl<'a, 'b> Sender<'a, 'b> {
     pub(crate) async fn say(&mut self, body: Body, done: &str) -> Result<(), Stop> {
         let work = self.online.messenger.send(self.conversation, body);
         let sent = self.online.watch.during(work).await?;
-        self.receipts.message(sent)?;
+        self.receipts.message(&self.online.messenger, sent).await?;
         self.receipts.screen.confirm(done);
         Ok(())
     }
@@ -181,7 +181,7 @@ impl<'a, 'b> Sender<'a, 'b> {
             });
             let work = self.online.messenger.send(self.conversation, text);
             let sent = self.online.watch.during(work).await?;
-            self.receipts.message(sent)?;
+            self.receipts.message(&self.online.messenger, sent).await?;
         }
         for path in files {
             self.send_file(path, &SendFile { keep_metadata }).await?;
@@ -204,17 +204,17 @@ impl<'a, 'b> Sender<'a, 'b> {
         for note in notes {
             screen.note(&note);
         }
-        self.receipts.message(sent)
+        self.receipts.message(&self.online.messenger, sent).await
     }
 }
 
 impl Receipts<'_> {
     /// A message that stands in its log: with `--json` it is shown, people see a confirmation when all is sent.
-    pub(crate) fn message(&self, sent: Sent) -> Result<(), Stop> {
+    pub(crate) async fn message(&self, messenger: &Messenger, sent: Sent) -> Result<(), Stop> {
         if !self.screen.is_json() {
             return Ok(());
         }
-        match self.profile.record_at(sent.conversation, sent.seq)? {
+        match messenger.kept(sent).await? {
             Some(record) => self.screen.object(&json::record(&Shown::kept(&record, &self.title))),
             // It was to disappear at once.
             None => Ok(()),
