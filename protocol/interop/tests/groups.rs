@@ -242,8 +242,8 @@ fn openmls_appoints_an_admin_and_ts_mls_does_not_as_it_leaves_the_path_out() {
             _ => assert!(
                 matches!(
                     &what,
-                    What::Stranded {
-                        cause: Stranding::Secrets(GroupError::Broken(_)),
+                    What::BadCommit {
+                        cause: GroupError::Broken(_),
                         ..
                     }
                 ),
