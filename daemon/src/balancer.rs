@@ -193,7 +193,7 @@ fn needs_restart(first: &BalancerSpec, spec: &BalancerSpec) -> Option<String> {
     (!moves.is_empty()).then(|| format!("restart the balancer to change {}", moves.join(" and ")))
 }
 
-/// Reports on every change, at most once in an interval, and keeps the gauges.
+/// Reports on every spec that was applied, and on every other change at most once in an interval; keeps the gauges.
 async fn report(
     reports: &watch::Sender<Report>,
     address: &str,
@@ -245,6 +245,8 @@ async fn report(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {}
+            // Somebody may be waiting for that.
+            () = dispatcher.applied() => {}
             () = next => {}
         }
     }

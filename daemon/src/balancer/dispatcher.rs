@@ -40,7 +40,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 /// Without a server to give: when to ask again.
 const NO_SERVER_RETRY_MS: u64 = 500;
@@ -51,6 +54,7 @@ const REPORT_GRACE_MS: u64 = LOAD_INTERVAL_MS;
 pub(super) struct Dispatcher {
     inner: Mutex<Inner>,
     changed: watch::Sender<()>,
+    applied: Notify,
     metrics: Metrics,
     tickets_max: usize,
     started: Instant,
@@ -120,6 +124,7 @@ impl Dispatcher {
                 applied: Applied::default(),
             }),
             changed: watch::Sender::new(()),
+            applied: Notify::new(),
             metrics,
             tickets_max,
             started: Instant::now(),
@@ -169,6 +174,12 @@ impl Dispatcher {
         self.metrics.generation.set(as_gauge(inner.applied.generation));
         drop(inner);
         self.changed.send_replace(());
+        self.applied.notify_one();
+    }
+
+    /// A spec was applied since this was awaited last. For one who waits.
+    pub(super) async fn applied(&self) {
+        self.applied.notified().await;
     }
 
     /// Gives a client a server, with a ticket that reserves its place there.

@@ -139,7 +139,6 @@ fn draining_excluded_and_full_servers_are_no_candidates() {
     registry.set_policy(Policy {
         excluded: ["excluded".to_owned()].into(),
         clients_max: [("nearly-full".to_owned(), 10), ("free".to_owned(), 0)].into(),
-        ..Policy::default()
     });
     let drains = Reported {
         draining: true,
