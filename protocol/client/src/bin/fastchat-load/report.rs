@@ -164,6 +164,10 @@ pub(crate) struct Operations {
 pub(crate) struct Checked {
     /// Connections that were lost and opened again.
     pub(crate) reconnects: u64,
+    /// From a connection's loss, or the request to move, until the next one was signed in: no message is later than
+    /// its sender and its reader were away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) away_us: Option<Quantiles>,
     /// Appends that were sent again because their outcome was unknown.
     pub(crate) sent_again: u64,
     /// Servers that were killed by this program.
@@ -344,6 +348,9 @@ impl Report {
         }
         if let Some(checked) = &self.check {
             line("reconnects", checked.reconnects.to_string());
+            if let Some(quantiles) = checked.away_us {
+                line("away", quantiles.to_string());
+            }
             line("sent again", checked.sent_again.to_string());
             line("unacknowledged", checked.unacknowledged.to_string());
             for finding in &checked.findings {

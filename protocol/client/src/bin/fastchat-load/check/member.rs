@@ -126,6 +126,8 @@ pub(crate) struct Member {
     refused: Option<ErrorBody>,
     /// The server asked it to go elsewhere.
     moved: Option<Move>,
+    /// Since when it is not served.
+    away_ns: Option<u64>,
     ticks: u32,
     /// Ticks since the cursor moved, and since anything arrived.
     still: u32,
@@ -161,6 +163,7 @@ impl Member {
             retry_at: None,
             refused: None,
             moved: None,
+            away_ns: None,
             ticks: 0,
             still: 0,
             silent: 0,
@@ -177,7 +180,12 @@ impl Member {
             };
             let lost = match here {
                 Ok(line) => {
+                    let now_ns = self.shared.clock.now_ns();
+                    if let Some(away_ns) = self.away_ns.take() {
+                        self.shared.tally.operation.record_ns(now_ns.saturating_sub(away_ns));
+                    }
                     let Err(lost) = self.serve(line).await;
+                    self.away_ns.get_or_insert_with(|| self.shared.clock.now_ns());
                     add(&self.shared.reconnects, 1);
                     self.sends.lost();
                     self.fetch_id = None;
@@ -238,6 +246,7 @@ impl Member {
                 return Err(Trouble::Refused(error.clone()));
             }
             if let Some(moved) = &self.moved {
+                self.away_ns = Some(shared.clock.now_ns());
                 sleep(Duration::from_millis(moved.after_ms)).await;
                 return Err(Trouble::CannotConnect("the server asked it to move".to_owned()));
             }

@@ -10,7 +10,7 @@ use crate::{
         verdict::{Verdict, judge},
     },
     pace::{Pacer, Schedule},
-    report::{Checked, Measured, Messages, Report},
+    report::{Checked, Measured, Messages, Quantiles, Report},
     stage::{Stage, Timing},
     talk::opening::open,
     tally::Tally,
@@ -148,6 +148,7 @@ pub(crate) async fn run(common: &Common, args: &Args) -> Result<Report, Trouble>
     report.errors = stage.tally.errors();
     report.check = Some(Checked {
         reconnects: shared.reconnects.get(),
+        away_us: Quantiles::of(&stage.tally.operation),
         sent_again: shared.sent_again.get(),
         kills: kills.get(),
         ..Checked::default()
