@@ -158,7 +158,10 @@ async fn a_new_server_is_filled_by_moves_and_nothing_is_lost_or_late() {
     for key in ["missing", "duplicates", "out_of_order"] {
         assert_eq!(figures[key], 0, "{key}: {figures}");
     }
-    assert!(figures["away_us"]["max"].as_u64() > Some(0), "who moved was away for a moment: {figures}");
+    assert!(
+        figures["away_us"]["max"].as_u64() > Some(0),
+        "who moved was away for a moment: {figures}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
