@@ -14,13 +14,16 @@ use super::{
 };
 use crate::{credential::Credential, device::DeviceKey, id::ConversationId};
 use mls_rs::{
-    Group, MlsMessage, MlsMessageDescription,
-    extension::built_in::{ExternalPubExt, RatchetTreeExt},
+    ExtensionList, Group, MlsMessage, MlsMessageDescription,
+    extension::{ExtensionType, built_in::RatchetTreeExt},
     group::{ExportedTree, GroupInfo},
 };
 use mls_rs_core::{crypto::SignatureSecretKey, key_package::KeyPackageData};
 use std::time::Duration;
 use zeroize::Zeroizing;
+
+/// A public key of the suite's X25519.
+const KEM_KEY_BYTES: usize = 32;
 
 /// What came of a Welcome.
 #[derive(Debug)]
@@ -162,7 +165,7 @@ impl Engine {
         if info.group_context().group_id() != conversation.0 {
             return Err(GroupError::WrongConversation);
         }
-        if !matches!(info.extensions().get_as::<ExternalPubExt>(), Ok(Some(_))) {
+        if !is_way_in(info.extensions()) {
             return Err(GroupError::NoWayIn);
         }
         let own = self.own_leaf(info)?;
@@ -244,6 +247,40 @@ impl Engine {
     }
 }
 
+/// Whether a GroupInfo's `external_pub` is one X25519 key in MLS' form. mls-rs would read one without its length, too,
+/// wherever the first byte of the key happens to be less than what follows, and seal to what is left.
+fn is_way_in(extensions: &ExtensionList) -> bool {
+    extensions
+        .get(ExtensionType::EXTERNAL_PUB)
+        .is_some_and(|found| found.extension_data.len() == 1 + KEM_KEY_BYTES && usize::from(found.extension_data[0]) == KEM_KEY_BYTES)
+}
+
 fn no_information() -> GroupError {
     GroupError::Unexpected("group information")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mls_rs::Extension;
+
+    fn with(external_pub: Vec<u8>) -> ExtensionList {
+        let mut extensions = ExtensionList::new();
+        extensions.set(Extension::new(ExtensionType::EXTERNAL_PUB, external_pub));
+        extensions
+    }
+
+    #[test]
+    fn a_way_in_is_one_key_with_its_length_whatever_it_begins_with() {
+        assert!(!is_way_in(&ExtensionList::new()));
+        for first in 0..=u8::MAX {
+            let mut key = vec![7; KEM_KEY_BYTES];
+            key[0] = first;
+            let with_length = [&[32], &*key].concat();
+            assert!(is_way_in(&with(with_length.clone())));
+            assert!(!is_way_in(&with(key)), "without its length, {first}");
+            assert!(!is_way_in(&with([&*with_length, &[0]].concat())));
+        }
+        assert!(!is_way_in(&with(vec![])));
+    }
 }
