@@ -5,7 +5,11 @@ use crate::config::{Protection, Tls};
 use anyhow::{Context, bail};
 use fastchat_tls::{Acceptor, Connector, Protocol, ServerName, Stream, TlsError, is_loopback_host, may_be_plain, server_name};
 use std::io;
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+
+/// Connections that the kernel holds until they are accepted; it may be set to hold fewer (`net.core.somaxconn`, 4,096
+/// by default). One more is dropped, and tried again a second later by the other end.
+const BACKLOG: u32 = 4_096;
 
 /// How this process listens and dials. Clones share what was read.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +51,7 @@ impl Transport {
     /// # Errors
     /// The port is taken, or the connections would be plain and come from elsewhere.
     pub(crate) async fn listen(&self, address: &str, whom: &str) -> anyhow::Result<TcpListener> {
-        let listener = TcpListener::bind(address).await.with_context(|| {
+        let listener = bind(address).await.with_context(|| {
             format!("can't listen on {address} for {whom}: end what uses that port (`ss -ltnp` says what), or choose another address for this process")
         })?;
         if !self.acceptor.is_tls() && !may_be_plain(listener.local_addr()?, self.allow_plaintext) {
@@ -86,6 +90,25 @@ impl Transport {
         let connected = connector.connect(name, socket).await;
         connected.map_err(|error| io::Error::other(format!("{address}: {error}")))
     }
+}
+
+/// As [`TcpListener::bind`] does it, but for the backlog.
+async fn bind(address: &str) -> io::Result<TcpListener> {
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "that name has no address");
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // A port whose connections have just ended is free.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ pub struct Timing {
     pub backoff_max: Duration,
     /// A connection that lived so long makes earlier failures forgotten.
     pub settled: Duration,
+    /// When such a one is lost, a balancer is asked at a random moment within so long: whoever
+    /// else was on that server asks, too.
+    pub scatter: Duration,
     /// A server that was left for another one may still answer what was asked for so long.
     pub farewell: Duration,
     /// A hole in a log that is being sent to is fetched after so long: the answer may fill it.
@@ -60,6 +63,7 @@ impl Default for Timing {
             backoff_min: Duration::from_millis(200),
             backoff_max: Duration::from_secs(30),
             settled: Duration::from_secs(10),
+            scatter: Duration::from_secs(1),
             farewell: Duration::from_secs(5),
             hole_patience: Duration::from_millis(100),
             marks: Duration::from_secs(2),

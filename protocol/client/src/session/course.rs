@@ -61,12 +61,12 @@ impl Course {
         retry_after.unwrap_or_default() + backoff(timing, self.rounds, jitter)
     }
 
-    /// A connection was lost that had lived so long: how long to wait.
+    /// A connection was lost that had lived so long: how long to wait. `jitter` is 0 to 1.
     pub(crate) fn lost(&mut self, timing: &Timing, lived: Duration, jitter: f64) -> Duration {
         self.failed = 0;
         if lived >= timing.settled {
             self.rounds = 0;
-            return Duration::ZERO;
+            return timing.scatter.mul_f64(jitter.clamp(0.0, 1.0));
         }
         self.rounds = self.rounds.saturating_add(1);
         backoff(timing, self.rounds, jitter)
@@ -121,11 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_after_a_good_while_is_mended_at_once_and_an_early_one_is_not() {
+    fn a_loss_after_a_good_while_is_mended_at_a_random_moment_soon_and_an_early_one_is_backed_off_from() {
         let mut course = Course::new(1, 0.0);
         course.failed(&timing(), None, 0.0);
         assert!(course.lost(&timing(), Duration::from_millis(1), 0.0) >= Duration::from_millis(100));
-        assert_eq!(course.lost(&timing(), Duration::from_secs(10), 0.0), Duration::ZERO);
+        let settled = |course: &mut Course, jitter| course.lost(&timing(), Duration::from_secs(10), jitter);
+        assert_eq!(settled(&mut course, 0.0), Duration::ZERO);
+        assert_eq!(settled(&mut course, 0.5), timing().scatter / 2);
+        assert_eq!(settled(&mut course, 1.0), timing().scatter);
         assert_eq!(course.rounds(), 0);
     }
 }

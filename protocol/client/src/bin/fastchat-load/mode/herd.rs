@@ -27,13 +27,15 @@ use tokio::{task::JoinSet, time::sleep};
 const AT_ONCE: usize = 16;
 /// A connection that is silent for 60 s is closed by the server.
 const PING: Duration = Duration::from_secs(25);
+/// Whoever is lost asks the balancer at a random moment within this time, as clients do.
+const SCATTER: Duration = Duration::from_secs(1);
 /// Where nobody says when to try again.
 const RETRY: Duration = Duration::from_millis(200);
 
 /// Holds many clients, and tells how they come back
 ///
 /// Kill a server, drain or rebalance the fleet while it runs. A client whose connection is lost comes back as clients
-/// do: assign, the wait that it imposes, hello, resume; one that is asked to move opens its new connection first. Told
+/// do: within a second assign, the wait that it imposes, hello, resume; one that is asked to move opens its new connection first. Told
 /// are how long each took (from the loss, or from the request to move), the most that came back in a second, and every
 /// refusal.
 #[derive(Debug, clap::Args)]
@@ -121,6 +123,7 @@ async fn live(field: Rc<Field>, seat: usize, mut account: Account, mut line: Lin
             }
             None => {
                 let lost = field.lost();
+                sleep(SCATTER.mul_f64(rand::random())).await;
                 line = field.back(seat, &mut account, None).await;
                 field.returned(lost);
             }
