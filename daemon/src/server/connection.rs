@@ -418,12 +418,12 @@ impl Connection {
         // Also where the account was online already: whether that was told yet, nobody here knows.
         self.unknown_presence = Some(server.peers.changed(identity.account));
         // A session that ended before the hub had it was not told its end.
-        match server.context.store.living(&[identity.session]).await {
-            Ok(living) if living.is_empty() => {
+        match server.context.store.ended(&[identity.session]).await {
+            Ok(ended) if ended.is_empty() => {}
+            Ok(_) => {
                 self.end.cancel();
                 return Err(Denied::Unauthenticated.into());
             }
-            Ok(_) => {}
             Err(error) => server.peers.doubt(&error),
         }
         match server.context.store.logs_of(identity.actor()).await {

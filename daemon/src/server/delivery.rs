@@ -20,11 +20,8 @@ use fastchat_wire::{
     AccountId, EventName, LogId,
     chat::{mark::MarkEvent, signal::SignalEvent},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 /// Where something came from.
@@ -80,7 +77,10 @@ enum Command {
     },
     Activate(AccountId, Vec<(LogId, u64)>),
     Joined(Vec<Membership>),
-    Verify,
+    /// Which logs are active, and up to which number they were heard of.
+    Active(oneshot::Sender<Vec<(LogId, u64)>>),
+    /// Logs that go on up to these numbers.
+    Beyond(Vec<(LogId, u64)>),
     Hint {
         hint: Hint,
         members_seq: u64,
@@ -91,16 +91,9 @@ enum Command {
 /// Handle to the shards.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
-    shards: Arc<[Handle]>,
+    shards: Arc<[mpsc::Sender<Command>]>,
     /// KiB of blocks that may wait for the shards.
     room: Arc<Semaphore>,
-}
-
-#[derive(Debug)]
-struct Handle {
-    commands: mpsc::Sender<Command>,
-    /// A `Verify` waits already.
-    verifying: Arc<AtomicBool>,
 }
 
 /// What a shard works with.
@@ -129,9 +122,8 @@ impl Delivery {
         };
         let shards = (0..SHARDS).map(|_| {
             let (commands, receiver) = mpsc::channel(QUEUE);
-            let verifying = Arc::new(AtomicBool::new(false));
-            tasks.spawn(shard::Shard::new(parts.clone(), Arc::clone(&verifying)).run(receiver));
-            Handle { commands, verifying }
+            tasks.spawn(shard::Shard::new(parts.clone()).run(receiver));
+            commands
         });
         Self {
             shards: shards.collect(),
@@ -139,13 +131,13 @@ impl Delivery {
         }
     }
 
-    fn shard(&self, log: LogId) -> &Handle {
+    fn shard(&self, log: LogId) -> &mpsc::Sender<Command> {
         // The last byte of a UUID is random, whatever its version.
         &self.shards[usize::from(log.0[15]) % self.shards.len()]
     }
 
     /// What each shard gets of these.
-    fn parted<T>(&self, all: Vec<T>, log: impl Fn(&T) -> LogId) -> impl Iterator<Item = (&Handle, Vec<T>)> {
+    fn parted<T>(&self, all: Vec<T>, log: impl Fn(&T) -> LogId) -> impl Iterator<Item = (&mpsc::Sender<Command>, Vec<T>)> {
         let mut parts: Vec<Vec<T>> = self.shards.iter().map(|_| Vec::new()).collect();
         for one in all {
             parts[usize::from(log(&one).0[15]) % self.shards.len()].push(one);
@@ -153,15 +145,15 @@ impl Delivery {
         self.shards.iter().zip(parts).filter(|(_, part)| !part.is_empty())
     }
 
-    async fn tell(&self, shard: &Handle, command: Command) {
-        if shard.commands.send(command).await.is_err() {
+    async fn tell(&self, shard: &mpsc::Sender<Command>, command: Command) {
+        if shard.send(command).await.is_err() {
             tracing::error!("a delivery shard has ended: pushes are lost until their readers fetch");
         }
     }
 
     /// True where a shard has ended, which it does by a fault only while there is a handle.
     pub(crate) fn has_ended(&self) -> bool {
-        self.shards.iter().any(|shard| shard.commands.is_closed())
+        self.shards.iter().any(mpsc::Sender::is_closed)
     }
 
     /// A log has an entry.
@@ -189,13 +181,21 @@ impl Delivery {
         }
     }
 
-    /// Doorbells may have been lost: compares all active logs with the store.
-    pub(crate) async fn verify(&self) {
+    /// The logs that somebody here reads, and up to which number each was heard of.
+    pub(crate) async fn active(&self) -> Vec<(LogId, u64)> {
+        let mut all = Vec::new();
         for shard in self.shards.iter() {
-            // One that waits will do.
-            if !shard.verifying.swap(true, Ordering::AcqRel) {
-                self.tell(shard, Command::Verify).await;
-            }
+            let (answer, answered) = oneshot::channel();
+            self.tell(shard, Command::Active(answer)).await;
+            all.extend(answered.await.unwrap_or_default());
+        }
+        all
+    }
+
+    /// Active logs that go on up to these numbers: what was not heard of is read.
+    pub(crate) async fn beyond(&self, logs: Vec<(LogId, u64)>) {
+        for (shard, logs) in self.parted(logs, |(log, _)| *log) {
+            self.tell(shard, Command::Beyond(logs)).await;
         }
     }
 

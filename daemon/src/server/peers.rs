@@ -30,7 +30,7 @@ use tokio::{
 /// Accounts that one message names: 16 bytes each, no more than the longest block that travels by value.
 pub(crate) const ACCOUNTS_PER_MESSAGE: usize = BLOCK_BYTES_BY_VALUE_MAX / 16;
 /// While a link is down, or a peer doesn't know who is here, active logs are compared with the store so often.
-const VERIFY: Duration = Duration::from_secs(1);
+const COMPARE: Duration = Duration::from_secs(1);
 
 /// The other servers.
 pub(crate) struct Peers {
@@ -124,7 +124,7 @@ impl Peers {
     /// The store did not answer at a sign-in: what it would have said is looked for later.
     pub(crate) fn doubt(&self, error: &StoreError) {
         tracing::warn!(%error, "a sign-in could not read all: what it missed is looked for");
-        self.missed.notify_one();
+        self.look();
     }
 
     /// Waits until what other servers told may have been missed.
@@ -133,9 +133,8 @@ impl Peers {
     }
 
     /// Has what may have been missed looked for.
-    async fn look(&self, delivery: &Delivery) {
+    fn look(&self) {
         self.missed.notify_one();
-        delivery.verify().await;
     }
 
     /// Tells every server.
@@ -163,21 +162,21 @@ impl Peers {
 
     /// Handles what the bus tells until it ends.
     pub(crate) async fn run(self: Arc<Self>, mut events: mpsc::Receiver<BusEvent>, delivery: Delivery) {
-        let mut verify = interval(VERIFY);
-        verify.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut compare = interval(COMPARE);
+        compare.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.handle(event, &delivery).await,
                     None => return,
                 },
-                _ = verify.tick() => self.look_around(&delivery).await,
+                _ = compare.tick() => self.look_around(),
             }
         }
     }
 
     /// Does what no event asks for: while a link is down, doorbells get lost unnoticed.
-    async fn look_around(&self, delivery: &Delivery) {
+    fn look_around(&self) {
         let (unknown, told) = {
             let presence = self.presence();
             (presence.unknown(), presence.is_told())
@@ -187,7 +186,7 @@ impl Peers {
             self.bus.send(&peer, &Message::Resync);
         }
         if !told || !self.bus.is_whole() {
-            self.look(delivery).await;
+            self.look();
         }
     }
 
@@ -208,17 +207,17 @@ impl Peers {
             BusEvent::Hears(peer) => {
                 self.presence().hears(&peer);
                 self.note_all();
-                self.look(delivery).await;
+                self.look();
             }
             BusEvent::Silent(peer) => {
                 self.presence().silent(&peer);
                 self.note_all();
-                self.look(delivery).await;
+                self.look();
             }
             BusEvent::Gap(peer) => {
                 self.presence().gap(&peer);
                 self.bus.send(&peer, &Message::Resync);
-                self.look(delivery).await;
+                self.look();
             }
             BusEvent::Message(peer, message) => self.message(&peer, message, delivery).await,
         }
@@ -262,7 +261,7 @@ impl Peers {
                 let knows_us_again = self.presence().acknowledged(peer, known);
                 self.known.notify_waiters();
                 if knows_us_again {
-                    self.look(delivery).await;
+                    self.look();
                 }
             }
             Message::Resync => {

@@ -137,8 +137,8 @@ pub(crate) trait AccountStore {
     /// Ends one session. Ending an ended one is fine.
     async fn end_session(&self, session: SessionId) -> Result<()>;
 
-    /// Which of these sessions have not ended.
-    async fn living(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>>;
+    /// Which of these sessions have ended.
+    async fn ended(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>>;
 
     /// Ends all sessions of an account.
     async fn end_sessions(&self, account: AccountId) -> Result<()>;

@@ -327,6 +327,6 @@ pub(crate) trait LogStore {
     /// The conversations that any of these accounts is a member of, with where each reads from.
     async fn memberships(&self, accounts: &[AccountId]) -> Result<Vec<Membership>>;
 
-    /// Last numbers of logs; unknown logs are left out.
-    async fn last_seqs(&self, logs: &[LogId]) -> Result<Vec<(LogId, u64)>>;
+    /// Which of these logs go on behind the number that is given with each, and up to which number.
+    async fn beyond(&self, known: &[(LogId, u64)]) -> Result<Vec<(LogId, u64)>>;
 }

@@ -16,10 +16,7 @@ use fastchat_wire::{
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -29,8 +26,6 @@ use tokio::{
 
 /// Logs that nobody here reads are forgotten so often.
 const SWEEP: Duration = Duration::from_secs(60);
-/// Logs that are compared with the store in one read.
-const VERIFY_CHUNK: usize = 500;
 /// Entries of a hole that are read at once.
 const HOLE_CHUNK: u64 = 500;
 /// After a read failed, it is tried again after this time.
@@ -50,10 +45,6 @@ struct Active {
 pub(super) struct Shard {
     pub(super) parts: Parts,
     logs: HashMap<LogId, Active>,
-    /// Set while a `Verify` waits.
-    verifying: Arc<AtomicBool>,
-    /// The last one could not read all.
-    verify_again: bool,
 }
 
 /// The encoded event, as each reader gets it.
@@ -65,12 +56,10 @@ struct Encoded {
 }
 
 impl Shard {
-    pub(super) fn new(parts: Parts, verifying: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
         Self {
             parts,
             logs: HashMap::new(),
-            verifying,
-            verify_again: false,
         }
     }
 
@@ -82,7 +71,7 @@ impl Shard {
             tokio::select! {
                 biased;
                 // Before new doorbells, or a busy shard would never do either.
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => due = self.catch_up().await,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => due = self.read_holes().await,
                 _ = sweep.tick() => self.sweep(),
                 command = commands.recv() => match command {
                     Some(command) => due = earliest(due, self.handle(command).await),
@@ -110,7 +99,16 @@ impl Shard {
                 let due = memberships.iter().map(|membership| self.joined(membership));
                 due.fold(None, earliest)
             }
-            Command::Verify => self.verify().await,
+            Command::Active(answer) => {
+                let active = self.logs.iter().map(|(log, active)| (*log, active.feed.heard()));
+                // Who asked may have ended.
+                let _ = answer.send(active.collect());
+                None
+            }
+            Command::Beyond(logs) => {
+                let due = logs.into_iter().map(|(log, last_seq)| self.look(log, last_seq));
+                due.fold(None, earliest)
+            }
             Command::Hint { hint, members_seq, origin } => {
                 self.hint(&hint, members_seq, origin).await;
                 None
@@ -265,15 +263,6 @@ impl Shard {
         self.parts.metrics.pushes_dropped.inc_by(pushed.dropped);
     }
 
-    /// What a deadline is for; answers the next one.
-    async fn catch_up(&mut self) -> Option<Instant> {
-        if std::mem::take(&mut self.verify_again) {
-            self.verify().await;
-        }
-        let retry = self.verify_again.then(|| Instant::now() + RETRY);
-        earliest(retry, self.read_holes().await)
-    }
-
     /// Reads the holes whose time has come; answers when the next one is due.
     async fn read_holes(&mut self) -> Option<Instant> {
         let now = Instant::now();
@@ -306,29 +295,6 @@ impl Shard {
         }
         let due = self.logs.values().filter_map(|active| active.feed.due()).min();
         if retry.is_some() { retry } else { due }
-    }
-
-    /// Compares all active logs with the store, and rings for what was missed.
-    async fn verify(&mut self) -> Option<Instant> {
-        // From here on another one is needed for what is missed.
-        self.verifying.store(false, Ordering::Release);
-        let logs: Vec<LogId> = self.logs.keys().copied().collect();
-        let mut due = None;
-        for chunk in logs.chunks(VERIFY_CHUNK) {
-            match self.parts.store.last_seqs(chunk).await {
-                Ok(last_seqs) => {
-                    for (log, last_seq) in last_seqs {
-                        due = earliest(due, self.look(log, last_seq));
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "active logs can't be compared with the store: trying again");
-                    self.verify_again = true;
-                    return earliest(due, Some(Instant::now() + RETRY));
-                }
-            }
-        }
-        due
     }
 
     /// The log's last number is that: what nobody here reads any more is forgotten.

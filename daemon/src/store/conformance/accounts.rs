@@ -241,7 +241,8 @@ pub(crate) async fn sessions_end_one_by_one_or_all_at_once(store: Arc<dyn Store>
     store.sign_in(login(&alice, None, token(2), NOW)).await.unwrap();
     store.end_session(alice.session).await.unwrap();
     store.end_session(alice.session).await.unwrap();
-    assert_eq!(store.living(&[alice.session, bob.session]).await.unwrap(), [bob.session]);
+    assert_eq!(store.ended(&[alice.session, bob.session]).await.unwrap(), [alice.session]);
+    assert_eq!(store.ended(&[bob.session]).await.unwrap(), []);
     let living = async |digest| matches!(store.resume(digest, token(9), NOW).await.unwrap(), Resumption::Resumed(_));
     assert!(!living(alice.token).await);
     assert!(living(token(1)).await);
@@ -329,7 +330,7 @@ pub(crate) async fn a_removed_device_leaves_nothing_behind(store: Arc<dyn Store>
         denied(store.keys_publish(alice.device, &[package("b")], false).await),
         Denied::Unauthenticated
     );
-    assert!(store.last_seqs(&[LogId::inbox_of(alice.device)]).await.unwrap().is_empty());
+    assert!(store.roster_versions(&[LogId::inbox_of(alice.device)]).await.unwrap().is_empty());
     let found = store.lookup_account(alice.account).await.unwrap().unwrap();
     assert!(found.devices.is_empty(), "the account itself stays");
 }

@@ -113,7 +113,7 @@ pub(crate) async fn an_unknown_account_makes_no_conversation(store: Arc<dyn Stor
         create(&alice, Group, &[bob.account, Uuid::now_v7().into()]),
     ] {
         assert!(matches!(refusal(store.create(draft.clone()).await), Denied::NotFound(_)));
-        assert!(store.last_seqs(&[draft.conversation]).await.unwrap().is_empty());
+        assert!(store.roster_versions(&[draft.conversation]).await.unwrap().is_empty());
     }
 }
 

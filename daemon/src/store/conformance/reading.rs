@@ -147,11 +147,14 @@ pub(crate) async fn a_devices_logs_are_its_conversations_inbox_and_archive(store
     let mut memberships = store.memberships(&[alice.account, bob.account, carol.account]).await.unwrap();
     memberships.sort_by_key(|membership| membership.account);
     assert_eq!(memberships, [membership(&alice, 1), membership(&bob, 1)]);
-    let mut last = store.last_seqs(&[archive, Uuid::now_v7().into(), group]).await.unwrap();
-    last.sort_unstable();
+    let known = [(archive, 1), (Uuid::now_v7().into(), 0), (group, 0)];
+    let mut beyond = store.beyond(&known).await.unwrap();
+    beyond.sort_unstable();
     let mut expected = vec![(archive, 2), (group, 1)];
     expected.sort_unstable();
-    assert_eq!(last, expected);
+    assert_eq!(beyond, expected);
+    assert_eq!(store.beyond(&[(archive, 2), (group, 0)]).await.unwrap(), [(group, 1)]);
+    assert_eq!(store.beyond(&[(archive, 3), (inbox, 0)]).await.unwrap(), []);
 }
 
 pub(crate) async fn members_come_in_pages_by_account(store: Arc<dyn Store>) {

@@ -59,12 +59,12 @@ impl AccountStore for PostgresStore {
         sessions::end_session(&self.database, session).await
     }
 
-    async fn living(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>> {
+    async fn ended(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>> {
         let ids = id_list(sessions.iter().map(|session| &session.0));
-        let rows = self
-            .arrivals
-            .read(sqlx::query("SELECT id FROM sessions WHERE id = ANY ($1)").bind(ids))
-            .await?;
+        let query = sqlx::query(
+            "SELECT asked.id FROM unnest($1::bytea[]) AS asked (id) WHERE NOT EXISTS (SELECT FROM sessions WHERE sessions.id = asked.id)",
+        );
+        let rows = self.arrivals.read(query.bind(ids)).await?;
         rows.iter().map(|row| directory::session_id(row, "id")).collect()
     }
 

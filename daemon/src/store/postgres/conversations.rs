@@ -4,6 +4,7 @@ use super::{arrivals::Arrivals, values::id_list};
 use crate::store::{
     Result, listing,
     logs::{Actor, ConversationsPage, Membership},
+    values::bindable,
 };
 use fastchat_schema::PostgresDatabase;
 use fastchat_wire::{AccountId, LogId, chat::conversations::LogBounds};
@@ -70,12 +71,17 @@ pub(super) async fn memberships(database: &PostgresDatabase, accounts: &[Account
     rows.iter().map(listing::membership).collect()
 }
 
-/// Last numbers of the logs that exist.
-pub(super) async fn last_seqs(database: &PostgresDatabase, logs: &[LogId]) -> Result<Vec<(LogId, u64)>> {
-    let rows = sqlx::query("SELECT id, last_seq FROM logs WHERE id = ANY ($1)")
-        .bind(id_list(logs.iter().map(LogId::as_bytes)))
-        .fetch_all(database.pool())
-        .await?;
+/// Those that go on behind a number, with their last ones.
+pub(super) async fn beyond(database: &PostgresDatabase, known: &[(LogId, u64)]) -> Result<Vec<(LogId, u64)>> {
+    let seqs: Vec<i64> = known.iter().map(|(_, seq)| bindable(*seq)).collect();
+    let rows = sqlx::query(
+        "SELECT log.id, log.last_seq FROM unnest($1::bytea[], $2::bigint[]) AS known (id, seq)
+         JOIN logs AS log ON log.id = known.id AND log.last_seq > known.seq",
+    )
+    .bind(id_list(known.iter().map(|(log, _)| log.as_bytes())))
+    .bind(seqs)
+    .fetch_all(database.pool())
+    .await?;
     rows.iter().map(listing::last_seq).collect()
 }
 

@@ -104,7 +104,7 @@ impl LogStore for PostgresStore {
         conversations::memberships(&self.database, accounts).await
     }
 
-    async fn last_seqs(&self, logs: &[LogId]) -> Result<Vec<(LogId, u64)>> {
-        conversations::last_seqs(&self.database, logs).await
+    async fn beyond(&self, known: &[(LogId, u64)]) -> Result<Vec<(LogId, u64)>> {
+        conversations::beyond(&self.database, known).await
     }
 }

@@ -82,8 +82,10 @@ impl AccountStore for SqliteStore {
         sessions::end_session(&self.database, session).await
     }
 
-    async fn living(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>> {
-        let rows = sqlx::query("SELECT id FROM sessions WHERE id IN (SELECT unhex(value) FROM json_each(?))")
+    async fn ended(&self, sessions: &[SessionId]) -> Result<Vec<SessionId>> {
+        let query = "SELECT unhex(asked.value) AS id FROM json_each(?) AS asked
+                     WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.id = unhex(asked.value))";
+        let rows = sqlx::query(query)
             .bind(id_list(sessions.iter().map(|session| &session.0)))
             .fetch_all(self.database.readers())
             .await?;

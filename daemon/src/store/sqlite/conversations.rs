@@ -1,6 +1,6 @@
 //! `conversations`: what an account is a member of, and its own logs.
 
-use super::values::id_list;
+use super::values::{id_list, number_of_each};
 use crate::store::{
     Result, listing,
     logs::{Actor, ConversationsPage, Membership},
@@ -67,12 +67,15 @@ pub(super) async fn memberships(database: &Database, accounts: &[AccountId]) -> 
     rows.iter().map(listing::membership).collect()
 }
 
-/// Last numbers of the logs that exist.
-pub(super) async fn last_seqs(database: &Database, logs: &[LogId]) -> Result<Vec<(LogId, u64)>> {
-    let rows = sqlx::query("SELECT id, last_seq FROM logs WHERE id IN (SELECT unhex(value) FROM json_each(?))")
-        .bind(id_list(logs.iter().map(LogId::as_bytes)))
-        .fetch_all(database.readers())
-        .await?;
+/// Those that go on behind a number, with their last ones.
+pub(super) async fn beyond(database: &Database, known: &[(LogId, u64)]) -> Result<Vec<(LogId, u64)>> {
+    let rows = sqlx::query(
+        "SELECT log.id, log.last_seq FROM json_each(?) AS known
+         CROSS JOIN logs AS log ON log.id = unhex(known.key) AND log.last_seq > known.value",
+    )
+    .bind(number_of_each(known.iter().map(|(log, seq)| (log.as_bytes(), *seq))))
+    .fetch_all(database.readers())
+    .await?;
     rows.iter().map(listing::last_seq).collect()
 }
 

@@ -212,6 +212,6 @@ async fn an_entry_beyond_the_counter_stops_both_paths_and_nothing_is_written() {
     let error = process.store.append(&[append(&alice, log, "4")]).await.unwrap_err();
     assert!(matches!(error, StoreError::Internal(_)), "{error:?}");
     assert_eq!(process.took()[2], 1, "from memory first, then locked");
-    assert_eq!(process.store.last_seqs(&[log]).await.unwrap(), [(log, 3)]);
+    assert_eq!(process.store.beyond(&[(log, 2)]).await.unwrap(), [(log, 3)]);
     drop(bob);
 }
