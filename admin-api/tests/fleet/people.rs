@@ -49,6 +49,7 @@ mod online;
 mod secrecy;
 mod servers_that_die;
 mod settings;
+mod stolen;
 mod talk;
 mod two_admins;
 

@@ -59,6 +59,10 @@ faults! {
     Archiving = "archiving",
     /// A batch for the archive is kept, and not sent.
     Archived = "archived",
+    /// What an own device that was sent away had archived last is noted, and not archived.
+    NotedLast = "noted-last",
+    /// The archive was looked through, or a part of it, and nothing of it taken.
+    Looking = "looking",
     /// A part of the archive was read back, and not all.
     Restored = "restored",
 }

@@ -19,6 +19,7 @@ mod enter;
 mod errands;
 mod files;
 mod join;
+mod last_batches;
 mod lookups;
 mod marks;
 mod members;

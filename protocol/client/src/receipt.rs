@@ -22,6 +22,12 @@ pub struct Receipt {
     pub heads_differ: Vec<Differs>,
     /// Batches that should be there and are not.
     pub missing: Vec<Missing>,
+    /// Batches that were not taken because their device had been sent away.
+    #[serde(default)]
+    pub ignored: Vec<Ignored>,
+    /// Batches stand in the archive under other numbers than their devices were told.
+    #[serde(default)]
+    pub moved: Option<Moved>,
     /// Entries of the archive that were not taken, and identities that were not believed.
     pub refused: Vec<Refused>,
     /// Troubles beyond [`TROUBLES_MAX`] of a kind.
@@ -50,6 +56,30 @@ pub struct Missing {
     pub messages: u64,
 }
 
+/// What the archive has in the name of a device that was sent away, and what is not known to be its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ignored {
+    /// Which.
+    pub device: DeviceId,
+    /// Batches that do not lead to the last one that it had written by then.
+    pub batches: u64,
+    /// Messages in them.
+    pub messages: u64,
+    /// Those of them that were taken before the server showed that it was sent away.
+    pub taken: u64,
+    /// The last one that it had written is not in the archive.
+    pub lacks_last: bool,
+}
+
+/// The first batch that stands elsewhere than its device was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// Where it stands.
+    pub seq: u64,
+    /// Where it stood.
+    pub was: u64,
+}
+
 /// Something in the archive that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
@@ -59,11 +89,45 @@ pub struct Refused {
     pub cause: String,
 }
 
+impl Ignored {
+    /// A sentence for each thing that is wrong.
+    fn troubles(&self) -> impl Iterator<Item = String> {
+        let Self { device, taken, .. } = self;
+        let ignored = (self.batches > *taken).then(|| {
+            format!(
+                "ignored: {} in the name of device {device} (up to {} messages), which your account had sent away: the last batch that it wrote \
+                 by then does not lead there, so whoever has its keys may have made it up. Don't trust this server before its operator explains",
+                batches(self.batches - taken),
+                grouped(self.messages)
+            )
+        });
+        let taken = (*taken > 0).then(|| {
+            format!(
+                "WARNING: {} in the name of device {device} came back before the server showed that your account had sent it away: what is in \
+                 there may be made up. Sign in in a new profile, and don't trust this server before its operator explains",
+                batches(*taken)
+            )
+        });
+        let missing = self.lacks_last.then(|| {
+            format!("missing: the last batch of device {device}, which your account has sent away: the server does not have it, and nothing before it can be told from what is made up")
+        });
+        ignored.into_iter().chain(taken).chain(missing)
+    }
+}
+
+fn batches(count: u64) -> String {
+    match count {
+        1 => "1 batch".to_owned(),
+        count => format!("{} batches", grouped(count)),
+    }
+}
+
 impl Receipt {
     /// True where nothing is missing, refused or contradicted.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.heads_differ.is_empty() && self.missing.is_empty() && self.refused.is_empty() && self.unlisted == 0
+        let is_wrong = !self.heads_differ.is_empty() || !self.ignored.is_empty() || self.moved.is_some();
+        !is_wrong && self.missing.is_empty() && self.refused.is_empty() && self.unlisted == 0
     }
 
     /// What is missing and why, what is wrong, and what to do: a sentence each.
@@ -92,8 +156,28 @@ impl Receipt {
                 differs.seq, differs.conversation
             )
         });
+        let moved = self.moved.map(|moved| {
+            format!(
+                "WARNING: what was entry {} of the archive is entry {} now: the server has taken entries away or put some in. History may be \
+                 missing: don't trust it until its operator explains",
+                moved.was, moved.seq
+            )
+        });
+        let ignored = self.ignored.iter().flat_map(Ignored::troubles);
         let unlisted = (self.unlisted > 0).then(|| format!("and {} more of these", grouped(self.unlisted)));
-        differ.chain(missing).chain(refused).chain(unlisted).collect()
+        differ
+            .chain(moved)
+            .chain(ignored)
+            .chain(missing)
+            .chain(refused)
+            .chain(unlisted)
+            .collect()
+    }
+
+    /// Batches that were ignored because their device had been sent away.
+    #[must_use]
+    pub fn ignored_batches(&self) -> u64 {
+        self.ignored.iter().map(|ignored| ignored.batches).sum()
     }
 
     pub(crate) fn refuse(&mut self, seq: u64, cause: impl Into<String>) {
@@ -103,6 +187,54 @@ impl Receipt {
 
     pub(crate) fn miss(&mut self, missing: Missing) {
         list(&mut self.missing, &mut self.unlisted, missing);
+    }
+
+    /// Of what was taken it is said anew, with all that is known by now, whether it was to be ignored.
+    pub(crate) fn reconsider_ignored(&mut self) {
+        for ignored in &mut self.ignored {
+            ignored.batches -= ignored.taken;
+            (ignored.taken, ignored.lacks_last) = (0, false);
+        }
+        self.ignored.retain(|ignored| ignored.batches > 0);
+    }
+
+    pub(crate) fn ignore(&mut self, device: DeviceId, messages: u64, taken: bool) {
+        let Some(ignored) = self.of_gone(device) else { return };
+        ignored.batches += 1;
+        ignored.taken += u64::from(taken);
+        if !taken {
+            ignored.messages += messages;
+        }
+    }
+
+    pub(crate) fn lack_the_last(&mut self, device: DeviceId) {
+        if let Some(ignored) = self.of_gone(device) {
+            ignored.lacks_last = true;
+        }
+    }
+
+    fn of_gone(&mut self, device: DeviceId) -> Option<&mut Ignored> {
+        if let Some(at) = self.ignored.iter().position(|ignored| ignored.device == device) {
+            return self.ignored.get_mut(at);
+        }
+        if self.ignored.len() >= TROUBLES_MAX {
+            self.unlisted += 1;
+            return None;
+        }
+        self.ignored.push(Ignored {
+            device,
+            batches: 0,
+            messages: 0,
+            taken: 0,
+            lacks_last: false,
+        });
+        self.ignored.last_mut()
+    }
+
+    pub(crate) fn moves(&mut self, seq: u64, was: u64) {
+        if self.moved.is_none_or(|moved| was < moved.was) {
+            self.moved = Some(Moved { seq, was });
+        }
     }
 
     pub(crate) fn differ(&mut self, conversation: ConversationId, seq: u64) {
@@ -128,6 +260,10 @@ impl fmt::Display for Receipt {
             (false, _) => f.write_str("; heads DIFFER"),
             (true, 0) => Ok(()),
             (true, _) => f.write_str("; heads match"),
+        }?;
+        match self.ignored_batches() {
+            0 => Ok(()),
+            count => write!(f, "; {} ignored", batches(count)),
         }
     }
 }
@@ -171,6 +307,48 @@ mod tests {
         assert_eq!((receipt.refused.len(), receipt.unlisted), (TROUBLES_MAX, 1));
         assert_eq!(receipt.troubles().last().unwrap(), "and 1 more of these");
         assert!(!receipt.is_complete());
+    }
+
+    #[test]
+    fn what_was_ignored_is_counted_in_the_first_line_and_told_with_its_cause() {
+        let mut receipt = Receipt::default();
+        let device = DeviceId([1; 16]);
+        receipt.ignore(device, 2, false);
+        assert_eq!(receipt.to_string(), "restored 0 of 0 messages; 1 batch ignored");
+        receipt.ignore(device, 1, false);
+        assert_eq!(receipt.to_string(), "restored 0 of 0 messages; 2 batches ignored");
+        let told = receipt.troubles();
+        assert!(
+            matches!(&told[..], [one] if one.starts_with("ignored: 2 batches") && one.contains("(up to 3 messages)")),
+            "{told:?}"
+        );
+        // Judged anew, what was taken is not counted twice.
+        receipt.ignore(device, 1, true);
+        receipt.lack_the_last(device);
+        receipt.reconsider_ignored();
+        assert_eq!((receipt.ignored_batches(), receipt.troubles().len()), (2, 1));
+        receipt.ignore(device, 1, true);
+        receipt.lack_the_last(device);
+        let told = receipt.troubles();
+        assert!(
+            told[1].starts_with("WARNING: 1 batch") && told[2].starts_with("missing: the last batch"),
+            "{told:?}"
+        );
+        assert!(!receipt.is_complete());
+        for n in 0..TROUBLES_MAX as u8 {
+            receipt.ignore(DeviceId([100 + n; 16]), 1, false);
+        }
+        assert_eq!((receipt.ignored.len(), receipt.unlisted), (TROUBLES_MAX, 1));
+    }
+
+    #[test]
+    fn of_what_stands_elsewhere_the_first_is_told() {
+        let mut receipt = Receipt::default();
+        receipt.moves(8, 9);
+        receipt.moves(2, 3);
+        receipt.moves(5, 6);
+        assert_eq!(receipt.moved, Some(Moved { seq: 2, was: 3 }));
+        assert!(!receipt.is_complete() && receipt.troubles()[0].contains("what was entry 3 of the archive is entry 2 now"));
     }
 
     #[test]

@@ -13,11 +13,13 @@
 //! the keyring. The server can't forge a batch (it has no device's key), and each device's batches are a chain: `n`
 //! counts them, `prev` is the SHA-256 of the block before, so that one that is missing is missed. An [`Opened`] that
 //! exists was signed by a device that the account's identity vouches for. Whether it is where it belongs in its chain
-//! is for the caller to say, who has the others.
+//! is for the caller to say, who has the others; and which ones count of a device that was sent away, a [`Trail`].
 
+mod gone;
 mod open;
 mod seal;
 
+pub use gone::{Gone, MARKS_MAX, Trail};
 pub use open::{Opened, Opener};
 pub use seal::seal_batch;
 
@@ -28,7 +30,7 @@ use std::fmt;
 
 /// Messages of one batch.
 pub const RECORDS_MAX: usize = 64;
-/// Conversations and pins whose state one batch carries, of each.
+/// Conversations, pins and gone devices of which one batch tells, of each.
 pub const STATES_MAX: usize = 256;
 /// Kind of the entries that carry a batch.
 pub const KIND_RECORD: &str = "record";
@@ -89,6 +91,21 @@ pub struct Batch<'a> {
     /// Whom the device had met, and with which identity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pins: Vec<Pin>,
+    /// Devices that the account has sent away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<Gone>,
+    /// Where one of this device's batches before stands: the last one of which it knows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed: Option<Placed>,
+}
+
+/// Where a batch stands in the archive, as its device was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Which of the device's batches.
+    pub n: u64,
+    /// Its number in the log.
+    pub seq: u64,
 }
 
 /// One message. A reader that has (conversation, seq) already needs no second one.

@@ -53,7 +53,8 @@ fn clients_that_die_at_all_fault_points_go_on_at_their_next_starts() {
     let login = ["login", "alice", "--device-name", "tablet"];
     let tablets = || alice.ok(&["devices"]).iter().filter(|line| line["name"] == "tablet").count();
     deaths.at(Fault::SignedIn, &tablet, &login);
-    deaths.at(Fault::Restored, &tablet, &login);
+    deaths.at(Fault::Looking, &tablet, &login);
+    deaths.at(Fault::Restored, &tablet, &["restore"]);
     deaths.at(Fault::Entering, &tablet, &LISTEN);
     deaths.at(Fault::Entered, &tablet, &LISTEN);
     assert_eq!(tablets(), 1, "the same one");
@@ -63,6 +64,7 @@ fn clients_that_die_at_all_fault_points_go_on_at_their_next_starts() {
     listens(&bob).wait_for_text("three");
     deaths.at(Fault::SendingAway, &alice, &["devices", "remove", "tablet"]);
     deaths.at(Fault::SentAway, &alice, &LISTEN);
+    deaths.at(Fault::NotedLast, &alice, &LISTEN);
     eventually("the device is gone", || (tablets() == 0).then_some(()));
     tablet.run(&["send", "@bob", "still here?"]).refused();
 

@@ -7,12 +7,12 @@ use super::{
     person::Person,
 };
 use bytes::Bytes;
-use fastchat_e2e::{Kdf, password, secret::Password};
+use fastchat_e2e::{Kdf, archive::KIND_RECORD, password, secret::Password};
 use fastchat_wire::{
     Block, LogId, Secret32,
     chat::{
-        assign::Assign, auth_params::AuthParams, commit::Commit, conversations::Conversations, create::ConversationKind, entry::EntryEvent,
-        group_info::GroupInfo, login::Login,
+        append::Append, assign::Assign, auth_params::AuthParams, commit::Commit, conversations::Conversations, create::ConversationKind,
+        entry::EntryEvent, group_info::GroupInfo, login::Login,
     },
 };
 
@@ -47,6 +47,20 @@ impl<'a> RawDevice<'a> {
         let block = Block::binary(block.to_vec());
         let appended = self.people.runtime.block_on(self.client.call(&request, &block));
         appended.expect("members append").0.seq
+    }
+
+    /// Appends a block to the account's archive, whoever made it.
+    pub(super) fn archives(&mut self, account: &str, block: &[u8]) {
+        let log = LogId::archive_of(account.parse().expect("an account's id"));
+        let request = Append {
+            kind: KIND_RECORD.to_owned(),
+            ..append(log, new_id())
+        };
+        let appended = self
+            .people
+            .runtime
+            .block_on(self.client.call(&request, &Block::binary(block.to_vec())));
+        appended.expect("devices archive");
     }
 
     /// The epoch of a conversation, by the server's count.

@@ -1,6 +1,6 @@
 //! The account's devices: listed, named, sent away; and what others' devices are called.
 
-use super::{Messenger, shared::Shared};
+use super::{Messenger, last_batches, shared::Shared};
 use crate::{
     Connection, chat,
     fault::{self, Fault},
@@ -121,7 +121,8 @@ impl Messenger {
     }
 }
 
-/// Tells the fleet of own devices that were sent away, and looks for conversations in which they still are.
+/// Tells the fleet of own devices that were sent away, looks for conversations in which they still are, and notes what
+/// they had archived last.
 ///
 /// # Errors
 /// The network, or the store.
@@ -141,7 +142,8 @@ pub(super) async fn send_away(shared: &Arc<Shared>, connection: &Connection) -> 
     }
     shared.profile.run(|profile| profile.change(devices::sweep)).await?;
     shared.ask(|errands| errands.wishes = true);
-    Ok(())
+    // Only now: what it has archived by then, it has.
+    last_batches::note(shared, connection).await
 }
 
 /// Asks the fleet what devices are called that came lately; and sees to it that those that came by themselves are told

@@ -309,7 +309,7 @@ async fn begin(
 
 /// A device that this group does not know: what the account's archive knows of the conversation counts.
 fn come_in(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId, group_info: &[u8], epoch: u64) -> Result<Entering, Problem> {
-    let known = restore::room(tx, conversation)?.map_or(0, |room| room.mls_epoch);
+    let known = restore::mls_epoch(tx, conversation)?;
     if groups.epoch_of(group_info)? < known {
         return Err(Problem::declined("old-group", OLD_GROUP));
     }

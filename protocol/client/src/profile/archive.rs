@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{ids::new_entry, problem::Problem};
 use fastchat_e2e::{
-    AccountId, ConversationId, EntryId,
-    archive::{ArchiveError, Batch, FIRST_PREV, RECORDS_MAX, STATES_MAX, seal_batch},
+    AccountId, ConversationId, DeviceId, EntryId,
+    archive::{ArchiveError, Batch, FIRST_PREV, Gone, Placed, RECORDS_MAX, STATES_MAX, seal_batch},
     groups::Groups,
     store::{Reader, Scan, Table, Writer},
 };
@@ -36,6 +36,13 @@ const BY_ENTRY: Table = Table::new("archive-outbox-entry");
 const ROOMS_DUE: Table = Table::new("archive-room");
 /// account → nothing: its pin is to be archived.
 const PINS_DUE: Table = Table::new("archive-pin");
+
+/// own device that was sent away → SHA-256 of the last block that it had archived.
+const GONE: Table = Table::new("archive-gone");
+/// device → nothing: that one is to be archived.
+const GONE_DUE: Table = Table::new("archive-gone-due");
+/// → [`Placed`]: the last of this device's batches of which it is known where it stands.
+const PLACED: Table = Table::new("archive-placed");
 
 /// Bytes of one batch's messages, unless one alone has more.
 const BATCH_BYTES_MAX: usize = 256 << 10;
@@ -77,7 +84,7 @@ pub(crate) fn waiting(tx: &Reader<'_>) -> Result<Waiting, Problem> {
         _ if identity::backup(tx)?.is_none() => Waiting::Nothing,
         waiting if waiting >= RECORDS_MAX as u64 => Waiting::Batch,
         1.. => Waiting::Some,
-        0 if one(ROOMS_DUE)? || one(PINS_DUE)? => Waiting::Some,
+        0 if one(ROOMS_DUE)? || one(PINS_DUE)? || one(GONE_DUE)? => Waiting::Some,
         0 => Waiting::Nothing,
     })
 }
@@ -126,9 +133,11 @@ pub(crate) fn archive(groups: &Groups, tx: &Writer<'_>) -> Result<bool, Problem>
     for account in &due_pins {
         tx.delete(PINS_DUE, account.as_bytes())?;
     }
-    if records.is_empty() && states.is_empty() && pins.is_empty() {
+    let due_gone: Vec<DeviceId> = due(tx, GONE_DUE)?;
+    if records.is_empty() && states.is_empty() && pins.is_empty() && due_gone.is_empty() {
         return Ok(false);
     }
+    let gone = gone(tx, due_gone)?;
 
     let batch = Batch {
         device: me.device,
@@ -139,6 +148,8 @@ pub(crate) fn archive(groups: &Groups, tx: &Writer<'_>) -> Result<bool, Problem>
         records,
         rooms: states,
         pins,
+        gone,
+        placed: rows::get(tx, PLACED, ONLY)?,
     };
     let block = seal_batch(me.account, &key, &backup, &batch, &mut rand::rng()).map_err(unsealed)?;
     let next = Chain {
@@ -191,6 +202,36 @@ pub(crate) fn pin_is_due(tx: &Writer<'_>, account: AccountId) -> Result<(), Prob
     Ok(tx.put(PINS_DUE, account.as_bytes(), &[])?)
 }
 
+/// What an own device that was sent away had archived last: SHA-256 of the block, [`FIRST_PREV`] for nothing.
+pub(crate) fn note_gone(tx: &Writer<'_>, device: DeviceId, last: [u8; 32]) -> Result<(), Problem> {
+    tx.put(GONE, device.as_bytes(), &last)?;
+    Ok(tx.put(GONE_DUE, device.as_bytes(), &[])?)
+}
+
+/// The same as this device has noted it.
+pub(crate) fn last_of(tx: &Reader<'_>, device: DeviceId) -> Result<Option<[u8; 32]>, Problem> {
+    let row = tx.get(GONE, device.as_bytes())?;
+    row.map(|row| row.expose().try_into().map_err(|_| rows::damaged(GONE))).transpose()
+}
+
+/// Devices that were sent away, those that are due first: each batch tells of all of them, as far as there is room.
+/// Who keeps one of them back keeps back all that this device archived since.
+fn gone(tx: &Writer<'_>, due: Vec<DeviceId>) -> Result<Vec<Gone>, Problem> {
+    let newest = u32::try_from(STATES_MAX - due.len()).unwrap_or(0);
+    let mut devices: BTreeSet<DeviceId> = due.into_iter().collect();
+    for device in &devices {
+        tx.delete(GONE_DUE, device.as_bytes())?;
+    }
+    for (key, _) in tx.list(GONE, Scan::newest(&[], newest))? {
+        devices.insert(DeviceId::try_from(&key[..]).map_err(|_| rows::damaged(GONE))?);
+    }
+    let told = devices.into_iter().map(|device| {
+        let last = last_of(tx, device)?.ok_or_else(|| rows::damaged(GONE))?;
+        Ok(Gone { device, last })
+    });
+    told.collect()
+}
+
 fn due<T: for<'a> TryFrom<&'a [u8]>>(tx: &Reader<'_>, table: Table) -> Result<Vec<T>, Problem> {
     let scan = Scan {
         limit: DUE_MAX,
@@ -240,11 +281,18 @@ pub(crate) fn first(tx: &Reader<'_>, batches_max: usize, bytes_max: usize) -> Re
     Ok(found)
 }
 
-/// A batch is over: it stands in the archive, or never will. False where it is none.
-pub(crate) fn settle(tx: &Writer<'_>, entry: EntryId) -> Result<bool, Problem> {
+/// A batch is over: it stands in the archive, under this number, or never will. False where it is none.
+pub(crate) fn settle(tx: &Writer<'_>, entry: EntryId, seq: Option<u64>) -> Result<bool, Problem> {
     let Some(n) = tx.get(BY_ENTRY, entry.as_bytes())? else {
         return Ok(false);
     };
+    if let Some(seq) = seq {
+        let placed = Placed {
+            n: rows::number(BY_ENTRY, n.expose())?,
+            seq,
+        };
+        rows::put(tx, PLACED, ONLY, &placed)?;
+    }
     tx.delete(OUTBOX, n.expose())?;
     Ok(tx.delete(BY_ENTRY, entry.as_bytes())?)
 }

@@ -4,6 +4,7 @@
 //! is not added to a conversation, and an own one that stands in one is sent away from there, too.
 
 use super::{
+    archive,
     rows::{self, damaged},
     tasks::{self, Wanted, Wish},
 };
@@ -101,6 +102,18 @@ pub(crate) fn to_remove(tx: &Reader<'_>) -> Result<Vec<DeviceId>, Problem> {
 pub(crate) fn removed(tx: &Writer<'_>, device: DeviceId) -> Result<(), Problem> {
     tx.delete(TO_REMOVE, device.as_bytes())?;
     Ok(())
+}
+
+/// Own devices that were sent away, of which this one has not noted what they had archived last.
+pub(crate) fn without_last(tx: &Reader<'_>, account: AccountId) -> Result<Vec<DeviceId>, Problem> {
+    let mut found = Vec::new();
+    for (key, _) in tx.list(GONE, Scan::prefix(account.as_bytes()))? {
+        let device = key.last_chunk().map(|device| DeviceId(*device)).ok_or_else(|| damaged(GONE))?;
+        if archive::last_of(tx, device)?.is_none() {
+            found.push(device);
+        }
+    }
+    Ok(found)
 }
 
 /// Looks through all conversations for own devices that were sent away.

@@ -140,7 +140,11 @@ fn settle_all(
 ) -> Result<(), Problem> {
     let mut waiting = find(groups, tx, settled)?;
     for (entry, settlement) in settled {
-        if archive::settle(tx, entry.sealed())? {
+        let seq = match settlement {
+            Settlement::Appended(appended) => Some(appended.seq),
+            Settlement::Refused(_) => None,
+        };
+        if archive::settle(tx, entry.sealed(), seq)? {
             if let Settlement::Refused(refused) = settlement {
                 // The next device that restores is told of the hole.
                 tracing::error!(%refused, "the fleet does not take a batch of the archive");

@@ -5,11 +5,13 @@
 //!                read before           still to read     read
 //! ```
 //!
-//! Newest first: what was said last is there first. Each step is one transaction, and the next one begins where the
-//! profile says, in whichever process and after whatever interruption. The backup seeds are kept, sealed, while
-//! there is something to read, and deleted with the last step.
+//! Newest first, and twice: once to see which batches count ([`index`]), once to take what is in them; what was said
+//! last is there first. Each step is one transaction, and the next one begins where the profile says, in whichever
+//! process and after whatever interruption. The backup seeds are kept, sealed, while there is something to read, and
+//! deleted with the last step.
 
 mod batches;
+mod index;
 
 use super::{
     contacts,
@@ -19,7 +21,7 @@ use super::{
 };
 use crate::{problem::Problem, receipt::Receipt};
 use fastchat_e2e::{
-    ConversationId,
+    ConversationId, DeviceId,
     archive::{ArchiveError, Batch, Opened, Opener, Room},
     groups::Groups,
     head::LogHead,
@@ -46,6 +48,9 @@ pub(crate) struct State {
     pub(crate) top: u64,
     /// The next number to read; all above it, up to `top`, was read.
     pub(crate) next: u64,
+    /// The present stretch was looked through: now what is in it is taken.
+    #[serde(default)]
+    pub(crate) looked: bool,
     /// What was found so far.
     pub(crate) receipt: Receipt,
 }
@@ -53,7 +58,16 @@ pub(crate) struct State {
 impl State {
     /// True where the present stretch was read.
     pub(crate) fn is_read(&self) -> bool {
-        self.next <= self.through
+        self.next <= self.through && (self.looked || self.top == self.through)
+    }
+
+    /// Batches that were read, and batches of the stretch: one that was only looked at counts half.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        let (total, part) = (self.top - self.through, self.top - self.next);
+        match self.looked {
+            true => (u64::midpoint(total, part), total),
+            false => (part / 2, total),
+        }
     }
 }
 
@@ -68,6 +82,7 @@ pub(crate) struct Compared {
 /// From now on the archive is to be read, from its end to its beginning.
 pub(crate) fn begin<'a>(tx: &Writer<'_>, seeds: impl IntoIterator<Item = (u32, &'a BackupSeed)>) -> Result<(), Problem> {
     batches::forget(tx)?;
+    index::forget(tx)?;
     for (generation, seed) in seeds {
         tx.put(SEEDS, &generation.to_be_bytes(), seed.expose())?;
     }
@@ -80,9 +95,24 @@ pub(crate) fn state(tx: &Reader<'_>) -> Result<Option<State>, Problem> {
     rows::get(tx, STATE, ONLY)
 }
 
-/// True while nothing of the archive was read yet, and something is to be.
+/// True while nothing of the archive was looked at yet, and something is to be.
 pub(crate) fn is_before_first(tx: &Reader<'_>) -> Result<bool, Problem> {
-    Ok(state(tx)?.is_some_and(|state| state.next == state.top))
+    Ok(state(tx)?.is_some_and(|state| state.through == 0 && !state.looked && state.next == state.top))
+}
+
+/// The MLS epoch that the archive knows of in a conversation, at least: also by what was only looked at so far. One that
+/// is made up keeps this device out until all was judged; none lets it in where it would not come by a true one.
+pub(crate) fn mls_epoch(tx: &Reader<'_>, conversation: ConversationId) -> Result<u64, Problem> {
+    let taken = room(tx, conversation)?.map_or(0, |room| room.mls_epoch);
+    Ok(taken.max(index::mls_epoch(tx, conversation)?))
+}
+
+/// What the archive says was the last block of a device that was sent away, where it says one thing only.
+pub(crate) fn last_of(tx: &Reader<'_>, device: DeviceId) -> Result<Option<[u8; 32]>, Problem> {
+    Ok(match index::marks(tx, device)?[..] {
+        [last] => Some(last),
+        _ => None,
+    })
 }
 
 /// What came of the last restore.
@@ -110,13 +140,34 @@ pub(crate) fn opener(tx: &Reader<'_>) -> Result<Option<Opener>, Problem> {
 pub(crate) fn stretch(tx: &Writer<'_>, last: u64) -> Result<(), Problem> {
     let Some(mut state) = state(tx)? else { return Ok(()) };
     if state.is_read() && last > state.top {
-        (state.through, state.top, state.next) = (state.top, last, last);
+        (state.through, state.top, state.next, state.looked) = (state.top, last, last, false);
         rows::put(tx, STATE, ONLY, &state)?;
     }
     Ok(())
 }
 
-/// Takes opened entries, newest first, which end before `low`. Nothing where another process was faster.
+/// Looks at opened entries, newest first, which end before `low`. With the last ones, all are judged. Nothing where
+/// another process was faster.
+pub(crate) fn look(tx: &Writer<'_>, from: u64, low: u64, entries: &[(u64, Result<Opened, ArchiveError>)]) -> Result<(), Problem> {
+    let Some(mut state) = state(tx)?.filter(|state| !state.looked && state.next == from) else {
+        return Ok(());
+    };
+    for (seq, opened) in entries {
+        match opened {
+            Ok(opened) => index::note(tx, *seq, opened)?,
+            Err(error) => state.receipt.refuse(*seq, error.to_string()),
+        }
+    }
+    state.next = low.saturating_sub(1).max(state.through);
+    if state.next == state.through {
+        index::judge(tx, state.through, &mut state.receipt)?;
+        (state.next, state.looked) = (state.top, true);
+    }
+    rows::put(tx, STATE, ONLY, &state)
+}
+
+/// Takes opened entries that were looked at before, newest first, which end before `low`. Nothing where another process
+/// was faster.
 pub(crate) fn take(
     groups: &Groups,
     tx: &Writer<'_>,
@@ -124,23 +175,24 @@ pub(crate) fn take(
     low: u64,
     entries: &[(u64, Result<Opened, ArchiveError>)],
 ) -> Result<(), Problem> {
-    let Some(mut state) = state(tx)?.filter(|state| state.next == from) else {
+    let Some(mut state) = state(tx)?.filter(|state| state.looked && state.next == from) else {
         return Ok(());
     };
     let mut place = history::restored_next(tx)?;
     for (seq, opened) in entries {
-        let taken = match opened {
-            Ok(opened) => batches::note(tx, *seq, opened)?,
-            Err(error) => Err(error.to_string()),
-        };
-        match (taken, opened) {
-            (Ok(()), Ok(opened)) => {
+        // What does not count was told when it was looked at.
+        let Some(indexed) = index::get(tx, *seq)? else { continue };
+        match opened {
+            Ok(opened) if indexed.hash.0 == opened.hash => {
                 let batch = opened.batch().map_err(|_| rows::damaged(STATE))?;
                 state.receipt.batches += 1;
                 take_batch(groups, tx, &mut state.receipt, &mut place, *seq, &batch)?;
+                index::taken(tx, *seq, indexed)?;
             }
-            (Err(cause), _) => state.receipt.refuse(*seq, cause),
-            (Ok(()), Err(_)) => {}
+            _ => {
+                index::lost(tx, *seq, &indexed)?;
+                state.receipt.refuse(*seq, "the server showed another entry there just before");
+            }
         }
     }
     state.next = low.saturating_sub(1).max(state.through);
@@ -265,6 +317,7 @@ pub(crate) fn finish(tx: &Writer<'_>, top: u64, compared: &[Compared]) -> Result
     for one in compared {
         compare(&mut receipt, one.conversation, one.seq, one.same);
     }
+    index::finish(tx, &mut receipt)?;
     let missing = batches::look_for_holes(tx, &mut receipt)?;
     receipt.messages = receipt.restored + missing;
     rows::put(tx, RECEIPT, ONLY, &receipt)?;

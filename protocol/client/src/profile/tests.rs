@@ -4,6 +4,7 @@ mod amending;
 mod archive;
 mod crowd;
 mod founding;
+mod gone;
 mod marks;
 mod people;
 mod sending;

@@ -57,7 +57,8 @@ pub fn seal_batch(
 
 /// Whether it has no more in it than a batch may have.
 pub(super) fn is_bounded(batch: &Batch<'_>) -> bool {
-    batch.records.len() <= RECORDS_MAX && batch.rooms.len() <= STATES_MAX && batch.pins.len() <= STATES_MAX
+    let states = [batch.rooms.len(), batch.pins.len(), batch.gone.len()];
+    batch.records.len() <= RECORDS_MAX && states.into_iter().all(|count| count <= STATES_MAX)
 }
 
 /// The block's key. Refuses a shared secret that everybody knows.

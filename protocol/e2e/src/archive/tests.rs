@@ -57,6 +57,8 @@ impl Account {
             records: (0..records).map(record).collect(),
             rooms: Vec::new(),
             pins: Vec::new(),
+            gone: Vec::new(),
+            placed: None,
         }
     }
 
@@ -100,13 +102,20 @@ fn a_batch_is_read_back_with_every_byte_of_its_messages() {
         identity: [8; 32],
         verified: true,
     };
+    let gone = Gone {
+        device: DeviceId([10; 16]),
+        last: [11; 32],
+    };
+    let placed = Placed { n: 1, seq: 12 };
     (batch.rooms, batch.pins) = (vec![room.clone()], vec![pin.clone()]);
+    (batch.gone, batch.placed) = (vec![gone], Some(placed));
     let opened = it.opener().open(&it.seal(&batch)).unwrap();
     let read = opened.batch().unwrap();
     assert_eq!((read.n, read.messages, read.records.len()), (1, 64, 64));
     assert!(read.records.iter().all(|record| record.content.get() == CONTENT));
     assert_eq!(read.records[0].head, Some([9; 32]));
     assert_eq!((&read.rooms[..], &read.pins[..]), (&[room][..], &[pin][..]));
+    assert_eq!((&read.gone[..], read.placed), (&[gone][..], Some(placed)));
     assert_eq!(opened.generation, 1);
 }
 
@@ -187,17 +196,29 @@ fn one_message_more_than_a_batch_may_have_is_neither_sealed_nor_taken() {
         identity: [8; 32],
         verified: true,
     };
+    let gone = |_| Gone {
+        device: DEVICE,
+        last: FIRST_PREV,
+    };
     let full = Batch {
         pins: (0..STATES_MAX).map(pin).collect(),
+        gone: (0..STATES_MAX).map(gone).collect(),
         ..it.batch(&content, 0)
     };
     assert!(it.opener().open(&it.seal(&full)).is_ok());
-    let over = Batch {
-        pins: (0..=STATES_MAX).map(pin).collect(),
-        ..it.batch(&content, 0)
-    };
-    let sealed = seal_batch(ACCOUNT, &it.key, &backup, &over, &mut rand::rng());
-    assert_eq!(sealed.unwrap_err(), ArchiveError::TooMany);
+    for over in [
+        Batch {
+            pins: (0..=STATES_MAX).map(pin).collect(),
+            ..it.batch(&content, 0)
+        },
+        Batch {
+            gone: (0..=STATES_MAX).map(gone).collect(),
+            ..it.batch(&content, 0)
+        },
+    ] {
+        let sealed = seal_batch(ACCOUNT, &it.key, &backup, &over, &mut rand::rng());
+        assert_eq!(sealed.unwrap_err(), ArchiveError::TooMany);
+    }
 }
 
 #[test]
@@ -238,4 +259,48 @@ fn nothing_of_a_message_is_in_what_debug_shows() {
     let opened = it.opener().open(&it.seal(&batch)).unwrap();
     let shown = format!("{batch:?} {:?} {opened:?} {:?}", batch.records, it.opener());
     assert!(!shown.contains("hello"), "{shown}");
+}
+
+/// Which of these blocks, newest first, are the device's; each is named by a byte, and so is the one before it.
+fn led_to(marks: &[u8], blocks: &[(u8, u8)]) -> (Vec<u8>, bool) {
+    let mut trail = Trail::new(marks.iter().map(|mark| [*mark; 32]));
+    let mut led = Vec::new();
+    for (hash, prev) in blocks {
+        if trail.leads_to(&[*hash; 32], &[*prev; 32]) {
+            led.push(*hash);
+        }
+    }
+    (led, trail.lacks_the_last())
+}
+
+#[test]
+fn of_a_device_that_was_sent_away_counts_what_leads_to_its_last_batch_and_nothing_else() {
+    let honest = [(3, 2), (2, 1), (1, 0)];
+    assert_eq!(led_to(&[], &[(9, 8), (3, 2)]).0, [9, 3], "a device that nobody sent away");
+    assert_eq!(led_to(&[3], &honest), (vec![3, 2, 1], false));
+    // Behind its last one, in place of another one, one more of the first.
+    assert_eq!(led_to(&[3], &[(5, 4), (4, 3), (3, 2), (2, 1), (1, 0)]).0, [3, 2, 1]);
+    assert_eq!(led_to(&[3], &[(3, 2), (12, 1), (2, 1), (11, 0), (1, 0)]).0, [3, 2, 1]);
+    assert_eq!(led_to(&[3], &[(3, 2), (2, 1), (1, 0), (1, 0)]).0, [3, 2, 1], "each once");
+    // Before a hole, nothing is known to be its own.
+    assert_eq!(led_to(&[3], &[(3, 2), (1, 0)]), (vec![3], false));
+    assert_eq!(led_to(&[3], &[(2, 1), (1, 0)]), (vec![], true), "its last one is kept back");
+    assert_eq!(led_to(&[0], &honest), (vec![], false), "it had written nothing");
+}
+
+#[test]
+fn where_marks_differ_what_all_of_them_lead_to_counts() {
+    let honest = [(3, 2), (2, 1), (1, 0)];
+    assert_eq!(led_to(&[3, 2], &honest), (vec![2, 1], false));
+    assert_eq!(led_to(&[3, 3], &honest), (vec![3, 2, 1], false));
+    assert_eq!(led_to(&[3, 9], &honest), (vec![], true));
+    let as_many: Vec<u8> = (0..u8::try_from(MARKS_MAX).unwrap()).map(|n| 100 + n).collect();
+    let mut trail = Trail::new(as_many.iter().map(|mark| [*mark; 32]));
+    assert!(!trail.leads_to(&[100; 32], &[0; 32]), "not the others' last one");
+    // One more than are looked at: were the first ones enough, a flood of marks would push out the honest one.
+    let same_block = [[7; 32]; MARKS_MAX];
+    assert!(Trail::new(same_block).leads_to(&[7; 32], &[0; 32]), "alike ones are one");
+    let one_more = as_many.iter().copied().chain([7]);
+    let mut lost = Trail::new(one_more.map(|mark| [mark; 32]));
+    assert!(!lost.leads_to(&[7; 32], &[0; 32]));
 }

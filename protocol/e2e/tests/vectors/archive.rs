@@ -55,6 +55,8 @@ fn a_batch_has_the_known_seal() {
             identity: identity_key.public().0,
             verified: false,
         }],
+        gone: Vec::new(),
+        placed: None,
     };
     let seed = BackupSeed::new(backup);
     let block = seal_batch(account, &key, &seed.public(), &batch, &mut Drawn::new(&[&ephemeral])).unwrap();

@@ -1,5 +1,6 @@
 //! The batches that were read: each device's are a chain, and what is not in its place in it is not taken.
 
+use super::index::{self, Indexed};
 use crate::{
     problem::Problem,
     profile::rows,
@@ -7,7 +8,7 @@ use crate::{
 };
 use fastchat_e2e::{
     DeviceId,
-    archive::{FIRST_PREV, Opened},
+    archive::{FIRST_PREV, Placed},
     store::{Reader, Scan, Table, Writer},
 };
 use fastchat_wire::encoding::Bytes64;
@@ -30,31 +31,21 @@ struct Seen {
     records: u64,
     /// Messages in it and in all of the device's before.
     messages: u64,
+    /// Where an earlier one stands, by its device.
+    #[serde(default)]
+    placed: Option<Placed>,
 }
 
 /// Another restore begins.
 pub(super) fn forget(tx: &Writer<'_>) -> Result<(), Problem> {
-    loop {
-        let scan = Scan {
-            limit: PAGE,
-            ..Scan::prefix(&[])
-        };
-        let page = tx.list(BATCHES, scan)?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        for (key, _) in page {
-            tx.delete(BATCHES, &key)?;
-        }
-    }
+    index::empty(tx, BATCHES)
 }
 
 /// Notes a batch, or says why it is not to be taken.
-pub(super) fn note(tx: &Writer<'_>, seq: u64, opened: &Opened) -> Result<Result<(), String>, Problem> {
-    let batch = opened.batch().map_err(|_| rows::damaged(BATCHES))?;
-    let (device, n) = (batch.device, batch.n);
+pub(super) fn note(tx: &Writer<'_>, seq: u64, indexed: &Indexed) -> Result<Result<(), String>, Problem> {
+    let (device, n) = (indexed.device, indexed.n);
     if let Some(known) = rows::get::<Seen>(tx, BATCHES, &key(device, n))? {
-        return Ok(Err(match known.hash.0 == opened.hash {
+        return Ok(Err(match known.hash == indexed.hash {
             true => format!("it repeats entry {}", known.seq),
             false => format!("it and entry {} are both batch {n} of device {device}", known.seq),
         }));
@@ -78,7 +69,7 @@ pub(super) fn note(tx: &Writer<'_>, seq: u64, opened: &Opened) -> Result<Result<
         if later.seq < seq {
             return Ok(Err(reordered(&later)));
         }
-        if later.generation < opened.generation {
+        if later.generation < indexed.generation {
             return Ok(Err(older_key));
         }
     }
@@ -93,20 +84,27 @@ pub(super) fn note(tx: &Writer<'_>, seq: u64, opened: &Opened) -> Result<Result<
         if earlier.seq > seq {
             return Ok(Err(reordered(&earlier)));
         }
-        if earlier.generation > opened.generation {
+        if earlier.generation > indexed.generation {
             return Ok(Err(older_key));
         }
     }
     let seen = Seen {
         seq,
-        hash: Bytes64(opened.hash.to_vec()),
-        prev: Bytes64(batch.prev.to_vec()),
-        generation: opened.generation,
-        records: batch.records.len() as u64,
-        messages: batch.messages,
+        hash: indexed.hash.clone(),
+        prev: indexed.prev.clone(),
+        generation: indexed.generation,
+        records: indexed.records,
+        messages: indexed.messages,
+        placed: indexed.placed,
     };
     rows::put(tx, BATCHES, &key(device, n), &seen)?;
     Ok(Ok(()))
+}
+
+/// One that counted was not to be had any more.
+pub(super) fn lost(tx: &Writer<'_>, device: DeviceId, n: u64) -> Result<(), Problem> {
+    tx.delete(BATCHES, &key(device, n))?;
+    Ok(())
 }
 
 fn neighbour(tx: &Reader<'_>, device: DeviceId, scan: Scan<'_>) -> Result<Option<Seen>, Problem> {
@@ -119,7 +117,8 @@ fn key(device: DeviceId, n: u64) -> Vec<u8> {
     [&device.as_bytes()[..], &n.to_be_bytes()].concat()
 }
 
-/// Goes along each device's chain. Gives the number of messages that are missing.
+/// Goes along each device's chain: what is missing in it, and what stands elsewhere than its device was told. Gives the
+/// number of messages that are missing.
 pub(super) fn look_for_holes(tx: &Reader<'_>, receipt: &mut Receipt) -> Result<u64, Problem> {
     let mut last: Option<(DeviceId, u64, Seen)> = None;
     let (mut after, mut total) = (None::<Vec<u8>>, 0);
@@ -159,6 +158,12 @@ pub(super) fn look_for_holes(tx: &Reader<'_>, receipt: &mut Receipt) -> Result<u
                         "it does not follow the batch before it of device {device}: one of the two is not what that device wrote there"
                     ),
                 );
+            }
+            if let Some(placed) = seen.placed
+                && let Some(earlier) = rows::get::<Seen>(tx, BATCHES, &self::key(device, placed.n))?
+                && earlier.seq != placed.seq
+            {
+                receipt.moves(earlier.seq, placed.seq);
             }
             last = Some((device, n, seen));
         }

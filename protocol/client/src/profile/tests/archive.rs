@@ -23,7 +23,7 @@ pub(super) type Archive = Vec<Vec<u8>>;
 /// Messages in the first batch: with them goes, and is not archived, that bob came.
 const FIRST_BATCH: usize = 63;
 
-fn seed() -> BackupSeed {
+pub(super) fn seed() -> BackupSeed {
     BackupSeed::new([7; 32])
 }
 
@@ -80,19 +80,39 @@ pub(super) fn begin(device: &Device) {
     device.profile.write(|tx| restore::begin(tx, [(1, &seed())])).unwrap();
 }
 
-/// Reads so many entries, newest first.
+/// Looks all of it through, where that was not done yet; then takes so many entries, newest first.
 pub(super) fn read_some(profile: &Profile, from: &Archive, count: u64) {
     profile.write(|tx| restore::stretch(tx, from.len() as u64)).unwrap();
+    if !profile.read(restore::state).unwrap().unwrap().looked {
+        look(profile, from);
+    }
+    take_some(profile, from, count);
+}
+
+/// Looks through what is to be read.
+pub(super) fn look(profile: &Profile, at: &Archive) {
+    profile.write(|tx| restore::stretch(tx, at.len() as u64)).unwrap();
     let state = profile.read(restore::state).unwrap().unwrap();
+    let low = state.through + 1;
+    let entries = opened(profile, at, low, state.next);
+    profile.write(|tx| restore::look(tx, state.next, low, &entries)).unwrap();
+}
+
+/// Takes so many entries of what was looked through.
+pub(super) fn take_some(profile: &Profile, from: &Archive, count: u64) {
+    let state = profile.read(restore::state).unwrap().unwrap();
+    assert!(state.looked);
     let low = state.next.saturating_sub(count).max(state.through) + 1;
-    let opener = profile.read(restore::opener).unwrap().unwrap();
-    let entries: Vec<(u64, Result<Opened, ArchiveError>)> = (low..=state.next)
-        .rev()
-        .map(|seq| (seq, opener.open(&from[usize::try_from(seq).unwrap() - 1])))
-        .collect();
+    let entries = opened(profile, from, low, state.next);
     profile
         .change(|groups, tx| restore::take(groups, tx, state.next, low, &entries))
         .unwrap();
+}
+
+fn opened(profile: &Profile, from: &Archive, low: u64, high: u64) -> Vec<(u64, Result<Opened, ArchiveError>)> {
+    let opener = profile.read(restore::opener).unwrap().unwrap();
+    let open = |seq| opener.open(&from[usize::try_from(seq).unwrap() - 1]);
+    (low..=high).rev().map(|seq| (seq, open(seq))).collect()
 }
 
 pub(super) fn finish(profile: &Profile) -> Receipt {

@@ -11,13 +11,14 @@ use crate::{
 };
 use bytes::Bytes;
 use fastchat_e2e::{
-    AccountId, Content, ConversationId, Credential, DeviceId, DeviceKey, EntryId, IdentityKey,
+    AccountId, BackupPublicKey, Content, ConversationId, Credential, DeviceId, DeviceKey, EntryId, IdentityKey,
+    archive::{Batch, seal_batch},
     content::Body,
     groups::CommitIds,
     log::{KIND_COMMIT, KIND_MEMBER, KIND_WELCOME},
     mls::{Intent, Invite, Kind},
     secret::SigningSeed,
-    store::{Scan, Table},
+    store::{Reader, Scan, Table},
 };
 use fastchat_wire::{
     Code,
@@ -93,6 +94,14 @@ impl Device {
     /// The same profile, as another process has it.
     pub(super) fn another_process(&self) -> Profile {
         Profile::open(self.folder.path()).unwrap()
+    }
+
+    /// What a device writes that keeps none of the rules: with its own key, and this in it.
+    pub(super) fn seals<'a>(&self, backup: &BackupPublicKey, batch: impl FnOnce(Vec<u8>) -> Batch<'a>) -> Vec<u8> {
+        let of = |tx: &Reader<'_>| Ok((identity::credential(tx)?.unwrap(), identity::device_key(tx)?.unwrap()));
+        let (credential, key) = self.profile.read(of).unwrap();
+        let batch = batch(credential.as_bytes().to_vec());
+        seal_batch(self.account, &key, backup, &batch, &mut rand::rng()).unwrap()
     }
 
     pub(super) fn key_package(&self) -> Vec<u8> {

@@ -181,7 +181,8 @@ pub(crate) fn receipt(receipt: &Receipt) -> Value {
     json!({
         "restored": receipt.restored, "messages": receipt.messages, "complete": receipt.is_complete(),
         "batches": receipt.batches, "heads_compared": receipt.heads_compared, "heads_differ": receipt.heads_differ,
-        "missing": receipt.missing, "refused": receipt.refused, "unlisted": receipt.unlisted,
+        "missing": receipt.missing, "ignored": receipt.ignored, "moved": receipt.moved, "refused": receipt.refused,
+        "unlisted": receipt.unlisted,
     })
 }
 
