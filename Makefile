@@ -7,6 +7,9 @@ ARGS ?=
 # Folders with Python tests (test_*.py).
 PYTHON_TESTS := .ci grafana/check protocol/examples
 
+# Modules that a macro declares: `cargo fmt` does not find them.
+STRATEGIES := daemon/balancing/src/strategy/*.rs daemon/balancing/src/strategy/tests/added/*.rs
+
 .PHONY: help run test lint bench soak fmt
 
 help: ## show this
@@ -26,6 +29,7 @@ test: ## install what the tests need, build, run all of them
 
 lint: ## formatting, clippy (a warning fails), syntax of scripts
 	$(CARGO) fmt --all --check
+	rustfmt --check --edition 2024 $(STRATEGIES)
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	find . -name '*.py' -not -path './target/*' -not -path './fastchat-data/*' -print0 | xargs -0 python3 -m py_compile
 	for script in .ci/install .ci/run daemon/systemd/check.sh; do bash -n $$script || exit 1; done
@@ -43,3 +47,4 @@ soak: ## kill whoever makes up a fleet at random under load, for 30 minutes (ARG
 
 fmt: ## format all Rust code
 	$(CARGO) fmt --all
+	rustfmt --edition 2024 $(STRATEGIES)

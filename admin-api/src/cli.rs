@@ -11,6 +11,7 @@ mod hosts;
 mod limits;
 pub(crate) mod operations;
 pub(crate) mod output;
+mod preview;
 mod servers;
 
 use crate::{serve, up};

@@ -76,7 +76,8 @@ pub(crate) async fn pass(app: &App) -> Result<(), CommitError> {
 async fn give_up(app: &App, fleet: &Fleet, open: &[Operation], given_up: &GivenUp, now: u64) -> Result<(), CommitError> {
     let GivenUp { who, reason } = given_up;
     let former = trial::standing(fleet);
-    let mut edits = trial::end(open, Some(&Problem::conflict("reverted", format!("{who}: {reason}"))), now);
+    let detail = format!("{} was given up by {who}: {reason}", fleet.balancing.strategy);
+    let mut edits = trial::end(open, Some(&Problem::conflict("reverted", detail)), now);
     edits.push(trial::stand(former));
     app.commit(Change {
         based_on: fleet.generation,

@@ -18,12 +18,13 @@ mod hosts;
 mod if_match;
 mod limits;
 mod operations;
-mod preview;
+pub(crate) mod preview;
 mod probes;
 mod rebalance;
 mod removal;
 mod servers;
 mod targets;
+mod trace;
 
 use crate::app::App;
 use crate::extract::BODY_BYTES_MAX;
@@ -46,6 +47,7 @@ pub(crate) const TABLE: &[(&str, &str, u16)] = &[
     ("/v1/balancers", "POST", 202),
     ("/v1/balancers/{name}", "GET", 200),
     ("/v1/balancers/{name}", "DELETE", 202),
+    ("/v1/balancers/{name}/trace", "GET", 200),
     ("/v1/hosts", "GET", 200),
     ("/v1/balancing", "GET", 200),
     ("/v1/balancing", "PUT", 200),
@@ -75,6 +77,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(balancing::routes())
         .merge(rebalance::routes())
         .merge(preview::routes())
+        .merge(trace::routes())
         .merge(limits::routes())
         .merge(operations::routes())
         .merge(abort::routes())

@@ -119,6 +119,9 @@ pub(crate) trait ControlStore: Send + Sync {
     /// The operations that have not ended, oldest first.
     async fn open_operations(&self) -> Result<Vec<Operation>, StoreError>;
 
+    /// The trial that was asked for last, whether or not it has ended.
+    async fn last_trial(&self) -> Result<Option<Operation>, StoreError>;
+
     /// How many operations are in each state.
     async fn operation_counts(&self) -> Result<Vec<(OperationState, u64)>, StoreError>;
 

@@ -153,6 +153,19 @@ pub(crate) fn shown(trial: &Trial) -> serde_json::Value {
     })
 }
 
+/// How the last trial ended, for REST; `None` while it is under way.
+pub(crate) fn ended(last: &Operation) -> Option<serde_json::Value> {
+    last.state.is_final().then(|| {
+        json!({
+            "operation": last.id,
+            "state": last.state,
+            "started_at": clock::to_rfc3339(last.created_at),
+            "ended_at": clock::to_rfc3339(last.updated_at),
+            "reason": last.error.as_ref().map(|error| &error.detail),
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -117,6 +117,9 @@ pub(crate) struct BalancingView {
     /// Set: it stands only once it is confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) trial: Option<Value>,
+    /// How the last one ended, and why it was given up if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_trial: Option<Value>,
     /// It only would be so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) dry_run: bool,
@@ -160,6 +163,7 @@ pub(crate) fn balancing(fleet: &Fleet, seen: &Sightings) -> BalancingView {
         parameters,
         generation,
         trial: fleet.trial.as_ref().map(trial::shown),
+        last_trial: None,
         dry_run: false,
         balancers: balancers.collect(),
     }

@@ -9,7 +9,7 @@
 //! The registry and the strategies are the crate `fastchat-balancing`, which is
 //! pure; the dispatcher holds them behind one lock. Everything that must outlive a restart comes back by itself: the
 //! strategy from the spec, the counts from the servers' `attach`. A strategy on
-//! trial is given up here, by [`trial`], with nobody asked.
+//! trial is given up here, by [`trial`], with nobody asked; that it was is in [`given_up`].
 
 mod accept;
 mod admission;
@@ -19,6 +19,7 @@ mod clients;
 mod connection;
 mod dispatcher;
 mod failure;
+mod given_up;
 mod limits;
 mod link;
 mod metrics;
@@ -38,6 +39,7 @@ use admission::Admission;
 use clients::Clients;
 use dispatcher::Dispatcher;
 use fastchat_wire::control::{BalancerSpec, BalancerStatus, Part, ProcessState, Spec, StatusPart};
+use given_up::GivenUp;
 use limits::Limits;
 use link::Links;
 use metrics::Metrics;
@@ -74,11 +76,19 @@ pub(crate) async fn run(mut shell: Shell) -> anyhow::Result<()> {
         clients: shell.transport.listen(&spec.listen, "clients").await?,
         links: shell.transport.listen(&spec.link_listen, "servers").await?,
     };
-    serve(shell, first.generation, spec, listeners, Limits::default()).await
+    let given_up = GivenUp::open(&shell.state, &first.store);
+    serve(shell, first.generation, spec, given_up, listeners, Limits::default()).await
 }
 
 /// The role on sockets that are open.
-async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: Listeners, limits: Limits) -> anyhow::Result<()> {
+async fn serve(
+    shell: Shell,
+    generation: u64,
+    first: &BalancerSpec,
+    given_up: GivenUp,
+    listeners: Listeners,
+    limits: Limits,
+) -> anyhow::Result<()> {
     let Shell {
         mut spec,
         report: reports,
@@ -94,6 +104,7 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
     let dispatcher = Arc::new(Dispatcher::new(
         generation,
         first,
+        given_up.kept().cloned(),
         limits.tickets_max,
         metrics.clone(),
         rand::make_rng(),
@@ -138,7 +149,7 @@ async fn serve(shell: Shell, generation: u64, first: &BalancerSpec, listeners: L
         ),
         follow(&mut spec, first, &dispatcher, &admission, &shutdown),
         admission.sweep(&shutdown),
-        report(&reports, &address, &dispatcher, &metrics, limits, &shutdown),
+        report(&reports, &address, &dispatcher, given_up, &metrics, limits, &shutdown),
         look(&clients.door, limits, &shutdown),
         async {
             shutdown.cancelled().await;
@@ -193,22 +204,28 @@ fn needs_restart(first: &BalancerSpec, spec: &BalancerSpec) -> Option<String> {
     (!moves.is_empty()).then(|| format!("restart the balancer to change {}", moves.join(" and ")))
 }
 
-/// Reports on every spec that was applied, and on every other change at most once in an interval; keeps the gauges.
+/// Reports on every spec that was applied, and on every other change at most once in an interval; keeps the gauges,
+/// and what was given up before it is told.
 async fn report(
     reports: &watch::Sender<Report>,
     address: &str,
     dispatcher: &Dispatcher,
+    mut given_up: GivenUp,
     metrics: &Metrics,
     limits: Limits,
     shutdown: &CancellationToken,
 ) {
     let mut changes = dispatcher.changes();
-    let mut shown = Vec::new();
+    let (mut shown, mut budgets) = (Vec::new(), Vec::new());
     loop {
         changes.mark_unchanged();
         let view = dispatcher.view();
+        given_up.keep(view.reverted.as_ref());
         metrics.show_servers(&shown, &view.servers, &view.ejected);
         metrics.show_imbalance(&view.imbalance);
+        metrics.show_budgets(&budgets, &view.budgets);
+        budgets = view.budgets;
+        metrics.show_trial(view.trial_left_ms);
         shown.clone_from(&view.servers);
         let report = Report {
             applied_generation: view.applied.generation,

@@ -34,7 +34,7 @@ use crate::{
     probes::{Readiness, TracePage},
 };
 use fastchat_wire::control::{ProcessState, Spec, StatusPart};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +55,8 @@ pub(crate) struct Report {
 pub(crate) struct Shell {
     /// The process's name in the fleet.
     pub(crate) name: String,
+    /// Folder of what the process keeps of its own.
+    pub(crate) state: PathBuf,
     /// The newest spec of this role and store; only ever replaced by a newer generation.
     pub(crate) spec: watch::Receiver<Arc<Spec>>,
     /// What the role reports; posted on change.

@@ -131,6 +131,14 @@ class Fleet:
             ("fastchat_balancer_balancing_generation", {}, 1),
             ("fastchat_balancer_assign_failures_total", {"code": "no-server"}, 0),
             ("fastchat_balancer_limited_total", {"limit": "address-assigns"}, 0),
+            ("fastchat_balancer_limited_total", {"limit": "balancer-pipes"}, 0),
+            ("fastchat_balancer_assign_failures_total", {"code": "overloaded"}, 0),
+            ("fastchat_balancer_trial", {}, 1),
+            ("fastchat_balancer_trial_left_seconds", {}, 60),
+            ("fastchat_balancer_reverts_total", {"cause": "unconfirmed"}, 0),
+            ("fastchat_balancer_pipes", {}, 1),
+            *(("fastchat_balancer_piped_bytes_total", {"direction": d}, count) for d in ("up", "down")),
+            *(("fastchat_balancer_budget_left", {"server": s, "class": c}, 5) for s in ("s1", "s2") for c in ("resume", "sign-in")),
             *(("fastchat_balancer_assigns_total", {"server": s}, count) for s in ("s1", "s2")),
             *(("fastchat_balancer_server_connections", {"server": s}, 3) for s in ("s1", "s2")),
             *(("fastchat_balancer_server_reserved", {"server": s}, 0) for s in ("s1", "s2")),
@@ -138,7 +146,9 @@ class Fleet:
             *((f"fastchat_balancer_{name}_total", {}, count) for name in plain),
             *(("fastchat_balancer_shadow_imbalance", {"strategy": s}, 0) for s in STRATEGIES),
             *strategies,
-        ) + _histogram("fastchat_balancer_assign_latency_seconds", count)
+        ) + _histogram("fastchat_balancer_assign_latency_seconds", count) + _histogram(
+            "fastchat_balancer_wait_seconds", count, buckets=("0", *BUCKETS)
+        )
 
     def _agent(self):
         return _lines(
@@ -172,7 +182,7 @@ def _lines(*samples):
     return text
 
 
-def _histogram(name, count, labels=None):
+def _histogram(name, count, labels=None, buckets=BUCKETS):
     labels = labels or {}
-    buckets = [(f"{name}_bucket", {**labels, "le": le}, count * (i + 1) // len(BUCKETS)) for i, le in enumerate(BUCKETS)]
+    buckets = [(f"{name}_bucket", {**labels, "le": le}, count * (i + 1) // len(buckets)) for i, le in enumerate(buckets)]
     return _lines(*buckets, (f"{name}_sum", labels, count / 100), (f"{name}_count", labels, count))

@@ -1,6 +1,7 @@
 //! `fastchat-admin balancing`.
 
 use super::client::CallError;
+use super::preview::{self, Preview};
 use super::{Connection, operations, output};
 use crate::extract::span;
 use clap::{Args, Subcommand};
@@ -59,6 +60,22 @@ pub(crate) enum Verb {
         /// Do not wait until it is over
         #[arg(long)]
         no_wait: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Foresee what each strategy would make of the servers, by a trace or by synthetic churn
+    #[command(after_help = preview::EXAMPLES)]
+    Preview {
+        #[command(flatten)]
+        preview: Box<Preview>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Print who came and went lately, as a trace for `preview` and `fastchatd balancer simulate`
+    Trace {
+        /// What this balancer has recorded [default: the first that is ready: each sees the whole fleet]
+        #[arg(long, value_name = "NAME")]
+        balancer: Option<String>,
         #[command(flatten)]
         connection: Connection,
     },
@@ -139,6 +156,8 @@ pub(super) async fn run(verb: Verb) -> Result<(), CallError> {
             output::object(&value, connection.json);
             Ok(())
         }
+        Verb::Preview { preview, connection } => preview::run(&preview, &connection).await,
+        Verb::Trace { balancer, connection } => preview::record(balancer, &connection).await,
         Verb::Confirm { connection } => end_trial(&connection, "confirm").await,
         Verb::Revert { connection } => end_trial(&connection, "revert").await,
         Verb::Rebalance {
@@ -173,7 +192,7 @@ async fn end_trial(connection: &Connection, how: &str) -> Result<(), CallError> 
 }
 
 /// `half_life_s=30`: the value is JSON where it can be, else text.
-fn parameter(text: &str) -> Result<(String, Value), CallError> {
+pub(super) fn parameter(text: &str) -> Result<(String, Value), CallError> {
     let (key, value) = text
         .split_once('=')
         .ok_or_else(|| CallError::Usage(format!("--param is KEY=VALUE, not {text:?}")))?;

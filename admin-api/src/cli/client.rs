@@ -185,6 +185,17 @@ impl Client {
         }
     }
 
+    /// GET of text, part by part, until `take` says that it has enough.
+    pub(crate) async fn text(&self, path: &str, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), CallError> {
+        let mut answer = self.send(Method::GET, path, None, None).await?;
+        while let Some(part) = answer.chunk().await.map_err(|error| self.cant_connect(&error))? {
+            if !take(&part) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -192,6 +203,13 @@ impl Client {
         body: Option<&Value>,
         if_match: Option<&str>,
     ) -> Result<T, CallError> {
+        let answer = self.send(method, path, body, if_match).await?;
+        let bytes = answer.bytes().await.map_err(|error| self.cant_connect(&error))?;
+        serde_json::from_slice(&bytes).map_err(|error| CallError::Failed(format!("{path} answered something else than expected: {error}")))
+    }
+
+    /// The answer, where it is a success.
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>, if_match: Option<&str>) -> Result<reqwest::Response, CallError> {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.url))
@@ -207,11 +225,10 @@ impl Client {
         }
         let answer = request.send().await.map_err(|error| self.cant_connect(&error))?;
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| self.cant_connect(&error))?;
         if status.is_success() {
-            return serde_json::from_slice(&bytes)
-                .map_err(|error| CallError::Failed(format!("{path} answered something else than expected: {error}")));
+            return Ok(answer);
         }
+        let bytes = answer.bytes().await.map_err(|error| self.cant_connect(&error))?;
         Err(refusal(status, &bytes))
     }
 

@@ -36,7 +36,7 @@ async fn show(State(app): State<Arc<App>>, Segments(name): Segments<String>) -> 
     Ok(Json(view::balancer(&fleet, &app.observed.snapshot(), instance)))
 }
 
-fn unknown(name: &str) -> Problem {
+pub(super) fn unknown(name: &str) -> Problem {
     Problem::not_found(format!("there is no balancer {name}; GET /v1/balancers lists them"))
 }
 

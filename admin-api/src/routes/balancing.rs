@@ -9,7 +9,7 @@ use crate::extract::{JsonBody, Params, Span};
 use crate::operation;
 use crate::problem::{Fault, Problem};
 use crate::trial;
-use crate::view::{self, AppliedBalancing, BalancingView};
+use crate::view::{self, AppliedBalancing};
 use axum::{
     Extension, Json, Router,
     extract::State,
@@ -39,12 +39,16 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/v1/balancing/revert", post(revert))
 }
 
-async fn show(State(app): State<Arc<App>>) -> Response {
-    answer(view::balancing(&app.fleet(), &app.observed.snapshot()))
+async fn show(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    document(&app).await
 }
 
-fn answer(view: BalancingView) -> Response {
-    ([(header::ETAG, etag(view.generation))], Json(view)).into_response()
+/// The document as it is, with how the last trial ended.
+async fn document(app: &App) -> Result<Response, Problem> {
+    let last = app.store.last_trial().await?;
+    let mut view = view::balancing(&app.fleet(), &app.observed.snapshot());
+    view.last_trial = last.as_ref().and_then(trial::ended);
+    Ok(([(header::ETAG, etag(view.generation))], Json(view)).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,8 +161,7 @@ async fn replace(
         // Answered either way: the document says how far each balancer is.
         let _ = tokio::time::timeout(timeout, applied(&app, generation)).await;
     }
-    let document = view::balancing(&app.fleet(), &app.observed.snapshot());
-    Ok(answer(document))
+    document(&app).await
 }
 
 /// The document as it would be, under the ETag that it would replace.
@@ -196,7 +199,8 @@ async fn confirm(State(app): State<Arc<App>>, Extension(caller): Extension<Calle
 /// `POST /v1/balancing/revert`: back to what stood before the trial.
 async fn revert(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, headers: HeaderMap) -> Result<Response, Problem> {
     end(&app, &caller, &headers, |fleet| {
-        let failed = Problem::conflict("reverted", format!("reverted by {}", caller.principal));
+        let detail = format!("{} was taken back by {}", fleet.balancing.strategy, caller.principal);
+        let failed = Problem::conflict("reverted", detail);
         Ok((trial::standing(fleet).clone(), Some(failed)))
     })
     .await
@@ -244,7 +248,7 @@ async fn end(
         })
     })
     .await?;
-    Ok(answer(view::balancing(&app.fleet(), &app.observed.snapshot())))
+    document(app).await
 }
 
 /// Waits until every balancer has that generation of the document, or has given it up.

@@ -9,3 +9,4 @@ mod limits;
 mod operations;
 mod preview;
 mod rebalance;
+mod trace;

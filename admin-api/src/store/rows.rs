@@ -27,6 +27,9 @@ pub(super) mod select {
     pub(in crate::store) const BALANCING: &str = "SELECT strategy, parameters, generation, trial, rebalance FROM balancing";
     pub(in crate::store) const LIMITS: &str = "SELECT document, generation FROM limits";
     pub(in crate::store) const OPEN_OPERATIONS: &str = "SELECT document FROM operations WHERE state IN ('pending', 'running') ORDER BY id";
+    /// Its kind stands in the document, in which a quote within a text is escaped.
+    pub(in crate::store) const LAST_TRIAL: &str =
+        r#"SELECT document FROM operations WHERE target = '*' AND document LIKE '%"kind":"trial"%' ORDER BY id DESC LIMIT 1"#;
     pub(in crate::store) const OPERATION_COUNTS: &str = "SELECT state, count(*) AS n FROM operations GROUP BY state";
     pub(in crate::store) const LAST_AUDIT: &str = "SELECT seq, record, hash FROM audit ORDER BY seq DESC LIMIT 1";
 }

@@ -88,6 +88,11 @@ impl ControlStore for SqliteStore {
         rows.iter().map(rows::operation).collect()
     }
 
+    async fn last_trial(&self) -> Result<Option<Operation>, StoreError> {
+        let row = sqlx::query(select::LAST_TRIAL).fetch_optional(self.database.readers()).await?;
+        row.map(|row| rows::operation(&row)).transpose()
+    }
+
     async fn operation_counts(&self) -> Result<Vec<(OperationState, u64)>, StoreError> {
         let rows = sqlx::query(select::OPERATION_COUNTS).fetch_all(self.database.readers()).await?;
         rows.iter().map(rows::operation_count).collect()

@@ -8,11 +8,13 @@ use super::{
 };
 use fastchat_wire::{
     Block,
-    chat::{assign::Assign, create::ConversationKind, ping::Ping},
+    chat::{assign::Assign, create::ConversationKind, move_to::Move, ping::Ping},
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// The process of that role, which is the only one of it at the start.
 fn pid(fleet: &Fleet, role: &str) -> u32 {
@@ -73,11 +75,67 @@ async fn a_strategy_on_trial_is_given_up_with_the_control_plane_gone_even_by_a_b
         (&json!("balancer/b1"), &json!("nobody confirmed it in time"))
     );
 
+    assert_eq!(
+        document["last_trial"]["reason"],
+        "random was given up by balancer/b1: nobody confirmed it in time"
+    );
+
     // Confirmed, it stands.
     rest.put("/v1/balancing?wait=applied", "*", &body).await;
     assert_eq!(rest.post("/v1/balancing/confirm", &json!({})).await.status(), StatusCode::OK);
     assert_eq!(rest.post("/v1/balancing/confirm", &json!({})).await.status(), StatusCode::CONFLICT);
     assert_eq!(rest.get("/v1/balancing").await["strategy"], "random");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_breached_guard_outlives_the_balancer_that_breached_it_and_the_control_plane_learns_why() {
+    let fleet = Fleet::start();
+    let rest = fleet.rest();
+    let mut asking = Client::connect(fleet.balancer()).await.expect("the balancer listens");
+    until("all servers are attached", 5, async || {
+        let view = rest.get("/v1/balancers/b1").await;
+        (view["servers"].as_array()?.len() == 3).then_some(())
+    })
+    .await;
+    let body = json!({"strategy": "rendezvous", "guard": {"max_imbalance": 0.5}});
+    rest.put("/v1/balancing?wait=applied", "*", &body).await;
+    signal(pid(&fleet, "control"), "STOP");
+    // One room for all: one server gets them all, and stays uneven for two seconds.
+    let sticking = Assign {
+        hint: Some("room".to_owned()),
+        ..Assign::default()
+    };
+    for _ in 0..12 {
+        asking.ask(&sticking).await.expect("a server");
+    }
+    until("the guard is breached", 10, async || {
+        strategy_in_force(&fleet, "least-load").await.then_some(())
+    })
+    .await;
+    signal(pid(&fleet, "balancer"), "KILL");
+    until("the next one neither tries it again nor forgets it", 20, async || {
+        strategy_in_force(&fleet, "least-load").await.then_some(())
+    })
+    .await;
+    signal(pid(&fleet, "control"), "CONT");
+    let last = until("the control plane learns of it", 10, async || {
+        let document = rest.get("/v1/balancing").await;
+        (document["strategy"] == "least-load").then(|| document["last_trial"].clone())
+    })
+    .await;
+    assert_eq!(last["state"], "failed", "{last}");
+    let reason = last["reason"].as_str().expect("a reason");
+    assert!(
+        reason.starts_with("rendezvous was given up by balancer/b1: the imbalance is "),
+        "{reason}"
+    );
+    let audit = rest.get("/v1/audit").await;
+    let record = &audit["items"].as_array().expect("records").last().expect("one")["record"];
+    assert_eq!(
+        (&record["who"], &record["method"]),
+        (&json!("balancer/b1"), &json!("REVERT")),
+        "{record}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,6 +220,76 @@ async fn a_new_server_is_filled_by_moves_and_nothing_is_lost_or_late() {
         figures["away_us"]["max"].as_u64() > Some(0),
         "who moved was away for a moment: {figures}"
     );
+}
+
+/// Signs in on that server and follows every move until `end`; how long it had been where it was each time that it was asked to go.
+async fn guest(balancer: String, server: String, name: String, end: CancellationToken) -> Vec<Duration> {
+    // Before it dials: the server has it for no longer than that.
+    let mut came = Instant::now();
+    let (mut client, me) = Client::registered(&server, &name).await;
+    let mut stays = Vec::new();
+    while let Some(asked) = end.run_until_cancelled(client.event::<Move>()).await {
+        stays.push(came.elapsed());
+        let moving = Assign {
+            move_id: Some(asked.expect("it is asked, not closed").0.id),
+            resume: true,
+            ..Assign::default()
+        };
+        let assigned = assign(&balancer, &moving).await.expect("another server");
+        came = Instant::now();
+        let elsewhere = Client::greeted(&assigned.address.expect("an address"), Some(assigned.ticket)).await;
+        let mut elsewhere = elsewhere.expect("it greets");
+        elsewhere.resume(&me.token).await.expect("the session goes on");
+        client = elsewhere;
+    }
+    stays
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_moved_twice_within_the_cool_down() {
+    const COOL_DOWN_S: u64 = 2;
+    let fleet = Fleet::start_with(&["--servers", "1"]);
+    let rest = fleet.rest();
+    let added = operation(&rest, rest.post("/v1/servers", &json!({})).await).await;
+    assert_eq!(added["state"], "succeeded", "{added}");
+    let s2 = rest.server("s2").await.expect("s2")["address"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
+    let (end, mut guests) = (CancellationToken::new(), JoinSet::new());
+    let mut invite = |server: &str, names: std::ops::Range<usize>| {
+        for n in names {
+            let (balancer, server) = (fleet.balancer().to_owned(), server.to_owned());
+            guests.spawn(guest(balancer, server, format!("guest{n}"), end.clone()));
+        }
+    };
+    let counts = async |expected: [u64; 2]| {
+        until("the clients are where they should be", 15, async || {
+            let servers = rest.servers().await?;
+            let counts: Vec<_> = servers.iter().filter_map(|server| server["connections"].as_u64()).collect();
+            (counts == expected).then_some(())
+        })
+        .await;
+    };
+    let rebalance = async || {
+        let body = json!({"clients_per_s": 100, "within_s": 15, "cool_down_s": COOL_DOWN_S});
+        let done = operation(&rest, rest.post("/v1/balancing/rebalance", &body).await).await;
+        assert_eq!(done["state"], "succeeded", "{done}");
+    };
+    invite(fleet.server("s1"), 0..8);
+    counts([8, 0]).await;
+    rebalance().await;
+    counts([4, 4]).await;
+    // At once s2 has too many: those who have just moved there among them.
+    invite(&s2, 8..12);
+    counts([4, 8]).await;
+    rebalance().await;
+    counts([6, 6]).await;
+    end.cancel();
+    let stays = guests.join_all().await;
+    let stays: Vec<_> = stays.into_iter().flatten().collect();
+    assert_eq!(stays.len(), 4 + 2, "{stays:?}");
+    assert!(stays.iter().all(|stay| *stay >= Duration::from_secs(COOL_DOWN_S)), "{stays:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,13 +2,17 @@
 
 use super::{
     client::{Client, assign},
-    harness::{Fleet, until},
-    rest::{Rest, probe},
+    harness::{Fleet, admin_binary, until},
+    rest::Rest,
 };
 use fastchat_balancing::simulate::{Event, Trace};
 use fastchat_wire::chat::{assign::Assign, ping::Ping};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
 
 const NAMES: [&str; 3] = ["s1", "s2", "s3"];
 
@@ -123,12 +127,44 @@ async fn least_load_keeps_any_two_servers_within_one_client_under_churn() {
     .await;
     assert_eq!(balancing["balancers"][0]["imbalance"]["least-load"], 0.0, "{balancing}");
 
-    // What came and went can be played again.
-    let balancer = fleet.line.processes.iter().find(|process| process.role == "balancer");
-    let (_, page) = probe(&balancer.expect("a balancer").http, "/trace").await;
+    // What came and went can be played again: as an operator does it.
+    let page = admin(&fleet, &["balancing", "trace"], "").0;
     let trace = Trace::parse(&page).expect("a trace");
     let arrivals = trace.lines().iter().filter(|line| matches!(line.event, Event::Arrive { .. }));
     assert!(arrivals.count() >= 40, "{page}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let svg = folder.path().join("imbalance.svg");
+    let preview = ["balancing", "preview", "--trace", "-", "--svg", svg.to_str().expect("UTF-8")];
+    let (table, _, code) = admin(&fleet, &preview, &page);
+    assert_eq!((table.lines().count(), code), (8, Some(0)), "a head and six strategies: {table}");
+    assert!(std::fs::read_to_string(svg).expect("a picture").starts_with("<svg "));
+    let (_, said, code) = admin(
+        &fleet,
+        &["balancing", "preview", "--trace", "-"],
+        &format!("{page}{{\"at_ms\":1}}\n"),
+    );
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains(&format!("line {}: missing field `event`", trace.lines().len() + 1)),
+        "{said}"
+    );
+}
+
+/// What `fastchat-admin` answers, says on stderr and ends with.
+fn admin(fleet: &Fleet, arguments: &[&str], input: &str) -> (String, String, Option<i32>) {
+    let mut child = Command::new(admin_binary())
+        .args(arguments)
+        .args(["--url", &fleet.line.admin, "--token-file"])
+        .arg(&fleet.line.token_file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("fastchat-admin starts");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (text(output.stdout), text(output.stderr), output.status.code())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

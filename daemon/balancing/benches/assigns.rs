@@ -16,7 +16,7 @@
 
 use fastchat_balancing::{
     registry::{LinkId, Registry, Reported},
-    shadow::Shadows,
+    shadow::{Shadows, Standing},
     strategy::{Entry, Parameters, STRATEGIES, Scene},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -60,6 +60,8 @@ struct Balancer<'a> {
     connections: Vec<u64>,
     strategy: Box<dyn fastchat_balancing::strategy::Strategy>,
     shadows: Option<Shadows>,
+    /// What the shadows are shown; kept for its room.
+    standings: Vec<Standing>,
     rng: StdRng,
     number: u64,
 }
@@ -81,6 +83,7 @@ impl<'a> Balancer<'a> {
             connections: vec![CLIENTS; servers],
             strategy: (entry.build)(Parameters(&BTreeMap::new())),
             shadows: shadows.then(|| Shadows::new(entry.info.name, 1)),
+            standings: Vec::new(),
             rng: StdRng::seed_from_u64(1),
             number: 0,
         }
@@ -113,7 +116,9 @@ impl<'a> Balancer<'a> {
                 continue;
             };
             if let Some(shadows) = &mut self.shadows {
-                shadows.assign(&self.registry.standings(), &scene, candidates[at].index);
+                self.standings.clear();
+                self.standings.extend(self.registry.standings());
+                shadows.assign(&self.standings, &scene, candidates[at].index);
             }
             self.registry.reserve(candidates[at].index, self.number, now + 10_000, None);
             self.report(at, 1, &[self.number]);

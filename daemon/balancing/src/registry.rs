@@ -306,9 +306,8 @@ impl Registry {
     }
 
     /// The same servers, in order of their index.
-    #[must_use]
-    pub fn standings(&self) -> Vec<Standing> {
-        self.sharing().map(|(index, server)| server.standing(index)).collect()
+    pub fn standings(&self) -> impl Iterator<Item = Standing> {
+        self.sharing().map(|(index, server)| server.standing(index))
     }
 
     /// A server's name; empty where there is none.

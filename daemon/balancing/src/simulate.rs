@@ -12,13 +12,15 @@
 mod people;
 mod svg;
 mod synthetic;
+mod table;
 #[cfg(test)]
 mod tests;
 mod trace;
 
 pub use svg::svg;
 pub use synthetic::Churn;
-pub use trace::{Event, Line, Trace, TraceError};
+pub use table::table;
+pub use trace::{Event, Line, Size, Trace, TraceError};
 
 use crate::{
     imbalance::imbalance,
@@ -28,7 +30,7 @@ use crate::{
 use fastchat_wire::control::{Balancing, Fault};
 use people::{People, Person};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Points of an outcome's timeline.
@@ -41,7 +43,7 @@ const CLIENT_BYTES_PER_S: u64 = 1_000;
 const TICKET_MS: u64 = 10_000;
 
 /// What became of the servers under one strategy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The strategy.
     pub strategy: String,

@@ -10,15 +10,31 @@
 //! stands in the registry, not here.
 //!
 //! A new strategy is a file in `strategy/`, with its theory and its [`Entry`],
-//! and its name in two lists: the modules below and [`STRATEGIES`].
+//! and one line: its name in the list below.
+
+/// A module for each name, and the table of their entries.
+///
+/// What a macro declares `rustfmt` does not find by itself: the Makefile names
+/// these files to it.
+macro_rules! strategies {
+    ($($name:ident,)+) => {
+        $(mod $name;)+
+
+        /// All strategies that there are, by name.
+        pub const STRATEGIES: &[Entry] = &[$($name::ENTRY),+];
+    };
+}
+
+strategies! {
+    least_bytes,
+    least_load,
+    power_of_two,
+    random,
+    rendezvous,
+    round_robin,
+}
 
 mod catalogue;
-mod least_bytes;
-mod least_load;
-mod power_of_two;
-mod random;
-mod rendezvous;
-mod round_robin;
 #[cfg(test)]
 mod tests;
 
@@ -76,16 +92,6 @@ pub struct Entry {
     pub build: fn(Parameters<'_>) -> Box<dyn Strategy>,
 }
 
-/// All strategies that there are, by name.
-pub const STRATEGIES: &[Entry] = &[
-    least_bytes::ENTRY,
-    least_load::ENTRY,
-    power_of_two::ENTRY,
-    random::ENTRY,
-    rendezvous::ENTRY,
-    round_robin::ENTRY,
-];
-
 /// How long a new server's share grows under a balancing document, whatever its strategy.
 #[must_use]
 pub fn slow_start_ms(balancing: &Balancing) -> u64 {
@@ -110,6 +116,23 @@ pub fn initial() -> (Balancing, Box<dyn Strategy>) {
 /// Every fault there is, each naming what is known instead.
 pub fn check(strategy: &str, parameters: &BTreeMap<String, Value>) -> Result<(), Vec<Fault>> {
     catalogue::find(STRATEGIES, strategy, parameters).map(drop)
+}
+
+/// Deals out parameters that are given for several strategies together: each to those of `strategies` that know it.
+/// One that no strategy knows goes to all of them, whose refusal says so; so does any that is given for a single one.
+#[must_use]
+pub fn deal(strategies: &[String], given: &BTreeMap<String, Value>) -> BTreeMap<String, BTreeMap<String, Value>> {
+    let knows = |entry: &Entry, key: &str| catalogue::known_to(&entry.info).any(|known| known.name == key);
+    let of = |strategy: &String| {
+        let entry = STRATEGIES.iter().find(|entry| entry.info.name == strategy);
+        let theirs = given.iter().filter(|(key, _)| {
+            let nobody = || !STRATEGIES.iter().any(|entry| knows(entry, key));
+            strategies.len() == 1 || entry.is_some_and(|entry| knows(entry, key)) || nobody()
+        });
+        let theirs = theirs.map(|(key, value)| (key.clone(), value.clone())).collect();
+        (strategy.clone(), theirs)
+    };
+    strategies.iter().map(of).collect()
 }
 
 /// Builds the strategy that a spec names.

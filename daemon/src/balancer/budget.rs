@@ -11,6 +11,8 @@
 //! Invariant: in any time t, at most rate · t + burst clients are told to come; clients
 //! are told whole ms, so for those t is a ms longer.
 
+mod left;
+
 use fastchat_balancing::strategy::ServerIndex;
 use fastchat_wire::control::limits::{Rate, ServerLimits};
 use std::collections::HashMap;

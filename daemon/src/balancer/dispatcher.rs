@@ -10,33 +10,34 @@
 //! This is where the pure parts meet the clock and the randomness. The lock is
 //! never held across an await, and tickets are signed and checked outside it.
 
+mod place;
+mod view;
+
 use super::{
     admission::Holder,
-    budget::{Budgets, Class, UsedUp},
+    budget::Budgets,
     metrics::{Metrics, as_gauge},
     trial::{Breach, Trial},
 };
 use crate::{
     fleet_key::{self, FleetKey},
-    limits::{Limit, Limited},
     ticket::{self, Ticket},
 };
 use fastchat_balancing::{
     recorder::Recorder,
     registry::{LinkId, Policy, Registry, Replaced, Reported},
-    shadow::Shadows,
-    strategy::{self, Scene, Strategy},
+    shadow::{Shadows, Standing},
+    strategy::{self, Strategy},
 };
 use fastchat_wire::{
     Code, ErrorBody, Secret,
     chat::assign::{Assign, Assigned},
-    control::{BalancerServer, BalancerSpec, Balancing, Reverted},
-    limits::LOAD_INTERVAL_MS,
+    control::{BalancerSpec, Balancing, Reverted},
     link::{attach::Attach, load::Load},
 };
+use place::Placed;
 use rand::{Rng, rngs::StdRng};
 use std::{
-    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -44,11 +45,7 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-
-/// Without a server to give: when to ask again.
-const NO_SERVER_RETRY_MS: u64 = 500;
-/// A reservation outlives its ticket by this: the load that says that it was used may still be on its way.
-const REPORT_GRACE_MS: u64 = LOAD_INTERVAL_MS;
+use view::View;
 
 /// See the module.
 pub(super) struct Dispatcher {
@@ -65,6 +62,8 @@ struct Inner {
     strategy: Box<dyn Strategy>,
     shadows: Shadows,
     recorder: Recorder,
+    /// The servers as shadows and recorder are shown them; kept for its room.
+    standings: Vec<Standing>,
     balancing: Balancing,
     /// Set where that stands only once it is confirmed.
     trial: Option<Trial>,
@@ -86,24 +85,18 @@ pub(super) struct Applied {
     pub(super) problem: Option<String>,
 }
 
-/// What the status shows.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct View {
-    pub(super) applied: Applied,
-    pub(super) balancing_generation: u64,
-    pub(super) reverted: Option<Reverted>,
-    pub(super) servers: Vec<BalancerServer>,
-    /// Those of them that get no clients, as nobody arrives there.
-    pub(super) ejected: Vec<String>,
-    /// How uneven the servers are under the strategy in force, and would be under each of the others.
-    pub(super) imbalance: BTreeMap<String, f64>,
-}
-
 impl Dispatcher {
     /// Starts by the first spec. Where its strategy can't be built, the initial
-    /// one stays in force and the status says so. At most `tickets_max` tickets
-    /// are out at a time.
-    pub(super) fn new(generation: u64, spec: &BalancerSpec, tickets_max: usize, metrics: Metrics, mut rng: StdRng) -> Self {
+    /// one stays in force and the status says so. What this balancer has given
+    /// up before is not tried again. At most `tickets_max` tickets are out at a time.
+    pub(super) fn new(
+        generation: u64,
+        spec: &BalancerSpec,
+        given_up: Option<Reverted>,
+        tickets_max: usize,
+        metrics: Metrics,
+        mut rng: StdRng,
+    ) -> Self {
         let (balancing, strategy) = strategy::initial();
         let shadows = Shadows::new(&balancing.strategy, rng.next_u64());
         let mut registry = Registry::default();
@@ -114,6 +107,7 @@ impl Dispatcher {
                 strategy,
                 shadows,
                 recorder: Recorder::default(),
+                standings: Vec::new(),
                 balancing,
                 trial: None,
                 reverted: None,
@@ -129,8 +123,16 @@ impl Dispatcher {
             tickets_max,
             started: Instant::now(),
         };
+        let problem = match (&spec.trial, given_up) {
+            (Some(trial), Some(given_up)) if given_up.generation == spec.balancing.generation => {
+                let mut inner = dispatcher.lock();
+                inner.reverted = Some(given_up);
+                inner.set_balancing(&trial.former).err()
+            }
+            _ => None,
+        };
         let asked_for = spec.trial.as_ref().map_or(0, |trial| trial.started_at);
-        dispatcher.take_up(generation, spec, None, unix_ms().saturating_sub(asked_for));
+        dispatcher.take_up(generation, spec, problem, unix_ms().saturating_sub(asked_for));
         dispatcher.look();
         dispatcher
     }
@@ -190,70 +192,30 @@ impl Dispatcher {
     /// or `overloaded` where too many are out for all, or too many are on their way to the server.
     pub(super) fn assign(&self, request: &Assign, holder: Option<Holder>) -> Result<Assigned, ErrorBody> {
         let began = Instant::now();
-        let answer = self.place(request, holder);
-        let mut inner = self.lock();
-        if let Some(trial) = &mut inner.trial {
-            let refused = matches!(&answer, Err(error) if matches!(error.code, Code::NoServer | Code::Overloaded));
-            trial.answered(began.elapsed().as_secs_f64() * 1e3, refused);
-        }
-        answer
-    }
-
-    fn place(&self, request: &Assign, holder: Option<Holder>) -> Result<Assigned, ErrorBody> {
         let now = self.now();
         let mut inner = self.lock();
-        let Inner {
-            registry,
-            strategy,
-            shadows,
-            recorder,
-            rng,
-            ticket_ms,
-            budgets,
-            ..
-        } = &mut *inner;
-        let candidates = registry.candidates(now, request.move_id);
-        if registry.outstanding() >= self.tickets_max {
-            return Err(Limited::place(Limit::BalancerTickets).error(&self.metrics.limited));
+        let placed = inner.place(now, request, holder, self.tickets_max, &self.metrics.limited);
+        if let Some(trial) = &mut inner.trial {
+            // Waiting for the lock counts, signing does not: that is no strategy's doing.
+            let refused = matches!(&placed, Err(error) if matches!(error.code, Code::NoServer | Code::Overloaded));
+            trial.answered(began.elapsed().as_secs_f64() * 1e3, refused);
         }
-        let over = |holder: &Holder| holder.tickets_max > 0 && registry.held_by(holder.address.into()) >= holder.tickets_max;
-        if holder.as_ref().is_some_and(over) {
-            return Err(Limited::place(Limit::AddressTickets).error(&self.metrics.limited));
-        }
-        let no_server = || ErrorBody::retry_after(Code::NoServer, "no server takes new clients now: ask again", NO_SERVER_RETRY_MS);
-        let scene = Scene {
-            now,
-            candidates: &candidates,
-            hint: request.hint.as_deref(),
-        };
-        let picked = strategy.pick(&scene, rng).ok_or_else(no_server)?;
-        let class = if request.resume { Class::Resume } else { Class::SignIn };
-        let wait_ms = budgets.book(picked, class, now).map_err(used_up)?;
-        let standings = registry.standings();
-        shadows.assign(&standings, &scene, picked);
-        let name = |index| registry.name(index).to_owned();
-        recorder.assign(now, &standings, name, request.hint.as_deref(), picked);
-        // Its life starts when the wait is over.
-        let ticket_ms = *ticket_ms;
-        let lives_ms = ticket_ms.saturating_add(wait_ms);
-        let number = rng.next_u64();
-        let reserved_until = now.saturating_add(lives_ms).saturating_add(REPORT_GRACE_MS);
-        let (name, address) = registry
-            .reserve(picked, number, reserved_until, request.move_id)
-            .ok_or_else(no_server)?;
-        let (server, address) = (name.to_owned(), address.to_owned());
-        if let Some(holder) = holder {
-            registry.hold(number, holder.address.into());
-        }
-        let key = inner.key.clone();
+        let placed = placed.map(|placed| (placed, inner.key.clone(), inner.ticket_ms));
         self.count(&inner);
         drop(inner);
+        let (placed, key, ticket_ms) = placed?;
+        let Placed {
+            server,
+            address,
+            number,
+            wait_ms,
+        } = placed;
         self.metrics.assigns.with_label_values(&[&server]).inc();
         self.metrics.waits.observe(wait_ms as f64 / 1e3);
         self.changed.send_replace(());
         let ticket = Ticket {
             number,
-            expires_at: unix_ms().saturating_add(lives_ms),
+            expires_at: unix_ms().saturating_add(ticket_ms).saturating_add(wait_ms),
         };
         Ok(Assigned {
             ticket: ticket::issue(&key, &server, ticket),
@@ -338,32 +300,7 @@ impl Dispatcher {
     /// What the status shows.
     pub(super) fn view(&self) -> View {
         let now = self.now();
-        let mut inner = self.lock();
-        let Inner {
-            registry,
-            shadows,
-            recorder,
-            balancing,
-            ..
-        } = &mut *inner;
-        let standings = registry.standings();
-        shadows.see(&standings);
-        recorder.see(now, &standings, |index| registry.name(index).to_owned());
-        let others = shadows.imbalances().into_iter();
-        let mut imbalance: BTreeMap<_, _> = others.map(|(name, imbalance)| (name.to_owned(), imbalance)).collect();
-        imbalance.insert(balancing.strategy.clone(), registry.imbalance());
-        for value in imbalance.values_mut() {
-            // In thousandths: a status that hardly changes isn't sent again.
-            *value = (*value * 1e3).round() / 1e3;
-        }
-        View {
-            applied: inner.applied.clone(),
-            balancing_generation: inner.balancing.generation,
-            reverted: inner.reverted.clone(),
-            servers: inner.registry.attached(),
-            ejected: inner.registry.ejected(),
-            imbalance,
-        }
+        self.lock().view(now)
     }
 
     /// Who came and went lately, as `fastchatd balancer simulate` reads it.
@@ -462,11 +399,6 @@ impl Inner {
         );
         self.reverted = Some(Reverted { generation, reason });
     }
-}
-
-fn used_up(UsedUp { retry_after_ms }: UsedUp) -> ErrorBody {
-    let message = "more clients are on their way to the servers than they can take: ask again later";
-    ErrorBody::retry_after(Code::Overloaded, message, retry_after_ms)
 }
 
 /// ms since the Unix epoch, for tickets: servers compare it with their own clock.

@@ -5,7 +5,7 @@ use crate::limits::Limit;
 use crate::net::door::DoorMetrics;
 use fastchat_balancing::strategy::STRATEGIES;
 use fastchat_wire::{Code, control::BalancerServer};
-use prometheus::{GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use std::collections::BTreeMap;
 
 /// Codes that a client may get from a balancer.
@@ -44,6 +44,8 @@ pub(super) struct Metrics {
     pub(super) assign_latency: Histogram,
     pub(super) waits: Histogram,
     pub(super) trial: IntGauge,
+    trial_left: Gauge,
+    budget_left: IntGaugeVec,
     pub(super) pipes: IntGauge,
     pub(super) piped_bytes: IntCounterVec,
     pub(super) reverts: IntCounterVec,
@@ -101,6 +103,17 @@ impl Metrics {
         );
         let shadow_imbalance = GaugeVec::new(options, &["strategy"])?;
         registry.register(Box::new(shadow_imbalance.clone()))?;
+        let trial_left = Gauge::new(
+            "fastchat_balancer_trial_left_seconds",
+            "Until a strategy on trial is given up unless it is confirmed; 0 where none is, or it has no deadline",
+        )?;
+        registry.register(Box::new(trial_left.clone()))?;
+        let options = Opts::new(
+            "fastchat_balancer_budget_left",
+            "Clients that may come to a server at once; below 0, so many are told to wait",
+        );
+        let budget_left = IntGaugeVec::new(options, &["server", "class"])?;
+        registry.register(Box::new(budget_left.clone()))?;
         let metrics = Self {
             connections: gauge("fastchat_balancer_connections", "Clients connected to the balancer")?,
             frames_in: counter("fastchat_balancer_frames_in_total", "Frames read from clients")?,
@@ -114,6 +127,8 @@ impl Metrics {
             waits,
             pipes: gauge("fastchat_balancer_pipes", "Clients piped to their servers")?,
             piped_bytes: counters("fastchat_balancer_piped_bytes_total", "Bytes piped, by direction", "direction")?,
+            trial_left,
+            budget_left,
             trial: gauge("fastchat_balancer_trial", "1 while the strategy in force is on trial")?,
             reverts: counters(
                 "fastchat_balancer_reverts_total",
@@ -194,12 +209,41 @@ impl Metrics {
         }
     }
 
+    /// Shows how long a trial has left (ms).
+    pub(super) fn show_trial(&self, left_ms: Option<u64>) {
+        self.trial_left.set(left_ms.map_or(0.0, |ms| ms as f64 / 1e3));
+    }
+
+    /// Shows what is left of the servers' budgets, and no more of those that were `shown` and are gone.
+    pub(super) fn show_budgets(&self, shown: &[BudgetLeft], left: &[BudgetLeft]) {
+        let is_of = |a: &BudgetLeft, b: &BudgetLeft| a.server == b.server && a.class == b.class;
+        for gone in shown.iter().filter(|known| !left.iter().any(|budget| is_of(budget, known))) {
+            // It fails only where there is nothing to remove.
+            let _ = self.budget_left.remove_label_values(&[&gone.server, gone.class]);
+        }
+        for budget in left {
+            let labels = [budget.server.as_str(), budget.class];
+            self.budget_left.with_label_values(&labels).set(budget.clients);
+        }
+    }
+
     /// Shows how uneven the servers are, and would be.
     pub(super) fn show_imbalance(&self, imbalance: &BTreeMap<String, f64>) {
         for (strategy, imbalance) in imbalance {
             self.shadow_imbalance.with_label_values(&[strategy]).set(*imbalance);
         }
     }
+}
+
+/// What is left of one server's budget for one class of arrivals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BudgetLeft {
+    /// The server.
+    pub(super) server: String,
+    /// `resume` or `sign-in`.
+    pub(super) class: &'static str,
+    /// Clients that may come at once; below 0, so many are told to wait.
+    pub(super) clients: i64,
 }
 
 /// Gauges hold integers up to 2^63; none of our counts comes near.

@@ -3,7 +3,7 @@
 use crate::config::SimulateArgs;
 use anyhow::{Context, bail};
 use fastchat_balancing::{
-    simulate::{Churn, Outcome, Trace, simulate, svg},
+    simulate::{Churn, Outcome, Trace, simulate, svg, table},
     strategy::{self, STRATEGIES},
 };
 use fastchat_wire::control::Balancing;
@@ -30,8 +30,10 @@ impl<'a> Simulation<'a> {
     /// # Errors
     /// One of them can't be.
     pub(crate) fn new(args: &'a SimulateArgs) -> anyhow::Result<Self> {
+        let strategies = strategies(args);
+        let mut parameters = strategy::deal(&strategies, &given(args)?);
         let balancing = |strategy: String| -> anyhow::Result<Balancing> {
-            let parameters = parameters(args, &strategy)?;
+            let parameters = parameters.remove(&strategy).unwrap_or_default();
             if let Err(faults) = strategy::check(&strategy, &parameters) {
                 let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
                 bail!("{}", faults.join("; "));
@@ -45,7 +47,7 @@ impl<'a> Simulation<'a> {
         Ok(Self {
             args,
             churn: if args.trace.is_some() { None } else { Some(churn(args)?) },
-            balancings: strategies(args).into_iter().map(balancing).collect::<Result<_, _>>()?,
+            balancings: strategies.into_iter().map(balancing).collect::<Result<_, _>>()?,
         })
     }
 
@@ -107,46 +109,22 @@ fn strategies(args: &SimulateArgs) -> Vec<String> {
     }
 }
 
-/// What is given for this strategy: with several strategies, what it knows of.
-fn parameters(args: &SimulateArgs, strategy: &str) -> anyhow::Result<BTreeMap<String, serde_json::Value>> {
-    let mut parameters = BTreeMap::new();
-    for text in &args.parameters {
-        let given = text
-            .split_once('=')
-            .and_then(|(key, value)| Some((key, value.parse::<f64>().ok()?)));
-        let Some((key, value)) = given else {
-            bail!("--param is KEY=NUMBER, not {text:?}");
-        };
-        let known = |name: &str| strategy::check(name, &[(key.to_owned(), value.into())].into());
-        // Where nobody knows it, the strategy's own refusal says so.
-        let alone = args.strategies.len() == 1 || STRATEGIES.iter().all(|entry| known(entry.info.name).is_err());
-        if alone || known(strategy).is_ok() {
-            parameters.insert(key.to_owned(), value.into());
-        }
-    }
-    Ok(parameters)
+/// What is given, by key.
+fn given(args: &SimulateArgs) -> anyhow::Result<BTreeMap<String, serde_json::Value>> {
+    let parameter = |text: &String| {
+        let given = text.split_once('=');
+        let given = given.and_then(|(key, value)| Some((key.to_owned(), value.parse::<f64>().ok()?.into())));
+        given.with_context(|| format!("--param is KEY=NUMBER, not {text:?}"))
+    };
+    args.parameters.iter().map(parameter).collect()
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what it is for")]
 fn print(outcomes: &[Outcome], json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string(&serde_json::json!({ "items": outcomes }))?);
-        return Ok(());
-    }
-    println!("imbalance: what the fullest server has over its part");
-    println!(
-        "{:<14} {:>9} {:>9} {:>9} {:>10} {:>9}",
-        "strategy", "mean", "p99", "max", "arrivals", "refused"
-    );
-    for outcome in outcomes {
-        let [mean, p99, max] = [outcome.mean, outcome.p99, outcome.max].map(|imbalance| format!("{:.1} %", 100.0 * imbalance));
-        let Outcome {
-            strategy,
-            arrivals,
-            refused,
-            ..
-        } = outcome;
-        println!("{strategy:<14} {mean:>9} {p99:>9} {max:>9} {arrivals:>10} {refused:>9}");
+    } else {
+        println!("{}", table(outcomes));
     }
     Ok(())
 }

@@ -68,9 +68,10 @@ struct Balancer {
     readiness: Readiness,
     shutdown: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
+    folder: Arc<tempfile::TempDir>,
 }
 
-fn shell(first: Arc<Spec>) -> (Shell, watch::Sender<Arc<Spec>>, watch::Receiver<Report>) {
+fn shell(first: Arc<Spec>, folder: &tempfile::TempDir) -> (Shell, watch::Sender<Arc<Spec>>, watch::Receiver<Report>) {
     let (specs, spec) = watch::channel(first);
     let (report, reports) = watch::channel(Report {
         applied_generation: 0,
@@ -80,6 +81,7 @@ fn shell(first: Arc<Spec>) -> (Shell, watch::Sender<Arc<Spec>>, watch::Receiver<
     });
     let shell = Shell {
         name: "b1".into(),
+        state: folder.path().to_owned(),
         spec,
         report,
         shutdown: CancellationToken::new(),
@@ -118,7 +120,19 @@ impl Balancer {
     }
 
     async fn start_as(part: BalancerSpec, limits: Limits, transport: Transport) -> Self {
-        let (mut shell, specs, reports) = shell(spec(1, part.clone()));
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), part, limits, transport).await
+    }
+
+    /// Ends it, and starts it again in its folder by another first spec.
+    async fn restart_by(self, part: BalancerSpec) -> Self {
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.task).await.unwrap().unwrap().unwrap();
+        Self::start_in(self.folder, part, limits(), Transport::default()).await
+    }
+
+    async fn start_in(folder: Arc<tempfile::TempDir>, part: BalancerSpec, limits: Limits, transport: Transport) -> Self {
+        let (mut shell, specs, reports) = shell(spec(1, part.clone()), &folder);
+        let given_up = GivenUp::open(folder.path(), "store");
         shell.transport = transport;
         let listeners = Listeners {
             clients: TcpListener::bind("127.0.0.1:0").await.unwrap(),
@@ -132,7 +146,8 @@ impl Balancer {
             registry: shell.registry.clone(),
             readiness: shell.readiness.clone(),
             shutdown: shell.shutdown.clone(),
-            task: tokio::spawn(async move { serve(shell, 1, &part, listeners, limits).await }),
+            task: tokio::spawn(async move { serve(shell, 1, &part, given_up, listeners, limits).await }),
+            folder,
         }
     }
 
@@ -189,7 +204,8 @@ async fn a_port_in_use_ends_the_start_with_one_line_that_names_it() {
     let address = taken.local_addr().unwrap().to_string();
     let mut part = balancer_spec("random");
     part.listen.clone_from(&address);
-    let (shell, _specs, _reports) = shell(spec(1, part));
+    let folder = tempfile::tempdir().unwrap();
+    let (shell, _specs, _reports) = shell(spec(1, part), &folder);
     let readiness = shell.readiness.clone();
     let line = format!("{:#}", run(shell).await.unwrap_err());
     assert!(line.starts_with(&format!("can't listen on {address} for clients: ")), "{line}");
@@ -208,7 +224,8 @@ async fn a_stop_before_the_first_spec_is_a_stop() {
             instances: Vec::new(),
         }),
     };
-    let (shell, _specs, _reports) = shell(Arc::new(server_like));
+    let folder = tempfile::tempdir().unwrap();
+    let (shell, _specs, _reports) = shell(Arc::new(server_like), &folder);
     shell.shutdown.cancel();
     run(shell).await.unwrap();
 }

@@ -72,6 +72,11 @@ impl Trial {
         &self.former
     }
 
+    /// Until it must have been confirmed (ms); `None` without a deadline.
+    pub(super) fn left_ms(&self, now: u64) -> Option<u64> {
+        self.until.map(|until| until.saturating_sub(now))
+    }
+
     /// One `assign` was answered; `refused` where there was no server to give.
     pub(super) fn answered(&mut self, took_ms: f64, refused: bool) {
         self.window.answers += 1;
@@ -157,6 +162,7 @@ mod tests {
     #[test]
     fn the_deadline_runs_from_when_it_is_taken_up_and_from_when_it_was_asked_for_after_a_restart() {
         let mut taken_up = Trial::new(&trial(Some(1_000), Guard::default()), 500, 0);
+        assert_eq!(taken_up.left_ms(600), Some(900));
         assert_eq!(cause(&mut taken_up, 1_499, 0.0), None);
         assert_eq!(cause(&mut taken_up, 1_500, 0.0), Some("unconfirmed"));
         let mut restarted = Trial::new(&trial(Some(1_000), Guard::default()), 0, 999);
@@ -165,6 +171,7 @@ mod tests {
         let mut late = Trial::new(&trial(Some(1_000), Guard::default()), 0, u64::MAX);
         assert_eq!(cause(&mut late, 0, 0.0), Some("unconfirmed"));
         let mut endless = Trial::new(&trial(None, Guard::default()), 0, u64::MAX);
+        assert_eq!(endless.left_ms(0), None);
         assert_eq!(cause(&mut endless, u64::MAX, 9.0), None);
     }
 

@@ -63,6 +63,7 @@ where
     let (problem, problems) = watch::channel(None);
     let shell = Shell {
         name: process.name.clone(),
+        state: process.state.clone(),
         spec: specs,
         report: report.clone(),
         shutdown: CancellationToken::new(),

@@ -218,6 +218,29 @@ async fn what_a_balancer_gave_up_is_given_up_by_all_and_can_not_be_confirmed() {
     );
     plane.reconcile().await;
     assert_eq!(plane.get("/v1/balancing").await.body["generation"], 3, "once");
+
+    // Who looks later is told, too: the balancer has other things to say by now, and the control plane started again.
+    let plane = plane.restart().await;
+    plane.report(Role::Balancer, balancer_status("b1", 10, 3)).await;
+    let later = plane.get("/v1/balancing").await.body;
+    assert_eq!(later["balancers"][0].get("reverted"), None);
+    let last = &later["last_trial"];
+    assert_eq!(
+        (&last["state"], &last["reason"], &last["operation"]),
+        (
+            &json!("failed"),
+            &json!("random was given up by balancer/b1: the imbalance is 3"),
+            &json!(operation.id)
+        ),
+        "{last}"
+    );
+    let next = put(&plane, "", json!({"strategy": "random", "confirm_within_s": 60}), Some("*")).await;
+    assert_eq!(next.body.get("last_trial"), None, "the last one is under way");
+    let confirmed = plane.post("/v1/balancing/confirm", json!({})).await;
+    assert_eq!(
+        (&confirmed.body["last_trial"]["state"], &confirmed.body["last_trial"]["reason"]),
+        (&json!("succeeded"), &Value::Null)
+    );
 }
 
 #[tokio::test]

@@ -34,6 +34,32 @@ fn fault(text: &str) -> String {
 const UP: &str = r#"{"at_ms":5,"event":"up","server":"s1"}"#;
 
 #[test]
+fn a_trace_says_beforehand_what_playing_it_takes() {
+    let size = |lines: &[&str]| Trace::parse(&lines.join("\n")).unwrap().size();
+    let up = r#"{"at_ms":0,"event":"up","server":"s1","clients":7}"#;
+    let down = r#"{"at_ms":2,"event":"down","server":"s1"}"#;
+    let dies = r#"{"at_ms":2,"event":"down","server":"s1","back_within_ms":9}"#;
+    let more = r#"{"at_ms":1,"event":"arrive"}"#;
+    let again = r#"{"at_ms":3,"event":"up","server":"s2"}"#;
+    let with = |servers, steps| Size { servers, steps };
+    assert_eq!(size(&[up, more, down, again]), with(1, 8), "one at a time");
+    assert_eq!(size(&[up, more, dies]), with(1, 16), "they come back");
+    assert_eq!(size(&[up, more, again.replace('3', "1").as_str()]), with(2, 8));
+    assert_eq!(with(2, 8).work(), 16);
+    // No less than what is really played.
+    let mut churn = churn();
+    churn.dies_at_s = Some(60.0);
+    let trace = churn.trace(1);
+    let outcome = play(&trace, "random");
+    assert!(
+        trace.size().steps >= outcome.arrivals,
+        "{:?}, {} arrivals",
+        trace.size(),
+        outcome.arrivals
+    );
+}
+
+#[test]
 fn a_line_that_makes_no_sense_is_named_with_its_reason() {
     assert_eq!(fault(""), "line 1: the trace is empty: its first line says which server is up");
     assert_eq!(fault("\n\nup s1"), "line 3: expected value (column 1)");

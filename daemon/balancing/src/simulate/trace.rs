@@ -78,6 +78,23 @@ fn one() -> f64 {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace(Vec<Line>);
 
+/// What playing a trace takes, at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Servers at a time.
+    pub servers: u64,
+    /// Arrivals and departures, those of clients included who are there at first or come back with a server's death.
+    pub steps: u64,
+}
+
+impl Size {
+    /// Steps times servers: each step looks at every server.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.steps.saturating_mul(self.servers.max(1))
+    }
+}
+
 /// A line that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
@@ -123,6 +140,38 @@ impl Trace {
     #[must_use]
     pub fn lines(&self) -> &[Line] {
         &self.0
+    }
+
+    /// What playing it takes, under one strategy.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        let mut size = Size::default();
+        let (mut up, mut here): (u64, u64) = (0, 0);
+        for line in &self.0 {
+            let steps = match line.event {
+                Event::Up { clients, .. } => {
+                    up += 1;
+                    size.servers = size.servers.max(up);
+                    here = here.saturating_add(clients);
+                    clients
+                }
+                Event::Down { back_within_ms, .. } => {
+                    up = up.saturating_sub(1);
+                    // It may have had all of them.
+                    back_within_ms.map_or(0, |_| here)
+                }
+                Event::Arrive { .. } => {
+                    here = here.saturating_add(1);
+                    1
+                }
+                Event::Depart { .. } => {
+                    here = here.saturating_sub(1);
+                    1
+                }
+            };
+            size.steps = size.steps.saturating_add(steps);
+        }
+        size
     }
 
     /// From when to when.

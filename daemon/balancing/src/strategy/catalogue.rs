@@ -86,7 +86,7 @@ pub(super) fn find<'a>(known: &'a [Entry], strategy: &str, parameters: &BTreeMap
     if faults.is_empty() { Ok(entry) } else { Err(faults) }
 }
 
-fn known_to(info: &StrategyInfo) -> impl Iterator<Item = &ParameterInfo> {
+pub(super) fn known_to(info: &StrategyInfo) -> impl Iterator<Item = &ParameterInfo> {
     info.parameters.iter().chain(COMMON)
 }
 

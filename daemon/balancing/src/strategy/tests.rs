@@ -123,49 +123,41 @@ fn an_unknown_parameter_is_refused() {
     assert_eq!(faults[0].detail, "random has no parameter \"sides\"; it has slow_start_s");
 }
 
-/// What adding a strategy takes: a type, an entry, and its place in the table.
+#[test]
+fn parameters_for_several_strategies_go_to_those_that_know_them() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let given = BTreeMap::from([("half_life_s".to_owned(), Value::from(30)), ("slow_start_s".to_owned(), 0.into())]);
+    let dealt = deal(&names(&["least-bytes", "random"]), &given);
+    let keys = |name: &str| dealt[name].keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys("least-bytes"), ["half_life_s", "slow_start_s"]);
+    assert_eq!(keys("random"), ["slow_start_s"]);
+    for (strategies, key) in [(&["random"][..], "half_life_s"), (&["random", "least-bytes"], "sides")] {
+        let dealt = deal(&names(strategies), &[(key.to_owned(), 1.into())].into());
+        assert!(check("random", &dealt["random"]).is_err(), "{key}: its refusal names what there is");
+    }
+}
+
+/// What adding a strategy takes: its file, and one line.
+#[expect(unreachable_pub, reason = "the table of the real list is public")]
 mod added {
     use super::*;
 
-    const FROM: ParameterInfo = ParameterInfo {
-        name: "from",
-        summary: "the first of the candidates that may be picked",
-        min: 0.0,
-        max: 100.0,
-        default: 0.0,
-    };
-
-    const ENTRY: Entry = Entry {
-        info: StrategyInfo {
-            name: "fixed",
-            summary: "always the same server",
-            parameters: &[FROM],
-        },
-        build: |parameters| Box::new(Fixed(parameters.number(&FROM) as usize)),
-    };
-
-    struct Fixed(usize);
-
-    impl Strategy for Fixed {
-        fn pick(&mut self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<ServerIndex> {
-            let last = scene.candidates.len().checked_sub(1)?;
-            Some(scene.candidates[self.0.min(last)].index)
-        }
+    strategies! {
+        fixed,
     }
 
     #[test]
-    fn a_strategy_is_added_by_its_entry_alone() {
-        let table: Vec<_> = STRATEGIES.iter().copied().chain([ENTRY]).collect();
+    fn a_strategy_is_added_by_its_file_and_one_line() {
         let mut wanted = balancing("fixed");
         let servers = candidates(&[5, 6, 7]);
-        let mut default = build_from(&table, &wanted).ok().unwrap();
+        let mut default = build_from(STRATEGIES, &wanted).ok().unwrap();
         assert_eq!(counts(&mut *default, &servers, 9, 0), [9, 0, 0]);
         wanted.parameters.insert("from".to_owned(), 2.into());
-        let mut tuned = build_from(&table, &wanted).ok().unwrap();
+        let mut tuned = build_from(STRATEGIES, &wanted).ok().unwrap();
         assert_eq!(counts(&mut *tuned, &servers, 9, 0), [0, 0, 9]);
         wanted.parameters.insert("from".to_owned(), 101.into());
-        let faults = build_from(&table, &wanted).err().unwrap();
+        let faults = build_from(STRATEGIES, &wanted).err().unwrap();
         assert_eq!(faults[0].detail, "from is a number from 0 to 100, not 101");
-        assert!(check("fixed", &BTreeMap::new()).is_err(), "it stands in no table but this test's");
+        assert!(check("fixed", &BTreeMap::new()).is_err(), "it stands in no list but this test's");
     }
 }

@@ -64,10 +64,13 @@ async fn what_is_confirmed_stands() {
         .specs
         .send_replace(spec(2, on_trial("random", Some(60_000), Guard::default())));
     balancer.reported(|_, status| status.balancing_generation == 2).await;
+    let left = balancer.metric("fastchat_balancer_trial_left_seconds", "");
+    assert!(left > 30.0 && left <= 60.0, "{left}");
     let mut confirmed = balancer_spec("random");
     confirmed.balancing.generation = 3;
     balancer.specs.send_replace(spec(3, confirmed));
     balancer.reported(|_, status| status.balancing_generation == 3).await;
+    assert_eq!(balancer.metric("fastchat_balancer_trial_left_seconds", ""), 0.0);
     assert_eq!(balancer.metric("fastchat_balancer_trial", ""), 0.0);
     assert_eq!(balancer.metric("fastchat_balancer_reverts_total", ""), 0.0);
 }
@@ -124,4 +127,38 @@ async fn a_lasting_imbalance_ends_a_trial() {
         unreachable!()
     };
     assert_eq!(status.reverted.unwrap().reason, "the imbalance is 0.80, and 0.5 was the most");
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_not_tried_again_after_a_restart_and_why_is_still_told() {
+    let mut balancer = Balancer::start("round-robin").await;
+    let guard = Guard {
+        max_imbalance: Some(0.5),
+        ..Guard::default()
+    };
+    let on_trial = on_trial("random", None, guard);
+    let servers = (balancer.server("s1", 90).await, balancer.server("s2", 10).await);
+    balancer.specs.send_replace(spec(2, on_trial.clone()));
+    let before = balancer.reported(|_, status| status.reverted.is_some()).await;
+    drop(servers);
+    // As with the control plane away: by the cached spec, in which it is still on trial. No server is uneven yet.
+    let mut balancer = balancer.restart_by(on_trial.clone()).await;
+    let after = balancer.reported(|report, _| report.state == ProcessState::Ready).await;
+    let of = |report: &Report| match &report.part {
+        StatusPart::Balancer(status) => (status.balancing_generation, status.reverted.clone()),
+        StatusPart::Server(_) | StatusPart::Agent(_) => unreachable!(),
+    };
+    assert_eq!(of(&after), of(&before));
+    assert_eq!(balancer.metric("fastchat_balancer_strategy_info", "round-robin"), 1.0);
+    assert_eq!(balancer.metric("fastchat_balancer_trial", ""), 0.0);
+    assert_eq!((after.applied_generation, &after.problem), (1, &None));
+
+    // Another document is in force: nothing of it is left.
+    let mut stands = balancer_spec("random");
+    stands.balancing.generation = 3;
+    let mut balancer = balancer.restart_by(stands).await;
+    balancer
+        .reported(|_, status| status.balancing_generation == 3 && status.reverted.is_none())
+        .await;
+    assert!(!balancer.folder.path().join("given-up.json").exists());
 }

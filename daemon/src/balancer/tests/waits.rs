@@ -20,7 +20,7 @@ async fn who_is_beyond_the_budget_waits_and_its_ticket_lives_from_then_on() {
     part.limits.server.sign_ins = Rate { per_s: 0.1, burst: 2 };
     part.limits.server.resumes = Rate { per_s: 0.1, burst: 1 };
     let mut balancer = Balancer::start_by(part).await;
-    let _s1 = balancer.server("s1", 0).await;
+    let s1 = balancer.server("s1", 0).await;
     let mut client = balancer.client().await;
     let mut waits = Vec::new();
     for resume in [false, false, false, true, true] {
@@ -39,6 +39,16 @@ async fn who_is_beyond_the_budget_waits_and_its_ticket_lives_from_then_on() {
     balancer
         .reported(|_, status| status.servers.iter().any(|server| server.reserved == 5))
         .await;
+    // The gauges were set before the report: of each class one is told to wait.
+    assert_eq!(balancer.metric("fastchat_balancer_budget_left", "sign-in"), -1.0);
+    assert_eq!(balancer.metric("fastchat_balancer_budget_left", "resume"), -1.0);
+    drop(s1);
+    balancer.reported(|_, status| status.servers.is_empty()).await;
+    let families = balancer.registry.gather();
+    assert!(
+        families.iter().all(|family| family.name() != "fastchat_balancer_budget_left"),
+        "a server that is gone has none"
+    );
 }
 
 #[tokio::test]

@@ -255,6 +255,7 @@ impl Server {
         });
         let shell = Shell {
             name: "server".into(),
+            state: std::path::PathBuf::from("a server keeps nothing there"),
             spec: followed,
             report,
             shutdown: CancellationToken::new(),
