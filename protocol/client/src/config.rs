@@ -1,6 +1,6 @@
 //! Where the fleet is, and how patient a client is.
 
-use crate::{address::Address, error::Error, limits::BALANCERS_MAX, tls::Tls};
+use crate::{address::Address, error::Error, limits::BALANCERS_MAX, tls::Tls, waits::Waits};
 use fastchat_wire::limits::{HINT_BYTES_MAX, LABEL_BYTES_MAX};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct Config {
     pub follow_archive: bool,
     /// Time-outs and pauses.
     pub timing: Timing,
+    /// Where is said that the fleet asks to wait; clones of a configuration say it in the same place.
+    pub waits: Waits,
 }
 
 /// Time-outs and pauses.
@@ -85,6 +87,7 @@ impl Config {
             hint: None,
             follow_archive: false,
             timing: Timing::default(),
+            waits: Waits::default(),
         })
     }
 

@@ -15,7 +15,7 @@ use fastchat_wire::{
     chat::{assign::Assign, hello::Welcome},
 };
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 /// Rounds through all balancers before [`enter`] gives up.
 const ROUNDS_MAX: u32 = 4;
@@ -56,6 +56,9 @@ pub async fn enter(config: &Config, errand: Errand) -> Result<Entered, Error> {
             return Err(error);
         }
         tracing::debug!(%error, ?pause, "no server yet");
+        if retry_after(&error).is_some() {
+            config.waits.asked(pause);
+        }
         sleep(pause).await;
     }
 }
@@ -83,7 +86,8 @@ pub(crate) async fn enter_once(config: &Config, balancer: usize, errand: Errand)
         .unwrap_or_default()
         .parse()
         .map_err(|error| Error::CannotConnect(format!("the balancer {balancer} names no server's address: {error}")))?;
-    sleep(Duration::from_millis(assigned.wait_ms).min(WAIT_MAX)).await;
+    let come_at = config.waits.asked(Duration::from_millis(assigned.wait_ms).min(WAIT_MAX));
+    sleep_until(come_at).await;
     let connection = dial_assigned(config, &address, &way).await?;
     let welcome = answered(config, chat::hello(&connection, &config.agent, Some(assigned.ticket))).await?;
     Ok(Entered { connection, welcome })

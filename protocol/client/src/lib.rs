@@ -89,6 +89,7 @@ pub mod sync;
 pub mod tls;
 pub mod transfer;
 pub mod trust;
+mod waits;
 
 pub use address::Address;
 pub use config::{Config, Timing};
@@ -102,3 +103,4 @@ pub use journal::{Journal, Lease, MemoryJournal, Saved, StorageError};
 pub use outbox::{MemoryOutbox, Outbox, Outgoing, Settlement};
 pub use session::{Ended, Session, SessionEvent};
 pub use tls::Tls;
+pub use waits::Waits;

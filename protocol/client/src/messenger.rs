@@ -55,18 +55,21 @@ use crate::{
     },
     record::{Person, Record},
     session::{Ended, Session},
+    waits::{Patience, Waits},
 };
 use fastchat_e2e::{AccountId, Content, ConversationId, EntryId, content::Body, store::Writer};
 use shared::Shared;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
 /// How long something that was asked for may take while there is a server. Time without one does not count: that is told.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take to tell what was delivered before a program ends.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// How soon this process looks at what another one of the profile has changed.
 const FOREIGN_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -105,6 +108,8 @@ pub struct Member {
     pub admin: bool,
     /// A person has compared the safety number with them.
     pub verified: bool,
+    /// Another account goes by this name, too: in this conversation, or on this device.
+    pub disputed: bool,
     /// Devices that read here.
     pub devices: usize,
 }
@@ -113,6 +118,7 @@ pub struct Member {
 pub struct Messenger {
     shared: Arc<Shared>,
     me: Me,
+    waits: Waits,
     _tasks: [AbortOnDropHandle<()>; 5],
 }
 
@@ -123,6 +129,7 @@ impl Messenger {
     /// `not-signed-in`; [`Problem::Store`].
     pub fn start(profile: Arc<Profile>, config: Config) -> Result<Self, Problem> {
         let me = profile.me()?.ok_or(Problem::Ended(Ended::NoToken))?;
+        let waits = config.waits.clone();
         let session = Session::start(config, Arc::clone(&profile) as _, Arc::clone(&profile) as _);
         let shared = Arc::new(Shared::new(profile, session.handle()));
         let reader = tokio::spawn(reader::run(Arc::clone(&shared), session));
@@ -133,6 +140,7 @@ impl Messenger {
         Ok(Self {
             shared,
             me,
+            waits,
             _tasks: [reader, steward, archivist, restorer, sweeper].map(AbortOnDropHandle::new),
         })
     }
@@ -162,13 +170,15 @@ impl Messenger {
         self.shared.presence.subscribe()
     }
 
-    /// Waits until everything that the fleet had for this device is in the profile.
+    /// Waits until everything that the fleet had for this device is in the profile. Where the fleet asks to wait, that is
+    /// waited for, too, and `patience` begins anew after it.
     ///
     /// # Errors
     /// [`Problem::CannotConnect`] after `patience`; [`Problem::Ended`].
     pub async fn caught_up(&self, patience: Duration) -> Result<(), Problem> {
         let mut status = self.status();
-        let deadline = Instant::now() + patience;
+        let mut waits = self.waits.watch();
+        let patient = Patience::from(Instant::now(), patience);
         loop {
             let reason = {
                 let status = status.borrow_and_update();
@@ -180,11 +190,16 @@ impl Messenger {
                 }
                 status.away.as_ref().map(|(reason, _)| reason.clone())
             };
-            match timeout_at(deadline, status.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Ended::Closed.into()),
-                Err(_) => {
-                    let reason = reason.unwrap_or_else(|| format!("the fleet did not answer within {} s", patience.as_secs_f32()));
+            let end = patient.ends(*waits.borrow_and_update());
+            tokio::select! {
+                changed = status.changed() => changed.map_err(|_| Ended::Closed)?,
+                // There is one more wait to be patient for.
+                _ = waits.changed() => {}
+                () = sleep_until(end) => {
+                    let reason = reason.unwrap_or_else(|| match self.waits.left() {
+                        Some(left) => format!("the fleet asks to wait {} s more: try again then", left.as_secs() + 1),
+                        None => format!("the fleet did not answer within {} s", patience.as_secs_f32()),
+                    });
                     return Err(Problem::CannotConnect(reason));
                 }
             }
@@ -305,11 +320,12 @@ impl Messenger {
     }
 
     /// Ends it: the session and the tasks. What waits for the account's archive is sealed, and sent where that is
-    /// quickly done.
+    /// quickly done; what was delivered is told likewise.
     pub async fn close(self) {
         if let Err(problem) = archivist::finish(&self.shared).await {
             tracing::warn!(%problem, "the rest is archived at the next start");
         }
+        let _ = timeout(FAREWELL, self.shared.handle.tell_delivered()).await;
         self.shared.handle.close();
         let mut status = self.status();
         // Its tasks end with the session.

@@ -10,7 +10,7 @@ pub const TROUBLES_MAX: usize = 64;
 /// What came of a restore.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Messages that came from the archive, and those of it that were here already.
+    /// Messages that came from the archive; those of it that were here already are not counted.
     pub restored: u64,
     /// Messages that the archive is known to have had: a hole in a device's batches is counted by those around it.
     pub messages: u64,
@@ -255,7 +255,10 @@ fn list<T>(listed: &mut Vec<T>, unlisted: &mut u64, one: T) {
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "restored {} of {} messages", grouped(self.restored), grouped(self.messages))?;
+        match (self.messages, self.batches) {
+            (0, 1..) if self.is_complete() => f.write_str("nothing was missing: what the archive has was here already")?,
+            _ => write!(f, "restored {} of {} messages", grouped(self.restored), grouped(self.messages))?,
+        }
         match (self.heads_differ.is_empty(), self.heads_compared) {
             (false, _) => f.write_str("; heads DIFFER"),
             (true, 0) => Ok(()),
@@ -296,6 +299,15 @@ mod tests {
         assert_eq!(receipt.to_string(), "restored 18,204 of 18,204 messages; heads match");
         assert!(receipt.is_complete() && receipt.troubles().is_empty());
         assert_eq!(Receipt::default().to_string(), "restored 0 of 0 messages");
+        let again = Receipt {
+            batches: 12,
+            heads_compared: 2,
+            ..Receipt::default()
+        };
+        assert_eq!(
+            again.to_string(),
+            "nothing was missing: what the archive has was here already; heads match"
+        );
     }
 
     #[test]

@@ -4,11 +4,13 @@ mod find;
 mod mentions;
 mod named;
 mod retention;
+mod whom;
 
 pub use find::{SHORT_ID_CHARS, find, short};
 pub(crate) use mentions::mentions;
 pub use named::Named;
 pub use retention::{RETENTION_S_MAX, duration, retention};
+pub use whom::Whom;
 
 use crate::{problem::Problem, trust::Distrust};
 use fastchat_e2e::{AccountId, Content, ConversationId, DeviceId, EntryId, Username, content::File};

@@ -223,6 +223,14 @@ impl Handle {
         self.shared.marks.note(entry);
     }
 
+    /// What was delivered is told now, where there is a server: before a program ends.
+    pub(crate) async fn tell_delivered(&self) {
+        let connection = self.connection.borrow().clone();
+        if let Some(connection) = connection {
+            self.shared.marks.tell_now(&connection).await;
+        }
+    }
+
     /// The connection to the present server, for the functions of
     /// [`crate::chat`]; waits until there is one. After [`Failure::Lost`] ask
     /// for it again.

@@ -180,7 +180,7 @@ pub(super) async fn prove(
     };
     let (logged_in, sealed) = chat::login(&connection, &request)
         .await
-        .map_err(|failure| explain(failure, known.is_some()))?;
+        .map_err(|failure| explain(failure, known.is_some(), method))?;
     fault::point(Fault::SignedIn);
     let binding = Binding {
         username: username.clone(),
@@ -216,7 +216,7 @@ pub(super) async fn prove(
 }
 
 /// What a person can do about a login that was refused.
-fn explain(failure: Failure, known: bool) -> Problem {
+fn explain(failure: Failure, known: bool, method: Method) -> Problem {
     match Problem::from(failure) {
         Problem::Refused(refused) if refused.code == Code::QuotaExceeded => Problem::declined(
             "quota-exceeded",
@@ -229,6 +229,10 @@ fn explain(failure: Failure, known: bool) -> Problem {
             "not-found",
             "this device was removed from the account, for good. What it received stays here (`fastchat history`); to sign in on this \
              machine, make a new device with another profile: `fastchat --profile NAME login …`",
+        ),
+        Problem::Refused(refused) if refused.code == Code::BadCredentials && method == Method::Recovery => Problem::declined(
+            "bad-credentials",
+            "that is not the recovery code of this account, or the name is unknown",
         ),
         problem => problem,
     }
@@ -250,7 +254,7 @@ mod tests {
 
     #[test]
     fn at_the_limit_a_person_is_told_which_command_makes_room() {
-        let told = explain(refused(Code::QuotaExceeded), false);
+        let told = explain(refused(Code::QuotaExceeded), false, Method::Password);
         assert_eq!((told.code(), told.exit_code()), ("quota-exceeded", 1));
         assert!(told.to_string().contains("`fastchat devices remove NAME`"), "{told}");
         assert!(told.to_string().contains("16 devices"), "{told}");
@@ -258,7 +262,17 @@ mod tests {
 
     #[test]
     fn a_device_that_was_removed_is_told_so_and_nobody_else() {
-        assert!(explain(refused(Code::NotFound), true).to_string().contains("was removed"));
-        assert_eq!(explain(refused(Code::NotFound), false).to_string(), "as the server says it");
+        let explain = |known| explain(refused(Code::NotFound), known, Method::Password).to_string();
+        assert!(explain(true).contains("was removed"));
+        assert_eq!(explain(false), "as the server says it");
+    }
+
+    #[test]
+    fn who_gave_a_recovery_code_is_not_told_of_a_wrong_password() {
+        let told = explain(refused(Code::BadCredentials), false, Method::Recovery);
+        assert_eq!(told.code(), "bad-credentials");
+        assert!(told.to_string().contains("recovery code"), "{told}");
+        let told = explain(refused(Code::BadCredentials), false, Method::Password);
+        assert_eq!(told.to_string(), "as the server says it");
     }
 }

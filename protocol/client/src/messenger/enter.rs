@@ -43,6 +43,9 @@ const ARCHIVE_LOOK: Duration = Duration::from_millis(50);
 /// waited for, at most, doubled each time, and how often. A member's next commit brings one.
 const BAD_INFORMATION_PAUSE_MS: u64 = 250;
 const BAD_INFORMATION_TRIES: u32 = 7;
+/// Who gave up, and told it, tries again so rarely while it runs: half of it at random, doubled each time up to the longest.
+const RARELY_MS: u64 = 600_000;
+const RARELY_DOUBLINGS_MAX: u32 = 4;
 /// Where it takes longer than so, whoever reads does not wait for it.
 const SLOW_MS: u64 = 2_000;
 /// So many times in a row the others may go on without this device.
@@ -55,6 +58,8 @@ const UNNOTICED: &str = "the others do not take this device in. Ask a member who
 /// What a GroupInfo is that another device of the account has seen the end of.
 const OLD_GROUP: &str = "the server gave a state of it that is older than what another device of yours has seen: don't trust \
                          this server before its operator explains";
+
+const OLD_GROUP_CODE: &str = "old-group";
 
 /// Where a conversation stands on this device.
 enum Standing {
@@ -133,6 +138,24 @@ impl Attempt {
         }
     }
 
+    /// After it was given up and told: somebody's commit may have mended it since, hours later.
+    fn rarely(self) -> Self {
+        let doublings = self.tries.saturating_sub(BAD_INFORMATION_TRIES).min(RARELY_DOUBLINGS_MAX);
+        let longest = RARELY_MS << doublings;
+        Self {
+            tries: self.tries.max(BAD_INFORMATION_TRIES).saturating_add(1),
+            slow: true,
+            ..self.after(Duration::from_millis(rand::random_range(longest / 2..longest)))
+        }
+    }
+
+    /// There is another server: who tries rarely tries at once.
+    fn on_arrival(&mut self) {
+        if !self.has_patience() {
+            self.at_once();
+        }
+    }
+
     /// Another GroupInfo may still come.
     fn has_patience(&self) -> bool {
         self.tries < BAD_INFORMATION_TRIES
@@ -169,7 +192,7 @@ pub(super) async fn look(shared: &Arc<Shared>) -> Result<(), Problem> {
     if !outside.is_empty() {
         shared.ask(|errands| {
             for conversation in outside {
-                errands.enter.entry(conversation).or_insert_with(Attempt::first);
+                errands.enter.entry(conversation).or_insert_with(Attempt::first).on_arrival();
             }
         });
     }
@@ -300,10 +323,22 @@ async fn begin(
         }
         Err(problem) if matches!(problem, Problem::Groups(_) | Problem::Declined { .. }) => {
             tracing::warn!(%conversation, %problem, "this device can't come in by itself");
+            let next = once_told(&problem, attempt);
             give_up(shared, conversation, Some(problem.to_string())).await?;
-            Ok(Err(None))
+            Ok(Err(next))
         }
         Err(problem) => Err(problem),
+    }
+}
+
+/// When a device tries again that has given up and told why. Pure but for the pause.
+fn once_told(problem: &Problem, attempt: Attempt) -> Option<Attempt> {
+    match problem {
+        // What others do changes it: they commit, and the server has another GroupInfo then.
+        Problem::Groups(GroupsError::Group(_) | GroupsError::OtherGroup) => Some(attempt.rarely()),
+        Problem::Declined { code, .. } if code == OLD_GROUP_CODE => Some(attempt.rarely()),
+        // A person has to do something.
+        _ => None,
     }
 }
 
@@ -311,7 +346,7 @@ async fn begin(
 fn come_in(groups: &mut Groups, tx: &Writer<'_>, conversation: ConversationId, group_info: &[u8], epoch: u64) -> Result<Entering, Problem> {
     let known = restore::mls_epoch(tx, conversation)?;
     if groups.epoch_of(group_info)? < known {
-        return Err(Problem::declined("old-group", OLD_GROUP));
+        return Err(Problem::declined(OLD_GROUP_CODE, OLD_GROUP));
     }
     Ok(groups.enter(tx, conversation, new_entry(), group_info, epoch)?)
 }
@@ -359,6 +394,47 @@ mod tests {
         assert_eq!(attempt.tries, BAD_INFORMATION_TRIES);
         assert!((15..35).contains(&waited.as_secs()), "{waited:?}");
         assert!(attempt.slow && !Attempt::first().bad_information().slow);
+    }
+
+    #[test]
+    fn who_gave_up_tries_again_while_it_runs_rarely_and_not_ever_more_rarely() {
+        let broken = Problem::Groups(GroupsError::OtherGroup);
+        let mut attempt = Attempt::first();
+        while attempt.has_patience() {
+            attempt = attempt.bad_information();
+        }
+        let mut longest = Duration::ZERO;
+        for tries in 0..20 {
+            let before = Instant::now();
+            attempt = once_told(&broken, attempt).unwrap();
+            let pause = attempt.at - before;
+            assert!(pause >= Duration::from_millis(RARELY_MS / 2), "try {tries} after {pause:?}");
+            assert!(
+                attempt.slow && !attempt.has_patience(),
+                "nobody waits for it, and it is not begun anew"
+            );
+            longest = longest.max(pause);
+        }
+        let bound = Duration::from_millis(RARELY_MS << RARELY_DOUBLINGS_MAX);
+        assert!((bound / 2..=bound + Duration::from_secs(1)).contains(&longest), "{longest:?}");
+    }
+
+    #[test]
+    fn who_needs_a_person_does_not_try_again_by_itself() {
+        let unnoticed = Problem::declined("not-member", UNNOTICED);
+        assert_eq!(once_told(&unnoticed, Attempt::first()), None);
+        let old = Problem::declined(OLD_GROUP_CODE, OLD_GROUP);
+        assert!(once_told(&old, Attempt::first()).is_some());
+    }
+
+    #[test]
+    fn on_another_server_who_tries_rarely_tries_at_once_and_whoever_is_in_a_race_keeps_their_pause() {
+        let mut rare = Attempt::first().rarely();
+        rare.on_arrival();
+        assert!(rare.at <= Instant::now());
+        let mut racing = Attempt::first().after(INVITATION_PAUSE);
+        racing.on_arrival();
+        assert!(racing.at > Instant::now());
     }
 
     #[test]

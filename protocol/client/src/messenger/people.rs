@@ -6,11 +6,11 @@ use crate::{
     ids::{Expose, Seal, new_entry},
     problem::Problem,
     profile::{
-        Profile, Withdrawn, rooms, take,
+        Profile, Withdrawn, contacts, rooms,
         tasks::{self, Outcome, Wanted, Wish},
         trust,
     },
-    record::{self, Person, Recipient},
+    record::{self, Person, Recipient, Whom},
 };
 use fastchat_e2e::{AccountId, ConversationId, Credential, Username, groups::View};
 use fastchat_wire::{LogId, chat::create::ConversationKind};
@@ -28,6 +28,18 @@ fn concerned(what: &Wanted) -> usize {
         Wanted::Group(_, accounts) | Wanted::Add(accounts) | Wanted::Remove(accounts) => accounts.len(),
         _ => 0,
     }
+}
+
+/// Those who go by a name in a group are not, or not all, whom the name stands for.
+fn ambiguous(whom: &Whom, called: &[&Person]) -> Problem {
+    let ids: Vec<String> = called.iter().map(|person| Whom::exactly(person).to_string()).collect();
+    Problem::declined(
+        "ambiguous",
+        format!(
+            "whoever goes by {whom} in this group is not, or not alone, who this device knows by that name: name who is meant by id, {}",
+            ids.join(" or ")
+        ),
+    )
 }
 
 impl Messenger {
@@ -150,8 +162,9 @@ impl Messenger {
     /// Removes members: they read nothing that follows.
     ///
     /// # Errors
-    /// `forbidden` where the own account is no admin; `not-found` where one is no member; [`Problem::Usage`] for oneself.
-    pub async fn remove(&self, conversation: ConversationId, members: &[Username]) -> Result<(), Problem> {
+    /// `forbidden` where the own account is no admin; `not-found` where one is no member; `ambiguous` where a name is not
+    /// enough to say who; [`Problem::Usage`] for oneself.
+    pub async fn remove(&self, conversation: ConversationId, members: &[Whom]) -> Result<(), Problem> {
         let accounts = self.present(conversation, members).await?;
         if accounts.contains(&self.me()) {
             return Err(Problem::Usage("nobody removes themselves: leave instead".to_owned()));
@@ -164,7 +177,7 @@ impl Messenger {
     ///
     /// # Errors
     /// `forbidden` where the own account is no admin; `not-found` where one is no member.
-    pub async fn promote(&self, conversation: ConversationId, members: &[Username]) -> Result<(), Problem> {
+    pub async fn promote(&self, conversation: ConversationId, members: &[Whom]) -> Result<(), Problem> {
         let what = Wanted::Promote(self.present(conversation, members).await?);
         self.wish(Wish { conversation, what }).await
     }
@@ -173,8 +186,17 @@ impl Messenger {
     ///
     /// # Errors
     /// `forbidden` where the own account is no admin, or the only one is meant; `not-found` where one is no member.
-    pub async fn demote(&self, conversation: ConversationId, members: &[Username]) -> Result<(), Problem> {
-        let what = Wanted::Demote(self.present(conversation, members).await?);
+    pub async fn demote(&self, conversation: ConversationId, members: &[Whom]) -> Result<(), Problem> {
+        let accounts = self.present(conversation, members).await?;
+        let mut present = self.members(conversation).await?;
+        present.retain(|member| member.admin);
+        if !present.is_empty() && present.iter().all(|admin| accounts.contains(&admin.person.account)) {
+            return Err(Problem::declined(
+                "forbidden",
+                "a group needs an admin: make another member admin first (`fastchat group promote`)",
+            ));
+        }
+        let what = Wanted::Demote(accounts);
         self.wish(Wish { conversation, what }).await
     }
 
@@ -195,16 +217,19 @@ impl Messenger {
         let view = self.shared.profile.run(move |profile| {
             profile.look(|groups, tx| {
                 let view = groups.view(tx, conversation)?;
-                let mut verified = BTreeSet::new();
-                for account in take::accounts(&view) {
-                    if trust::is_verified(tx, account)? {
-                        verified.insert(account);
+                let (mut verified, mut disputed) = (BTreeSet::new(), BTreeSet::new());
+                for subject in view.members.iter().map(Credential::subject) {
+                    if trust::is_verified(tx, subject.account)? {
+                        verified.insert(subject.account);
+                    }
+                    if contacts::account(tx, &subject.username)?.is_some_and(|owner| owner != subject.account) {
+                        disputed.insert(subject.account);
                     }
                 }
-                Ok((view, verified))
+                Ok((view, verified, disputed))
             })
         });
-        let (view, verified) = view.await?;
+        let (view, verified, disputed) = view.await?;
         let mut members = BTreeMap::<AccountId, Member>::new();
         for subject in view.members.iter().map(Credential::subject) {
             let member = members.entry(subject.account).or_insert_with(|| Member {
@@ -214,35 +239,47 @@ impl Messenger {
                 },
                 admin: view.charter.is_admin(subject.account),
                 verified: verified.contains(&subject.account),
+                disputed: disputed.contains(&subject.account),
                 devices: 0,
             });
             member.devices += 1;
         }
         let mut members: Vec<Member> = members.into_values().collect();
         members.sort_by(|a, b| a.person.username.cmp(&b.person.username));
+        for i in 1..members.len() {
+            if members[i - 1].person.username == members[i].person.username {
+                (members[i - 1].disputed, members[i].disputed) = (true, true);
+            }
+        }
         Ok(members)
     }
 
     /// The accounts of members.
-    async fn present(&self, conversation: ConversationId, names: &[Username]) -> Result<Vec<AccountId>, Problem> {
+    async fn present(&self, conversation: ConversationId, whom: &[Whom]) -> Result<Vec<AccountId>, Problem> {
         let members = self.members(conversation).await?;
-        let mut accounts = Vec::with_capacity(names.len());
-        for name in names {
-            let lacking = || Problem::declined("not-found", format!("@{name} is not in this group: see `fastchat group members`"));
-            let called: Vec<AccountId> = members
+        let mut accounts = Vec::with_capacity(whom.len());
+        for whom in whom {
+            let called: Vec<&Person> = members
                 .iter()
-                .filter(|member| member.person.username.as_ref() == Some(name))
-                .map(|member| member.person.account)
+                .map(|member| &member.person)
+                .filter(|person| whom.is(person))
                 .collect();
-            // What somebody calls themselves in a group is their own word: whom the name is, the pin or the fleet says.
-            let account = match called[..] {
-                [] => return Err(lacking()),
-                _ => self.acquaint(name).await?,
+            let account = match (&called[..], whom) {
+                ([], _) => {
+                    let message = format!("{whom} is not in this group: see `fastchat group members`");
+                    return Err(Problem::declined("not-found", message));
+                }
+                // What somebody calls themselves in a group is their own word: whom the name is, the pin or the fleet says.
+                (_, Whom::Name(name)) => self.acquaint(name).await?,
+                ([one], _) => one.account,
+                _ => return Err(ambiguous(whom, &called)),
             };
-            if !called.contains(&account) {
-                return Err(lacking());
+            if !called.iter().any(|person| person.account == account) {
+                return Err(ambiguous(whom, &called));
             }
-            accounts.push(account);
+            if !accounts.contains(&account) {
+                accounts.push(account);
+            }
         }
         Ok(accounts)
     }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::profile::identity;
 use fastchat_e2e::{Credential, DeviceId, DeviceKey, IdentityKey};
-use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -32,6 +31,7 @@ impl Idle {
             messenger: Messenger {
                 shared: Arc::new(Shared::new(profile, session.handle())),
                 me,
+                waits: Waits::default(),
                 _tasks: [idle(), idle(), idle(), idle(), idle()],
             },
             folder,
@@ -78,4 +78,13 @@ async fn who_waits_is_told_when_the_session_is_over() {
         over.tell(|status| status.ended = Some(Ended::Closed));
     });
     assert_eq!(waited.unwrap_err().code(), "closed");
+}
+
+#[tokio::test]
+async fn whoever_is_told_to_wait_waits_so_long_and_has_all_patience_after_it() {
+    let idle = Idle::new();
+    let until = idle.messenger.waits.asked(2 * PATIENCE);
+    let late = idle.messenger.caught_up(PATIENCE).await.unwrap_err();
+    assert_eq!(late.exit_code(), 3);
+    assert!(Instant::now() >= until + PATIENCE);
 }

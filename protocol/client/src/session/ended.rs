@@ -9,7 +9,7 @@ pub enum Ended {
     #[error("not signed in: log in first")]
     NoToken,
     /// The token is dead: the session was ended elsewhere, or somebody used a copy.
-    #[error("the session has ended ({0}): log in again")]
+    #[error("this device's session was ended: it was signed out, or removed from the account. Log in again: that says which")]
     SignedOut(Refused),
     /// The operator locked the account.
     #[error("the account is locked ({0}): ask the fleet's operator")]

@@ -1,8 +1,8 @@
 //! Telling the fleet how far this account has read: `mark` with `delivered`.
 //!
 //! What was processed is gathered for a while, and told with one mark for each
-//! conversation. A mark that gets lost is told with the next one; who is gone
-//! before then tells it with the first entry after it came back.
+//! conversation. Who ends in good order before then tells it at once. A mark that
+//! gets lost is told with the next one, after the first entry that comes then.
 
 use crate::{chat, connection::Connection, entry::Entry, error::Failure, limits::LOGS_MAX};
 use fastchat_wire::{AccountId, LogId};
@@ -65,24 +65,29 @@ impl Marks {
                 // The session is over.
                 return std::future::pending().await;
             };
-            let mut due = std::mem::take(&mut *self.due());
-            while let Some((log, seq)) = due.pop_first() {
-                match chat::mark(&connection, log, Some(seq), None).await {
-                    Ok(()) => {}
-                    // No member any more, say: there is nobody to tell.
-                    Err(Failure::Refused(refused)) if !refused.code.is_retryable() && !refused.ends_the_connection() => {
-                        tracing::debug!(%log, %refused, "a mark that is not taken");
-                    }
-                    Err(failure) => {
-                        tracing::debug!(%log, %failure, "marks have to wait");
-                        self.put(log, seq);
-                        break;
-                    }
+            self.tell_now(&connection).await;
+        }
+    }
+
+    /// Tells what is due. What can't be told now stays due.
+    pub(super) async fn tell_now(&self, connection: &Connection) {
+        let mut due = std::mem::take(&mut *self.due());
+        while let Some((log, seq)) = due.pop_first() {
+            match chat::mark(connection, log, Some(seq), None).await {
+                Ok(()) => {}
+                // No member any more, say: there is nobody to tell.
+                Err(Failure::Refused(refused)) if !refused.code.is_retryable() && !refused.ends_the_connection() => {
+                    tracing::debug!(%log, %refused, "a mark that is not taken");
+                }
+                Err(failure) => {
+                    tracing::debug!(%log, %failure, "marks have to wait");
+                    self.put(log, seq);
+                    break;
                 }
             }
-            for (log, seq) in due {
-                self.put(log, seq);
-            }
+        }
+        for (log, seq) in due {
+            self.put(log, seq);
         }
     }
 }

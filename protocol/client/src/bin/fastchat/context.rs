@@ -2,7 +2,7 @@
 
 use crate::{args::Global, online::Online, stop::file, terminal::screen::Screen};
 use fastchat_client::{
-    Address, Config, Ended, Tls,
+    Address, Config, Ended, Tls, Waits,
     messenger::Messenger,
     problem::Problem,
     profile::{BALANCER_DEFAULT, Profile},
@@ -21,6 +21,8 @@ pub(crate) struct Context<'a> {
     /// As named.
     tls: Option<Tls>,
     allow_plaintext: bool,
+    /// Where is said that the fleet asks to wait.
+    waits: Waits,
 }
 
 impl<'a> Context<'a> {
@@ -38,7 +40,13 @@ impl<'a> Context<'a> {
             balancer: global.balancer,
             tls,
             allow_plaintext: global.allow_plaintext,
+            waits: Waits::default(),
         })
+    }
+
+    /// Where is said that the fleet asks to wait.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// Opens the profile.
@@ -65,6 +73,7 @@ impl<'a> Context<'a> {
             balancers: named.unwrap_or(kept.balancers),
             tls,
             allow_plaintext: self.allow_plaintext,
+            waits: self.waits.clone(),
             agent: concat!("fastchat/", env!("CARGO_PKG_VERSION")).to_owned(),
             ..Config::new(BALANCER_DEFAULT)?
         })

@@ -21,6 +21,7 @@ mod online;
 mod rooms;
 mod stop;
 mod terminal;
+mod waiting;
 
 use args::Cli;
 use clap::{CommandFactory, Parser};
@@ -58,7 +59,8 @@ fn run(cli: Cli, screen: &Screen) -> Result<(), Stop> {
     let context = Context::new(cli.global, screen)?;
     let runtime = runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     let runtime = runtime.map_err(|error| Stop::system("can't start threads", &error))?;
-    let outcome = runtime.block_on(command::run(&context, cli.command));
+    let work = command::run(&context, cli.command);
+    let outcome = runtime.block_on(waiting::told(screen, context.waits(), work));
     // Tasks let go of the profile, so that its store is closed in good order. A thread that still waits for stdin is
     // not worth waiting for.
     runtime.shutdown_timeout(SHUTDOWN);

@@ -3,6 +3,7 @@
 use crate::{
     context::Context,
     terminal::{presence::Presence, screen::Screen},
+    waiting::seconds,
 };
 use fastchat_client::{
     Ended,
@@ -13,7 +14,7 @@ use fastchat_client::{
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
 
-/// How long a command that needs the fleet waits for it.
+/// How long a command that needs the fleet waits for it, beside what the fleet asks it to wait.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a command that would like to be up to date waits for the fleet.
 const BRIEF_PATIENCE: Duration = Duration::from_secs(3);
@@ -69,7 +70,10 @@ impl<'a> Online<'a> {
         let why = match caught_up {
             Ok(Ok(())) => return,
             Ok(Err(problem)) => problem.to_string(),
-            Err(_) => format!("the fleet took more than {} s", BRIEF_PATIENCE.as_secs()),
+            Err(_) => match self.watch.context.waits().left() {
+                Some(left) => format!("the fleet asks to wait {}", seconds(left)),
+                None => format!("the fleet took more than {} s", BRIEF_PATIENCE.as_secs()),
+            },
         };
         self.watch.screen().note(&format!("this may not be up to date: {why}"));
     }

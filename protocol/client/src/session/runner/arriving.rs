@@ -47,6 +47,9 @@ impl Runner<'_> {
         };
         self.arrival = Arrival::At(Instant::now() + pause, move_id);
         if self.live.is_none() {
+            if retry_after.is_some() {
+                self.config.waits.asked(pause);
+            }
             self.away(error.to_string(), pause);
         }
     }
@@ -99,7 +102,10 @@ impl Runner<'_> {
         let _ = self.announce.send(None);
         let mut pause = self.course.lost(&self.config.timing, live.since.elapsed(), rand::random());
         if let Closed::Told(refused) = closed {
-            pause += refused.retry_after.unwrap_or_default();
+            if let Some(after) = refused.retry_after {
+                pause += after;
+                self.config.waits.asked(pause);
+            }
         }
         match self.arrival {
             // A move is under way: it arrives as well without the old server.

@@ -14,7 +14,7 @@ use crate::{
 use fastchat_client::{
     messenger::Messenger,
     problem::Problem,
-    record::{self, Recipient},
+    record::{self, Recipient, Whom},
 };
 use fastchat_e2e::{ConversationId, Username};
 use serde_json::json;
@@ -49,7 +49,12 @@ pub(crate) enum Verb {
   sort -u staff.txt | fastchat group add '#team' --members-from -"))]
     Add(Change),
     /// Remove members (admins only)
-    #[command(after_long_help = help!("  fastchat group remove '#team' @dave"))]
+    ///
+    /// Where two members go by one name, or one by the name of somebody who is not in, `group members` shows an id behind
+    /// it: @dave/ID removes that one.
+    #[command(after_long_help = help!(
+"  fastchat group remove '#team' @dave
+  fastchat group remove '#team' @dave/ef49edb44707"))]
     Remove(Change),
     /// Make members admins (admins only)
     #[command(after_long_help = help!("  fastchat group promote '#team' @bob"))]
@@ -157,7 +162,7 @@ pub(crate) struct Change {
 }
 
 /// A verb, and the people whom it is about.
-type Task = (Verb, Vec<Username>);
+type Task = (Verb, Vec<Whom>);
 
 pub(crate) async fn run(context: &Context<'_>, verb: Verb) -> Result<(), Stop> {
     let task = read_names(verb).await?;
@@ -201,9 +206,10 @@ async fn act<'a>(context: &Context<'a>, online: &mut Online<'a>, (verb, who): Ta
         Verb::Leave(which) => leave(context, online, &which).await,
         Verb::Add(to) => {
             let group = find(online, &to.which)?;
-            let bar = look_up(context, online, &who).await?;
+            let newcomers = names::newcomers(&who)?;
+            let bar = look_up(context, online, &newcomers).await?;
             bar.waits_for(format!("adding {}", names::brief(&who)));
-            online.watch.during(online.messenger.add(group, &who)).await?;
+            online.watch.during(online.messenger.add(group, &newcomers)).await?;
             drop(bar);
             changed(context, online, group, "added", &who)
         }
@@ -242,11 +248,12 @@ fn find(online: &Online<'_>, which: &Which) -> Result<ConversationId, Problem> {
     Ok(record::find(&online.profile().rooms()?, &which.group)?.conversation)
 }
 
-async fn create<'a>(context: &Context<'a>, online: &mut Online<'a>, name: &str, members: Vec<Username>) -> Result<(), Stop> {
+async fn create<'a>(context: &Context<'a>, online: &mut Online<'a>, name: &str, members: Vec<Whom>) -> Result<(), Stop> {
     let name = name.strip_prefix('#').unwrap_or(name);
-    let bar = look_up(context, online, &members).await?;
+    let newcomers = names::newcomers(&members)?;
+    let bar = look_up(context, online, &newcomers).await?;
     bar.waits_for(format!("making #{} with {}", human::brief(name), names::brief(&members)));
-    let group = online.watch.during(online.messenger.create_group(name, &members)).await?;
+    let group = online.watch.during(online.messenger.create_group(name, &newcomers)).await?;
     drop(bar);
     changed(context, online, group, "created", &members)
 }
@@ -264,9 +271,9 @@ async fn change<'a>(
     context: &Context<'a>,
     online: &mut Online<'a>,
     which: &Which,
-    who: &[Username],
+    who: &[Whom],
     done: &str,
-    work: impl AsyncFnOnce(&Messenger, ConversationId, &[Username]) -> Result<(), Problem>,
+    work: impl AsyncFnOnce(&Messenger, ConversationId, &[Whom]) -> Result<(), Problem>,
 ) -> Result<(), Stop> {
     let group = find(online, which)?;
     online.watch.during(work(&online.messenger, group, who)).await?;
@@ -350,9 +357,9 @@ async fn set_retention<'a>(context: &Context<'a>, online: &mut Online<'a>, of: &
 }
 
 /// Says what was done.
-fn changed(context: &Context<'_>, online: &Online<'_>, group: ConversationId, done: &str, who: &[Username]) -> Result<(), Stop> {
+fn changed(context: &Context<'_>, online: &Online<'_>, group: ConversationId, done: &str, who: &[Whom]) -> Result<(), Stop> {
     let title = rooms::title(online.profile(), group)?;
-    let accounts: Vec<&str> = who.iter().map(Username::as_str).collect();
+    let accounts: Vec<String> = who.iter().map(Whom::bare).collect();
     let line = json!({"conversation": group, "name": title, "type": done, "accounts": accounts});
     context.screen.result(&line, || {
         let (title, names) = (human::brief(&title), names::brief(who));
@@ -369,10 +376,13 @@ fn changed(context: &Context<'_>, online: &Online<'_>, group: ConversationId, do
 async fn members(context: &Context<'_>, online: &Online<'_>, which: &Which) -> Result<(), Stop> {
     let group = find(online, which)?;
     for member in online.messenger.members(group).await? {
-        let line = json!({
+        let mut line = json!({
             "account": member.person.account, "username": json::person(&member.person), "admin": member.admin,
             "verified": member.verified, "devices": member.devices,
         });
+        if member.disputed {
+            line["disputed"] = true.into();
+        }
         context.screen.result(&line, || {
             let devices = if member.devices == 1 {
                 "1 device".to_owned()
@@ -381,7 +391,11 @@ async fn members(context: &Context<'_>, online: &Online<'_>, which: &Which) -> R
             };
             let admin = if member.admin { ", admin" } else { "" };
             let verified = if member.verified { ", verified" } else { "" };
-            format!("{}  {devices}{admin}{verified}", human::person(&member.person))
+            let who = match member.disputed {
+                true => Whom::exactly(&member.person).to_string(),
+                false => human::person(&member.person),
+            };
+            format!("{who}  {devices}{admin}{verified}")
         })?;
     }
     Ok(())

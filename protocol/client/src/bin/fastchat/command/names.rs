@@ -1,7 +1,7 @@
-//! Names of people: as arguments, and from a file.
+//! People: as arguments, and from a file.
 
-use crate::{args::username, stop::file};
-use fastchat_client::problem::Problem;
+use crate::stop::file;
+use fastchat_client::{problem::Problem, record::Whom};
 use fastchat_e2e::Username;
 use std::{
     collections::HashSet,
@@ -18,9 +18,9 @@ const SHOWN_MAX: usize = 10;
 /// People, as arguments and from a file.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Names {
-    /// Who
-    #[arg(value_name = "@user", value_parser = username)]
-    named: Vec<Username>,
+    /// Who; a member of a group whose name is another one's, too, as @user/ID with the id that `group members` shows
+    #[arg(value_name = "@user")]
+    named: Vec<Whom>,
     /// And those named in a file, or with `-` on stdin: divided by spaces or lines
     #[arg(long, value_name = "FILE")]
     members_from: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub(crate) struct Names {
 
 impl Names {
     /// All of them, each once, in the order in which they were named.
-    pub(crate) async fn read(self) -> Result<Vec<Username>, Problem> {
+    pub(crate) async fn read(self) -> Result<Vec<Whom>, Problem> {
         let mut all = self.named;
         if let Some(path) = self.members_from {
             let read = tokio::task::spawn_blocking(move || from_file(&path));
@@ -41,7 +41,7 @@ impl Names {
     }
 }
 
-fn from_file(path: &Path) -> Result<Vec<Username>, Problem> {
+fn from_file(path: &Path) -> Result<Vec<Whom>, Problem> {
     let (name, reader): (&Path, Box<dyn Read>) = match path.as_os_str() == "-" {
         true => (Path::new("stdin"), Box::new(io::stdin().lock())),
         false => (path, Box::new(File::open(path).map_err(|source| file(path, source))?)),
@@ -57,13 +57,24 @@ fn from_file(path: &Path) -> Result<Vec<Username>, Problem> {
     let lines = text.lines().enumerate();
     let words = lines.flat_map(|(line, text)| text.split_whitespace().map(move |word| (line + 1, word)));
     words
-        .map(|(line, word)| username(word).map_err(|error| usage(format!("line {line}: {error}"))))
+        .map(|(line, word)| word.parse().map_err(|error: Problem| usage(format!("line {line}: {error}"))))
         .collect()
 }
 
+/// Those who are not in yet, whom nothing but their name names.
+pub(crate) fn newcomers(who: &[Whom]) -> Result<Vec<Username>, Problem> {
+    let named = who.iter().map(|whom| match whom {
+        Whom::Name(name) => Ok(name.clone()),
+        Whom::One(..) | Whom::Account(_) => Err(Problem::Usage(format!(
+            "{whom} is an account's id: by it members are named, who is to be added by name alone"
+        ))),
+    });
+    named.collect()
+}
+
 /// A list for people to read: not a thousand names.
-pub(crate) fn brief(names: &[Username]) -> String {
-    let shown: Vec<String> = names.iter().take(SHOWN_MAX).map(|name| format!("@{name}")).collect();
+pub(crate) fn brief(names: &[Whom]) -> String {
+    let shown: Vec<String> = names.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
     let shown = shown.join(", ");
     match names.len().saturating_sub(SHOWN_MAX) {
         0 => shown,
@@ -85,7 +96,7 @@ mod tests {
             named: ["bob", "carol", "bob"].map(|name| name.parse().unwrap()).into(),
             members_from: Some(path),
         };
-        Ok(names.read().await?.iter().map(ToString::to_string).collect())
+        Ok(names.read().await?.iter().map(Whom::bare).collect())
     }
 
     #[test]
@@ -115,8 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_in_yet_is_named_by_name_alone() {
+        let who: Vec<Whom> = vec!["@bob".parse().unwrap(), "@bob/ef49edb44707".parse().unwrap()];
+        assert_eq!(newcomers(&who[..1]).unwrap(), ["bob".parse().unwrap()]);
+        assert_eq!(newcomers(&who).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
     fn many_are_not_all_shown() {
-        let names: Vec<Username> = (0..12).map(|n| format!("u{n}").parse().unwrap()).collect();
+        let names: Vec<Whom> = (0..12).map(|n| format!("u{n}").parse().unwrap()).collect();
         assert_eq!(brief(&names[..2]), "@u0, @u1");
         assert!(brief(&names).ends_with("@u9 and 2 others"), "{}", brief(&names));
     }

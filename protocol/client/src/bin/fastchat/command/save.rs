@@ -1,4 +1,4 @@
-//! `fastchat save @user|#group SEQ`
+//! `fastchat save @user|#group MESSAGE`
 
 use crate::{
     context::Context,
@@ -12,27 +12,27 @@ use crate::{
 };
 use fastchat_client::{
     problem::Problem,
-    record::{Recipient, Record, What, find},
+    record::{Named, Recipient, Record, What, find},
 };
 use fastchat_e2e::content::Body;
 use std::path::{Path, PathBuf};
 
 /// Fetch a file of the history
 ///
-/// Saves the file of message SEQ of a conversation (`fastchat history` shows the number) and prints its path. Nothing is
-/// ever overwritten.
+/// Saves the file of a message (`fastchat history --numbers` shows its number) and prints its path. Nothing is ever
+/// overwritten.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help!(
-"  fastchat save @bob 17
+"  fastchat save @bob last
   fastchat save '#team' 17 --to ~/Pictures
   fastchat save @bob 17 --to cat.png"))]
 pub(crate) struct Args {
     /// The conversation: @user, or a group as '#name' (quoted)
     #[arg(value_name = "@user|#group")]
     of: Recipient,
-    /// The message's number in it
-    #[arg(value_name = "SEQ")]
-    seq: u64,
+    /// Which message: its number, the end of its id, or last, which is the newest of others
+    #[arg(value_name = "MESSAGE")]
+    message: Named,
     /// A folder, or the name of a file that is not there yet [default: downloads/ in the profile's folder]
     #[arg(long, value_name = "PATH")]
     to: Option<PathBuf>,
@@ -59,13 +59,7 @@ async fn save<'a>(context: &Context<'a>, online: &mut Online<'a>, args: &Args, t
     let rooms = online.profile().rooms()?;
     let room = find(&rooms, &args.of)?;
     let title = room.title();
-    let record = online.profile().record_at(room.conversation, args.seq)?.ok_or_else(|| {
-        let message = format!(
-            "this profile has no entry {} of {title}: `fastchat history '{title}' --json` has the numbers",
-            args.seq
-        );
-        Problem::declined("not-found", message)
-    })?;
+    let record = online.profile().message(room.conversation, &args.message, false)?;
     let name = name(&record)?;
     let path = fetch(context, online, &record, name, target).await?;
     let (record, title, file) = (&record, &*title, FileIs::Saved(&path));
@@ -116,7 +110,10 @@ fn name(record: &Record) -> Result<&str, Problem> {
     {
         return Ok(&file.name);
     }
-    Err(Problem::Usage(format!("entry {} is no file", record.seq)))
+    Err(Problem::Usage(format!(
+        "message {} has no file: `fastchat history --numbers` shows which do",
+        record.seq
+    )))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! `fastchat typing @user|#group`
 
-use crate::{context::Context, online::Online, stop::Stop};
+use crate::{context::Context, online::Online, rooms, stop::Stop, terminal::human};
 use fastchat_client::{
     problem::Problem,
     record::{Recipient, find},
 };
+use fastchat_e2e::ConversationId;
+use serde_json::json;
 
 /// Tell who is online that you are writing something
 ///
@@ -23,12 +25,27 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context<'_>, args: &Args) -> Result<(), Stop> {
     let mut online = context.online()?;
     let outcome = tell(&mut online, &args.to).await;
+    let told = outcome
+        .map_err(Stop::from)
+        .and_then(|conversation| show(context, &online, conversation));
     online.close().await;
-    Ok(outcome?)
+    told
 }
 
-async fn tell(online: &mut Online<'_>, to: &Recipient) -> Result<(), Problem> {
+async fn tell(online: &mut Online<'_>, to: &Recipient) -> Result<ConversationId, Problem> {
     online.ready().await?;
     let conversation = find(&online.profile().rooms()?, to)?.conversation;
-    online.watch.during(online.messenger.typing(conversation)).await
+    online.watch.during(online.messenger.typing(conversation)).await?;
+    Ok(conversation)
+}
+
+fn show(context: &Context<'_>, online: &Online<'_>, conversation: ConversationId) -> Result<(), Stop> {
+    let title = rooms::title(online.profile(), conversation)?;
+    if context.screen.is_json() {
+        return context
+            .screen
+            .object(&json!({"conversation": conversation, "name": title, "type": "typing"}));
+    }
+    context.screen.confirm(&format!("told {}", human::brief(&title)));
+    Ok(())
 }
