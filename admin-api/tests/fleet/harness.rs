@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -52,8 +53,9 @@ pub(crate) struct Fleet {
 }
 
 /// A block of free ports: admin at 0, balancer at 1 to 3, agent at 4, servers from 10 on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ports(pub(crate) u16);
+/// Whoever holds its last port has the block, also while nothing runs on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Ports(pub(crate) u16, #[expect(dead_code, reason = "held")] Arc<TcpListener>);
 
 const PORTS: u16 = 100;
 
@@ -66,12 +68,15 @@ impl Ports {
         let start = std::process::id() % blocks;
         (0..blocks)
             .map(|i| 20_000 + u16::try_from((start * 37 + i) % blocks).unwrap() * PORTS)
-            .find(|base| (0..60).all(|i| TcpListener::bind(("127.0.0.1", base + i)).is_ok()))
-            .map(Self)
+            .find_map(|base| {
+                let held = TcpListener::bind(("127.0.0.1", base + PORTS - 1)).ok()?;
+                let is_free = (0..60).all(|i| TcpListener::bind(("127.0.0.1", base + i)).is_ok());
+                is_free.then(|| Self(base, Arc::new(held)))
+            })
             .expect("a block of free ports")
     }
 
-    pub(crate) fn arguments(self) -> Vec<String> {
+    pub(crate) fn arguments(&self) -> Vec<String> {
         let at = |offset| format!("127.0.0.1:{}", self.0 + offset);
         let base = (self.0 + 10).to_string();
         ["--admin-listen", &at(0), "--balancer-listen", &at(1), "--server-port-base", &base]
@@ -100,7 +105,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 }
 
 /// Starts `up` on a folder and waits for its line, or for its end.
-pub(crate) fn try_up(data: &Path, ports: Ports, more: &[&str]) -> Result<(Child, UpLine), Output> {
+pub(crate) fn try_up(data: &Path, ports: &Ports, more: &[&str]) -> Result<(Child, UpLine), Output> {
     daemon_binary();
     let mut up = Command::new(admin_binary())
         .arg("up")
@@ -140,7 +145,7 @@ impl Fleet {
     }
 
     pub(crate) fn start_in(folder: tempfile::TempDir, ports: Ports, more: &[&str]) -> Self {
-        match try_up(folder.path(), ports, more) {
+        match try_up(folder.path(), &ports, more) {
             Ok((up, line)) => {
                 assert!(line.ready);
                 Self { up, line, folder, ports }
@@ -179,7 +184,7 @@ impl Fleet {
         self.terminate();
         let took = began.elapsed();
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a temporary folder"));
-        (folder, self.ports, took)
+        (folder, self.ports.clone(), took)
     }
 
     fn terminate(&mut self) {

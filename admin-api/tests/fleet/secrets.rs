@@ -19,7 +19,7 @@ pub(super) fn stays_out(fleet: &Fleet, password: &str, may: impl Fn(&Path) -> bo
 /// What `up` says of a URL that can't be, without its password.
 pub(super) fn refusal(flag: &str, url: &str, password: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let Err(output) = try_up(folder.path(), Ports::free(), &[flag, url]) else {
+    let Err(output) = try_up(folder.path(), &Ports::free(), &[flag, url]) else {
         panic!("that {flag} can't be")
     };
     let message = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -3,7 +3,7 @@
 use super::harness::{Fleet, Ports, try_up};
 use std::{net::TcpListener, path::Path, process::Output};
 
-fn refused(data: &Path, ports: Ports, more: &[&str]) -> Output {
+fn refused(data: &Path, ports: &Ports, more: &[&str]) -> Output {
     match try_up(data, ports, more) {
         Err(output) => {
             assert_ne!(output.status.code(), Some(0));
@@ -32,7 +32,7 @@ fn a_port_in_use_is_named_and_nothing_is_started() {
         let ports = Ports::free();
         let taken = ports.0 + offset;
         let _holder = TcpListener::bind(("127.0.0.1", taken)).expect("a free port");
-        let output = refused(folder.path(), ports, &[]);
+        let output = refused(folder.path(), &ports, &[]);
         assert!(
             last_line(&output).contains(&taken.to_string()),
             "port {taken}: {}",
@@ -49,14 +49,14 @@ fn a_folder_that_is_no_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "in the way").unwrap();
-    let output = refused(&file.join("data"), Ports::free(), &[]);
+    let output = refused(&file.join("data"), &Ports::free(), &[]);
     assert!(last_line(&output).contains("file"), "{}", last_line(&output));
 }
 
 #[test]
 fn a_second_fleet_on_the_same_folder_is_refused() {
     let fleet = Fleet::start_with(&["--servers", "1"]);
-    let output = refused(fleet.data(), Ports::free(), &[]);
+    let output = refused(fleet.data(), &Ports::free(), &[]);
     let line = last_line(&output);
     assert!(line.contains(&fleet.data().display().to_string()), "{line}");
 }
@@ -73,6 +73,6 @@ async fn a_schema_that_is_not_known_is_refused_with_both_versions() {
         .await
         .expect("a migration more");
     pool.close().await;
-    let output = refused(folder.path(), ports, &[]);
+    let output = refused(folder.path(), &ports, &[]);
     assert!(last_line(&output).contains("9999"), "{}", last_line(&output));
 }

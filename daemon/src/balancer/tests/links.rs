@@ -28,7 +28,7 @@ async fn a_server_whose_link_ends_is_no_candidate_at_once() {
 #[tokio::test]
 async fn a_silent_link_is_dead() {
     let limits = Limits {
-        link_silence: Duration::from_millis(100),
+        link_silence: Duration::from_millis(500),
         ..limits()
     };
     let mut balancer = Balancer::start_with("least-load", limits).await;

@@ -15,6 +15,7 @@ use fastchat_wire::{
     control::Peer,
     encode_request,
     frame::Block,
+    limits::PRESENCE_WAIT_MS_MAX,
 };
 use std::time::{Duration, Instant};
 use tokio::{
@@ -127,6 +128,27 @@ async fn under_load_over_half_open_links_everything_arrives_in_order_without_a_f
     fleet.is_linked().await;
 }
 
+/// What a first answer takes at least that another server is waited for with.
+const HELD_UP: Duration = Duration::from_millis(PRESENCE_WAIT_MS_MAX - 50);
+
+/// How long one waits for the first answer who signs in again, on the first server.
+async fn first_answer(fleet: &Fleet, who: &Client) -> Duration {
+    let mut again = fleet.client(0).await;
+    again.resume(who).await;
+    let began = Instant::now();
+    again.conversations().await;
+    began.elapsed()
+}
+
+/// Where another server is still waited for, each of them is late; on a busy machine one or the other is.
+async fn nobody_is_held_up(fleet: &Fleet, who: &Client) {
+    let mut waits = Vec::new();
+    while waits.last().is_none_or(|wait| *wait >= HELD_UP) {
+        assert!(waits.len() < 6, "another server is still waited for: {waits:?}");
+        waits.push(first_answer(fleet, who).await);
+    }
+}
+
 #[tokio::test]
 async fn a_half_open_link_is_found_by_both_of_its_ends() {
     let fleet = Fleet::proxied(2).await;
@@ -138,16 +160,7 @@ async fn a_half_open_link_is_found_by_both_of_its_ends() {
     let pushed = timeout(MENDED, bob.pushed_from(log, appended.seq)).await;
     pushed.expect("the half-open link was not found");
     // The sender hears none either, and does not hold up who signs in.
-    let mut waits = Vec::new();
-    for _ in 0..3 {
-        sleep(Duration::from_millis(500)).await;
-        let mut again = fleet.client(0).await;
-        again.resume(&alice).await;
-        let began = Instant::now();
-        again.conversations().await;
-        waits.push(began.elapsed());
-    }
-    assert!(waits[2] < Duration::from_millis(300), "{waits:?}");
+    nobody_is_held_up(&fleet, &alice).await;
     fleet.link(0, 1).set(Wire::Whole);
     fleet.is_linked().await;
 }
@@ -203,16 +216,9 @@ async fn a_frozen_server_holds_up_one_first_answer_and_no_second() {
     let alice = fleet.register(0, "alice").await;
     // Its acknowledgements are still on their way when the next ones come.
     fleet.link(1, 0).set(Wire::Frozen);
-    let mut waits = Vec::new();
-    for _ in 0..3 {
-        let mut again = fleet.client(0).await;
-        again.resume(&alice).await;
-        let began = Instant::now();
-        again.conversations().await;
-        waits.push(began.elapsed());
-    }
-    assert!(waits[0] >= Duration::from_millis(400), "{waits:?}");
-    assert!(waits[1..].iter().all(|wait| *wait < Duration::from_millis(300)), "{waits:?}");
+    let wait = first_answer(&fleet, &alice).await;
+    assert!(wait >= HELD_UP, "{wait:?}");
+    nobody_is_held_up(&fleet, &alice).await;
 }
 
 #[tokio::test]
@@ -228,11 +234,7 @@ async fn a_server_that_left_the_spec_is_forgotten_and_may_come_back() {
         }
     };
     timeout(MENDED, gone).await.expect("its metric stays");
-    let began = Instant::now();
-    let mut again = fleet.client(0).await;
-    again.resume(&alice).await;
-    again.conversations().await;
-    assert!(began.elapsed() < Duration::from_millis(300), "it is still waited for");
+    nobody_is_held_up(&fleet, &alice).await;
     fleet.servers[0].respec(|part| part.peers = peers);
     fleet.servers[0].links_up(2).await;
     let appended = alice.append(log, "x").await;

@@ -14,7 +14,7 @@ use fastchat_wire::{
     frame::Block,
 };
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -77,6 +77,7 @@ async fn marks_are_told_once_a_second_with_the_furthest_of_each() {
     for _ in 0..9 {
         alice.append(log, "x").await;
     }
+    let began = Instant::now();
     for seq in 1..=10 {
         let (delivered, read) = (Some(seq), (seq <= 4).then_some(seq));
         bob.ask(&Mark {
@@ -91,7 +92,8 @@ async fn marks_are_told_once_a_second_with_the_furthest_of_each() {
     while marks.last().unwrap().delivered != Some(10) {
         marks.push(alice.event::<MarkEvent>().await.0);
     }
-    assert!(marks.len() <= 2, "coalesced: {marks:?}");
+    let most = 2 + began.elapsed().as_secs();
+    assert!(marks.len() as u64 <= most, "coalesced: {marks:?}");
     assert_eq!(marks.iter().filter_map(|mark| mark.read).max(), Some(4));
     assert!(alice.hears_nothing(EventName::Mark, Duration::from_millis(1_200)).await);
 }

@@ -125,7 +125,7 @@ fn what_was_on_its_way_for_longer_than_it_may_last_is_never_kept() {
 #[test]
 fn it_is_gone_when_a_device_that_was_off_starts() {
     let mut three = Three::meet();
-    three.says(alice, retention(1));
+    three.says(alice, retention(3));
     let goes = says_now(&mut three, "passing words");
     let due = three.seen(&three.carol, goes).vanishes_at_ms.unwrap();
     while clock::now_ms() < due {
