@@ -27,6 +27,7 @@ the line. `fastchatd balancer simulate --help` has its format, and takes larger 
 
 /// What is to be played.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Preview {
     /// Play this trace; - reads it from stdin
     #[arg(long, value_name = "FILE")]
@@ -224,6 +225,11 @@ mod tests {
             })
         );
         assert_eq!(request("").unwrap()["synthetic"], json!({}), "the fleet's servers");
+    }
+
+    #[test]
+    fn the_whole_command_line_is_sound() {
+        <crate::cli::Cli as clap::CommandFactory>::command().debug_assert();
     }
 
     #[test]
