@@ -193,7 +193,7 @@ async fn changes(
             sizes(run, part, "adding one", chat)?;
         }
         let begun = Instant::now();
-        alice.remove(chat, whom).await?;
+        alice.remove(chat, &[extra.clone().into()]).await?;
         removed.push(begun.elapsed());
         wait_for_event(bob, after, |what| matches!(what, What::Removed(_))).await?;
     }
