@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use fastchat_client::{
     messenger::Messenger,
     profile::Profile,
-    record::{Record, What},
+    record::{Record, What, Whom},
 };
 use fastchat_e2e::{ConversationId, Username, content::Body};
 use rusqlite::{Connection, OpenFlags};
@@ -193,7 +193,7 @@ async fn changes(
             sizes(run, part, "adding one", chat)?;
         }
         let begun = Instant::now();
-        alice.remove(chat, whom).await?;
+        alice.remove(chat, &[Whom::from(extra.clone())]).await?;
         removed.push(begun.elapsed());
         wait_for_event(bob, after, |what| matches!(what, What::Removed(_))).await?;
     }

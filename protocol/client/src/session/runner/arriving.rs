@@ -101,11 +101,11 @@ impl Runner<'_> {
         };
         let _ = self.announce.send(None);
         let mut pause = self.course.lost(&self.config.timing, live.since.elapsed(), rand::random());
-        if let Closed::Told(refused) = closed {
-            if let Some(after) = refused.retry_after {
-                pause += after;
-                self.config.waits.asked(pause);
-            }
+        if let Closed::Told(refused) = closed
+            && let Some(after) = refused.retry_after
+        {
+            pause += after;
+            self.config.waits.asked(pause);
         }
         match self.arrival {
             // A move is under way: it arrives as well without the old server.
