@@ -26,6 +26,12 @@ fn last_line(output: &Output) -> String {
 }
 
 #[test]
+fn whoever_looks_for_ports_at_the_same_moment_gets_others() {
+    let (one, other) = (Ports::free(), Ports::free());
+    assert_ne!(one.0, other.0);
+}
+
+#[test]
 fn a_port_in_use_is_named_and_nothing_is_started() {
     let folder = tempfile::tempdir().unwrap();
     for offset in [0, 1, 2, 3, 4, 10, 11, 12, 30] {

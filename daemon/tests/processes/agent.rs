@@ -60,8 +60,8 @@ async fn a_killed_agent_s_instances_live_on_and_the_next_one_takes_them_over() {
     let agent = host.start_agent(&plane, &[]);
     let (_, told) = plane.told("it runs", |_, told| s1(told).is_some_and(|s1| s1.pid.is_some())).await;
     let pid = told.instances[0].pid;
-    // Adopted is who holds the lock.
-    while !host.runs("s1") {
+    // Adopted is who holds the lock and has said in it who it is.
+    while host.pid("s1") != pid {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(agent);
@@ -146,11 +146,15 @@ async fn an_agent_runs_its_instances_without_a_control_plane() {
     let (mut plane, host) = (ControlPlane::start().await, Host::new());
     plane.want("a", 1, &[("s1", 0)]);
     let agent = host.start_agent(&plane, &["--stop-children"]);
-    plane.told("it runs", |_, told| s1(told).is_some_and(|s1| s1.pid.is_some())).await;
+    let (_, told) = plane.told("it runs", |_, told| s1(told).is_some_and(|s1| s1.pid.is_some())).await;
+    let pid = told.instances[0].pid.unwrap();
+    // It says itself who it is a moment after its start.
+    while host.pid("s1") != Some(pid) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     drop(agent);
     plane.die().await;
     plane.forget();
-    let pid = host.pid("s1").unwrap();
     signal(pid, Signal::KILL);
     let agent = host.start_agent(&plane, &["--stop-children"]);
     // The cached spec says that it should run.

@@ -29,7 +29,7 @@ async fn what_nobody_confirms_is_given_up_with_no_control_plane() {
     let mut balancer = Balancer::start("round-robin").await;
     balancer
         .specs
-        .send_replace(spec(2, on_trial("random", Some(300), Guard::default())));
+        .send_replace(spec(2, on_trial("random", Some(1_500), Guard::default())));
     balancer.reported(|_, status| status.balancing_generation == 2).await;
     assert_eq!(balancer.metric("fastchat_balancer_trial", ""), 1.0);
     let report = balancer.reported(|_, status| status.reverted.is_some()).await;
@@ -46,7 +46,7 @@ async fn what_nobody_confirms_is_given_up_with_no_control_plane() {
     // The same document in a newer spec does not bring it back; the next document is another matter.
     balancer
         .specs
-        .send_replace(spec(3, on_trial("random", Some(300), Guard::default())));
+        .send_replace(spec(3, on_trial("random", Some(1_500), Guard::default())));
     let report = balancer.reported(|report, _| report.applied_generation == 3).await;
     assert!(matches!(report.part, StatusPart::Balancer(status) if status.balancing_generation == 1));
     let mut confirmed = balancer_spec("random");
