@@ -44,6 +44,7 @@ mod large_files;
 mod large_groups;
 mod machinery;
 mod members;
+mod namesakes;
 mod new_devices;
 mod online;
 mod secrecy;
@@ -52,15 +53,17 @@ mod settings;
 mod stolen;
 mod talk;
 mod two_admins;
+mod waiting;
 
 use super::{
-    harness::{Fleet, signal},
+    harness::{Fleet, admin_binary, signal},
     rest::probe,
 };
 use person::Person;
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 use wire::Wire;
@@ -138,6 +141,19 @@ impl People {
         counts
             .map(|line| line.rsplit(' ').next().expect("a value").parse::<usize>().expect("a count"))
             .sum()
+    }
+
+    /// Sets the fleet's limits; gives all of them as they are now.
+    fn limit(&self, document: &[u8]) -> Value {
+        let (file, line) = (self.file("limits.json", document), &self.fleet.line);
+        let mut command = Command::new(admin_binary());
+        command
+            .args(["limits", "set"])
+            .arg(file)
+            .args(["--json", "--url", &line.admin, "--token-file"]);
+        let set = command.arg(&line.token_file).output().expect("it runs");
+        assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+        serde_json::from_slice(&set.stdout).expect("a document")
     }
 
     /// SIGKILL to a server.

@@ -1,9 +1,9 @@
 //! Files that can't be sent.
 
-use super::{super::harness::admin_binary, PATIENCE, People, text_of, texts};
+use super::{PATIENCE, People, text_of, texts};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::{process::Command, time::Instant};
+use std::time::Instant;
 
 /// The most that a fleet takes of one file, as it is stored: 64 MiB.
 const BLOB_BYTES_MAX: u64 = 64 << 20;
@@ -103,15 +103,7 @@ fn a_quota_of_files_that_the_operator_sets_is_in_force_without_a_restart() {
     let [alice, _bob] = people.registered(["alice", "bob"]);
     let file = people.file("report.bin", &[7; 100_000]);
     alice.ok(&["send", "@bob", "--file", text_of(&file)]);
-    let limits = people.file("limits.json", br#"{"blobs": {"blob_bytes_max": 50000}}"#);
-    let line = &people.fleet.line;
-    let set = Command::new(admin_binary())
-        .args(["limits", "set", text_of(&limits), "--json", "--url", &line.admin, "--token-file"])
-        .arg(&line.token_file)
-        .output()
-        .unwrap();
-    assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
-    let shown: serde_json::Value = serde_json::from_slice(&set.stdout).unwrap();
+    let shown = people.limit(br#"{"blobs": {"blob_bytes_max": 50000}}"#);
     assert_eq!(shown["blobs"]["blob_bytes_max"], 50_000);
 
     let deadline = Instant::now() + PATIENCE;

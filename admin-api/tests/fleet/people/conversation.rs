@@ -102,6 +102,14 @@ fn one_sees_what_arrived_and_what_was_read_where_the_other_tells_it_and_who_is_t
 
     bob.ok(&["history", "@alice", "--read-marks"]);
     assert_eq!(marks()["read_by"], json!(["bob"]));
+
+    // Who is online for a moment only tells it, too.
+    of_bob.kill();
+    let sent = alice.says("@bob", "and now?");
+    assert_eq!(texts(&bob.hears(1)), ["and now?"]);
+    let history = alice.ok(&["history", "@bob", "--marks"]);
+    let line = history.into_iter().find(|line| line["seq"] == sent["seq"]);
+    assert_eq!(line.expect("the message")["delivered_to"], json!(["bob"]));
 }
 
 #[test]

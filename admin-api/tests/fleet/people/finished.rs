@@ -68,6 +68,14 @@ impl Finished {
         finished
     }
 
+    /// What one should know, as it was said on stderr.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let lines = self.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines
+            .filter_map(|line| line["note"]["message"].as_str().map(str::to_owned))
+            .collect()
+    }
+
     /// Code and message of the one error on stderr.
     #[track_caller]
     pub(super) fn error(&self) -> (String, String) {

@@ -72,7 +72,9 @@ fn an_old_message_under_a_new_number_is_not_said_again() {
     alice.hears_nothing_more();
     let lines = everything(&alice, "@bob");
     assert_eq!(texts(&lines), ["pay eve 100"], "said once");
-    assert!(lines.iter().any(|line| line["type"] == "unreadable"), "{lines:?}");
+    let unreadable = lines.iter().find(|line| line["type"] == "unreadable");
+    let cause = unreadable.and_then(|line| line["cause"].as_str());
+    assert!(cause.is_some_and(|cause| cause.len() > 40), "said in a sentence: {lines:?}");
 }
 
 #[test]

@@ -143,7 +143,8 @@ fn only_admins_change_who_is_in_and_the_last_one_stays() {
     ] {
         bob.run(&arguments).refused();
     }
-    alice.run(&["group", "demote", "#team", "@alice"]).refused();
+    let refused = alice.run(&["group", "demote", "#team", "@alice"]).refused_with("forbidden");
+    assert!(refused.error().1.contains("another member admin first"), "{refused}");
     alice
         .run(&["group", "add", "#team", "@nobody-of-this-name"])
         .refused_with("not-found");
