@@ -60,8 +60,8 @@ fn up(server: usize, clients: u64) -> String {
 async fn the_longest_trace_that_a_balancer_records_is_played() {
     let plane = Plane::new().await;
     let line = |nth: usize| match nth % 2 {
-        0 => "{\"at_ms\":4102444800000,\"event\":\"arrive\",\"hint\":\"0123abcd\"}\n",
-        _ => "{\"at_ms\":4102444800000,\"event\":\"depart\"}\n",
+        0 => "{\"at_ms\":1234567890123,\"event\":\"arrive\",\"hint\":\"0123abcd\"}\n",
+        _ => "{\"at_ms\":1234567890123,\"event\":\"depart\"}\n",
     };
     let trace: String = (0..100)
         .map(|server| up(server, 9))

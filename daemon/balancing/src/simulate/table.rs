@@ -11,7 +11,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
         "strategy", "mean", "p99", "max", "arrivals", "refused"
     );
     for outcome in outcomes {
-        let [mean, p99, max] = [outcome.mean, outcome.p99, outcome.max].map(|imbalance| format!("{:.1} %", 100.0 * imbalance));
+        let [mean, p99, max] = [outcome.mean, outcome.p99, outcome.max].map(|imbalance| format!("{:.1} %", 100.0 * imbalance + 0.0));
         let Outcome {
             strategy,
             arrivals,

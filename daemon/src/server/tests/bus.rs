@@ -401,17 +401,26 @@ async fn a_heartbeat_that_counts_more_than_came_has_the_rest_looked_for() {
 
     // An entry whose bell is lost: nothing shows it until a heartbeat does.
     let archive = LogId::archive_of(alice.account);
-    let lost = fleet.append_silently(&alice, archive).await;
     let quiet = async {
         loop {
             played.beat(2).await;
             sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::select! {
+    let stays_lost = async {
+        for _ in 0..5 {
+            let lost = fleet.append_silently(&alice, archive).await;
+            // What is looked for as a link begins may have found it.
+            if alice.hears_nothing(EventName::Entry, Duration::from_millis(1_300)).await {
+                return lost;
+            }
+        }
+        panic!("links are whole");
+    };
+    let lost = tokio::select! {
         () = quiet => unreachable!(),
-        quiet = alice.hears_nothing(EventName::Entry, Duration::from_millis(1_300)) => assert!(quiet, "links are whole"),
-    }
+        lost = stays_lost => lost,
+    };
     played.beat(3).await;
     assert_eq!(
         timeout(MENDED, alice.pushed_from(archive, lost))
