@@ -30,8 +30,9 @@ const CLIENTS_MAX: u32 = 20_000;
 const SERVERS_MAX: usize = 100;
 /// Most arrivals and departures of a trace, under one strategy; ten times what a balancer records.
 const STEPS_MAX: u64 = 1_000_000;
-/// The same times the servers: some seconds of one CPU for all strategies.
-const WORK_MAX: u64 = 10_000_000;
+/// The same times the servers, so that the longest recorded trace of a hundred servers with a thousand clients each fits:
+/// some ten seconds of one CPU for all strategies.
+const WORK_MAX: u64 = 25_000_000;
 /// Largest body: twice a balancer's longest trace, as a JSON string.
 pub(crate) const BODY_BYTES_MAX: usize = 16 << 20;
 /// For whom all this is too little.

@@ -107,7 +107,7 @@ async fn a_short_trace_that_takes_long_is_refused_before_it_is_played() {
     for (trace, said) in [
         (crowd(101, &[]), "101 servers"),
         (crowd(2, &[1_000_000, 1]), "1000001 times"),
-        (crowd(11, &[1_000_000]), "1000000 times on 11 servers"),
+        (crowd(26, &[1_000_000]), "1000000 times on 26 servers"),
     ] {
         let problem = plane.post("/v1/balancing/preview", json!({"trace": trace})).await.problem(422);
         let error = &problem["errors"][0];
