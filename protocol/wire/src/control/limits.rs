@@ -143,7 +143,8 @@ pub struct ServerLimits {
     pub signing_in: u32,
     /// Bytes of blocks that are not complete or not committed; at least one block. Over it they are read later.
     pub blocks_bytes: u64,
-    /// Clients with a session's token that balancers send it; whoever is beyond is told to wait, not refused.
+    /// Clients with a session's token that balancers send it; whoever is beyond is told to wait, not refused. Two processors
+    /// that a whole fleet shares take the default without the others' messages being held up; those of one server take more.
     pub resumes: Rate,
     /// Clients without one, likewise: each costs a server some 20 ms of computing.
     pub sign_ins: Rate,
@@ -154,7 +155,7 @@ impl Default for ServerLimits {
         Self {
             signing_in: 20_000,
             blocks_bytes: PARTIAL_BLOCKS_BYTES_MAX as u64,
-            resumes: Rate::new(1_000.0, 500),
+            resumes: Rate::new(300.0, 30),
             sign_ins: Rate::new(100.0, 200),
         }
     }
