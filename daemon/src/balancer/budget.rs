@@ -92,16 +92,22 @@ impl Budgets {
         };
     }
 
+    /// A class's figures; `None` where there is no limit.
+    fn cells(&self, class: Class) -> Option<Cells> {
+        match class {
+            Class::Resume => self.resumes,
+            Class::SignIn => self.sign_ins,
+        }
+    }
+
     /// Gives out the next moment for a client to come to that server: how long it waits (ms).
     ///
     /// # Errors
     /// There is none within [`WAIT_MS_MAX`]; nothing was given out.
     pub(super) fn book(&mut self, server: ServerIndex, class: Class, now: u64) -> Result<u64, UsedUp> {
-        let cells = match class {
-            Class::Resume => self.resumes,
-            Class::SignIn => self.sign_ins,
+        let Some(Cells { interval, tolerance }) = self.cells(class) else {
+            return Ok(0);
         };
-        let Some(Cells { interval, tolerance }) = cells else { return Ok(0) };
         let now = now.saturating_mul(NS_PER_MS);
         let due = self.due.get(&(server, class)).copied().unwrap_or(0);
         let moment = due.saturating_sub(tolerance).max(now);

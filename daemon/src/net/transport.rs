@@ -4,7 +4,7 @@
 use crate::config::{Protection, Tls};
 use anyhow::{Context, bail};
 use fastchat_tls::{Acceptor, Connector, Protocol, ServerName, Stream, TlsError, is_loopback_host, may_be_plain, server_name};
-use std::io;
+use std::{io, net::SocketAddr};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 /// Connections that the kernel holds until they are accepted; it may be set to hold fewer (`net.core.somaxconn`, 4,096
@@ -96,19 +96,24 @@ impl Transport {
 async fn bind(address: &str) -> io::Result<TcpListener> {
     let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "that name has no address");
     for address in lookup_host(address).await? {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        // A port whose connections have just ended is free.
-        socket.set_reuseaddr(true)?;
-        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+        match bind_to(address) {
             Ok(listener) => return Ok(listener),
+            // This machine may have no such family of addresses: another one may do.
             Err(error) => failed = error,
         }
     }
     Err(failed)
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A port whose connections have just ended is free.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 #[cfg(test)]

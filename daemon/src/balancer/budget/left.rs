@@ -19,10 +19,7 @@ impl Class {
 impl Budgets {
     /// Clients that may come to that server at once; below 0, so many are told to wait. `None` where there is no limit.
     pub(in crate::balancer) fn left(&self, server: ServerIndex, class: Class, now: u64) -> Option<i64> {
-        let cells = match class {
-            Class::Resume => self.resumes,
-            Class::SignIn => self.sign_ins,
-        }?;
+        let cells = self.cells(class)?;
         let now = now.saturating_mul(NS_PER_MS);
         let due = self.due.get(&(server, class)).copied().unwrap_or(0).max(now);
         let ahead = i128::from(now) + i128::from(cells.tolerance) - i128::from(due);
